@@ -1,0 +1,7 @@
+//! epoll-trace: which event loop wakes late, wakes for nothing, or gets everything.
+//!
+//! Data goes one way: kernel → source → snapshot → model → fields → view.
+
+pub mod model;
+pub mod source;
+pub mod workload;

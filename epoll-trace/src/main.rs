@@ -1,0 +1,3 @@
+//! The command `epoll-trace`.
+
+fn main() {}

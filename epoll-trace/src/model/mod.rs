@@ -1,0 +1,4 @@
+//! What the numbers mean: snapshots and what is derived from them. Knows no kernel, no file system, no clock, no screen.
+
+pub mod histogram;
+pub mod snapshot;

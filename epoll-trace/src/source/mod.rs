@@ -1,0 +1,15 @@
+//! Where snapshots come from.
+
+use crate::model::snapshot::Snapshot;
+
+/// Something that can be looked at again and again.
+pub trait Source: Send {
+    /// Everything counted since the start. Reads maps, so it may take milliseconds: never call it from the thread that draws.
+    ///
+    /// # Errors
+    /// When the kernel refuses a read that worked before.
+    fn snapshot(&mut self) -> anyhow::Result<Snapshot>;
+
+    /// The probe plan in one line (family, what is missing), for every view.
+    fn plan_line(&self) -> &str;
+}

@@ -1,0 +1,1 @@
+//! Known epoll loads that report what they did.

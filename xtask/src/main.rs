@@ -1,0 +1,3 @@
+//! Builds, runs, installs and tests epoll-trace.
+
+fn main() {}
