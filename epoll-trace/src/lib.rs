@@ -2,6 +2,7 @@
 //!
 //! Data goes one way: kernel → source → snapshot → model → fields → view.
 
+pub mod kernel;
 pub mod model;
 pub mod source;
 pub mod workload;
