@@ -4,5 +4,7 @@
 
 pub mod kernel;
 pub mod model;
+pub mod probe;
 pub mod source;
+pub mod view;
 pub mod workload;

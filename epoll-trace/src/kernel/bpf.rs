@@ -1,6 +1,6 @@
 //! Test loads by bpf(2) and perf_event_open(2): a program that does nothing, attached for a moment.
 //!
-//! The BPF library's own feature test answers for `bpf_fentry_test1` alone and hides EPERM's place; a plan needs the reason.
+//! The BPF library's own feature test tries `bpf_fentry_test1` and no kprobe event; a plan needs our target and the reason.
 
 use std::ffi::CString;
 use std::io;

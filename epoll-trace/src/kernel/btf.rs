@@ -1,6 +1,7 @@
 //! The kernel's own type information: which functions and tracepoints exist, where fields lie, what a parameter is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use btf_rs::{Btf, BtfType, Struct, Type};
@@ -38,7 +39,11 @@ pub struct Targets {
 /// Reads BTF below `root`; the error is one sentence.
 pub(super) fn read(root: &Path) -> Result<(TypeFacts, Targets), String> {
     let btf = Btf::from_file(root.join(PATH)).map_err(|error| {
-        format!("no kernel type information in /{PATH} ({error}): it needs a kernel built with CONFIG_DEBUG_INFO_BTF")
+        let what = match &error {
+            btf_rs::Error::IO(error) if error.kind() == ErrorKind::NotFound => "does not exist".to_owned(),
+            _ => format!("cannot be read ({error})"),
+        };
+        format!("/{PATH} {what}: it takes a kernel built with CONFIG_DEBUG_INFO_BTF")
     })?;
     Ok((facts(&btf), targets(&btf)))
 }
