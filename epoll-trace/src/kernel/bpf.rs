@@ -240,6 +240,8 @@ fn refusal(step: &str, error: &io::Error, log: Option<String>) -> String {
     let number = error.raw_os_error().unwrap_or_default();
     let meaning = match number {
         libc::EPERM | libc::EACCES => "is not permitted",
+        // The verifier has spoken, so the kind itself is known.
+        libc::EINVAL if log.is_some() => "is refused",
         libc::EINVAL => "is not known to this kernel",
         libc::ENOENT => "finds no such target",
         libc::EOPNOTSUPP | ENOTSUPP => "is not supported here",
@@ -283,6 +285,9 @@ mod tests {
         );
         assert_eq!(errno(ENOTSUPP), "loading fentry is not supported here (ENOTSUPP)");
         assert_eq!(errno(libc::ENOMEM), "loading fentry fails (ENOMEM)");
+        let invalid = io::Error::from_raw_os_error(libc::EINVAL);
+        let explained = refusal("loading x", &invalid, Some("unknown func x".to_owned()));
+        assert_eq!(explained, "loading x is refused (EINVAL: unknown func x)");
     }
 
     #[test]

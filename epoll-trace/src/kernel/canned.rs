@@ -1,4 +1,4 @@
-//! Facts of known kernels, for tests of everything that rests on them.
+//! Facts of known kernels, read on each of them, for tests of everything that rests on them.
 
 use super::btf::TypeFacts;
 use super::caps::Caps;
@@ -21,7 +21,7 @@ pub(crate) fn kernel(name: &str) -> Facts {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Debian 6.18 booted with lockdown=confidentiality.
+/// Debian 6.18 booted with lockdown=confidentiality, its refusals word for word.
 pub(crate) fn confidential() -> Facts {
     let mut facts = kernel("debian-6.18");
     facts.release.push_str(" lockdown=confidentiality");
@@ -29,7 +29,7 @@ pub(crate) fn confidential() -> Facts {
     facts.caps.kprobe =
         Support::no("a kprobe on ep_poll_callback is not permitted (EPERM) (lockdown=confidentiality)");
     facts.caps.probe_read_kernel = Support::no(
-        "loading bpf_probe_read_kernel is not known to this kernel (EINVAL: program of this type cannot use helper \
+        "loading bpf_probe_read_kernel is refused (EINVAL: program of this type cannot use helper \
          bpf_probe_read_kernel#113) (lockdown=confidentiality)",
     );
     facts
