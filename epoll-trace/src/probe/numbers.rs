@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalog::Signal;
+use super::plan::Identity;
 use crate::model::snapshot::{Counter, EpollCounter, Metric};
 
 /// A number that a view may show.
@@ -102,8 +103,24 @@ pub fn wanted(numbers: impl IntoIterator<Item = Number>) -> BTreeSet<Signal> {
 }
 
 /// Every number that cannot be known, with the reason; `missing` says why a signal is not there, `None` that it is.
-pub(super) fn absent(missing: impl Fn(Signal) -> Option<String>) -> BTreeMap<String, String> {
-    let why = |number: Number| number.required().iter().find_map(|&signal| missing(signal));
+///
+/// Whatever happens to an epoll outside a wait names it by address only, so a descriptor number does not help there.
+pub(super) fn absent(
+    identity: &Identity,
+    missing: impl Fn(Signal) -> Option<String>,
+) -> BTreeMap<String, String> {
+    let hidden = |number| match (number, identity) {
+        (Number::Epoll(_), Identity::Descriptor(why)) => {
+            Some(format!("the epoll's kernel address cannot be had: {why}"))
+        }
+        _ => None,
+    };
+    let why = |number: Number| {
+        let mut required = number.required().iter();
+        required
+            .find_map(|&signal| missing(signal))
+            .or_else(|| hidden(number))
+    };
     Number::all()
         .filter_map(|number| Some((number.name().to_owned(), why(number)?)))
         .collect()

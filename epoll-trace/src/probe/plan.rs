@@ -212,6 +212,7 @@ const WALK: &[Need] = &[
     Need::Offset(Offset::TaskFiles),
     Need::Offset(Offset::FilesFdt),
     Need::Offset(Offset::FdtFd),
+    Need::Offset(Offset::FileFop),
     Need::Offset(Offset::FilePrivate),
 ];
 
@@ -255,7 +256,7 @@ impl Plan {
 
     /// Every metric and counter that cannot be known in this run, by name, with the reason.
     pub fn absent(&self) -> BTreeMap<String, String> {
-        numbers::absent(|signal| self.missing(signal))
+        numbers::absent(&self.identity, |signal| self.missing(signal))
     }
 
     /// Why `signal` will not be seen; `None` when it will be.

@@ -130,7 +130,9 @@ impl Status {
             },
             error: impossible.or_else(main_broken),
             signals,
-            absent: numbers::absent(|signal| plan.missing(signal).or_else(|| failure(&signal))),
+            absent: numbers::absent(&plan.identity, |signal| {
+                plan.missing(signal).or_else(|| failure(&signal))
+            }),
         }
     }
 

@@ -147,7 +147,7 @@ pub const ROWS: &[Row] = &[
         T,
         &["wakeup_tp"],
         "waiter",
-        "cause and callback time: it starts at made-runnable; a timer, a signal or ep->mtx wakes a waiter just so",
+        "cause and callback time: it starts at made-runnable; that epoll did it is inferred from how the wait ends",
     ),
     row(Signal::OnCpu, ALL, &["oncpu_tp"], "waiter", ""),
     row(Signal::ScanEnd, F, &["scan_fentry"], SCAN, ""),

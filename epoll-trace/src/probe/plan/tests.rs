@@ -150,6 +150,20 @@ fn what_is_lost_with_the_notification() {
 }
 
 #[test]
+fn without_addresses_nothing_is_counted_per_epoll() {
+    let absent = plan(&canned::confidential(), &everything(), FamilyChoice::Auto).absent();
+    assert_eq!(
+        absent.keys().map(String::as_str).collect::<Vec<_>>(),
+        ["notifications", "scans"]
+    );
+    assert!(
+        absent["scans"].contains("bpf_probe_read_kernel"),
+        "{}",
+        absent["scans"]
+    );
+}
+
+#[test]
 fn what_was_not_asked_for_is_absent_and_says_so() {
     let facts = canned::kernel("debian-6.1");
     let wakeup = plan(
