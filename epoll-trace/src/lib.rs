@@ -2,6 +2,9 @@
 //!
 //! Data goes one way: kernel → source → snapshot → model → fields → view.
 
+pub mod kernel;
 pub mod model;
+pub mod probe;
 pub mod source;
+pub mod view;
 pub mod workload;

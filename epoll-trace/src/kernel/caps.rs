@@ -1,0 +1,211 @@
+//! Which program kinds the kernel takes, found by trying one of each: never by version and never by lockdown level.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::btf::Targets;
+use super::{Support, bpf, names, text};
+
+/// A kind of program, or a helper, that a probe may need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Capability {
+    /// fentry and fexit programs.
+    Fentry,
+    /// kprobe and kretprobe programs.
+    Kprobe,
+    /// Programs on tracepoints with typed arguments.
+    TpBtf,
+    /// `bpf_probe_read_kernel` inside a tp_btf program.
+    ProbeReadKernel,
+}
+
+/// The answer for each [`Capability`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caps {
+    /// [`Capability::Fentry`].
+    pub fentry: Support,
+    /// [`Capability::Kprobe`].
+    pub kprobe: Support,
+    /// [`Capability::TpBtf`].
+    pub tp_btf: Support,
+    /// [`Capability::ProbeReadKernel`].
+    pub probe_read_kernel: Support,
+}
+
+/// A program to try; it does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TestProgram {
+    /// fentry on the function with this BTF id.
+    Fentry(u32),
+    /// tp_btf on the tracepoint with this BTF id.
+    TpBtf(u32),
+    /// The same with a call of `bpf_probe_read_kernel`; only loaded.
+    ProbeRead(u32),
+    /// kprobe on a function, through the perf PMU of this number.
+    Kprobe(u32, &'static str),
+}
+
+/// Something that tries programs: the running kernel, or a canned one in tests.
+pub trait CapabilityProbe {
+    /// Loads and attaches `program`, then removes it again.
+    fn test(&self, program: TestProgram) -> Support;
+}
+
+/// The kernel this process runs on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunningKernel;
+
+impl CapabilityProbe for RunningKernel {
+    fn test(&self, program: TestProgram) -> Support {
+        match bpf::try_program(program) {
+            Ok(()) => Support::Yes,
+            Err(reason) => Support::No(reason),
+        }
+    }
+}
+
+/// Number of the perf PMU that makes kprobes, below `root`.
+pub(super) fn kprobe_pmu(root: &Path) -> Option<u32> {
+    text(root, "sys/bus/event_source/devices/kprobe/type")?
+        .parse()
+        .ok()
+}
+
+impl Caps {
+    /// The answer for `capability`.
+    pub const fn get(&self, capability: Capability) -> &Support {
+        match capability {
+            Capability::Fentry => &self.fentry,
+            Capability::Kprobe => &self.kprobe,
+            Capability::TpBtf => &self.tp_btf,
+            Capability::ProbeReadKernel => &self.probe_read_kernel,
+        }
+    }
+
+    /// Nothing works, for one common reason.
+    pub fn none(reason: &str) -> Self {
+        let no = || Support::no(reason);
+        Self {
+            fentry: no(),
+            kprobe: no(),
+            tp_btf: no(),
+            probe_read_kernel: no(),
+        }
+    }
+
+    /// Tries one program of each kind.
+    pub(super) fn find(probe: &dyn CapabilityProbe, targets: &Targets, pmu: Option<u32>) -> Self {
+        let on = |target: Option<u32>, name: &str, program: fn(u32) -> TestProgram| match target {
+            Some(id) => probe.test(program(id)),
+            None => Support::No(format!("BTF has no {name} to try it on")),
+        };
+        let tracepoint = |program| on(targets.tracepoint, names::TRIED_TRACEPOINT, program);
+        Self {
+            fentry: on(targets.function, names::TRIED_FUNCTION, TestProgram::Fentry),
+            kprobe: match pmu {
+                Some(pmu) => probe.test(TestProgram::Kprobe(pmu, names::TRIED_FUNCTION)),
+                None => Support::no("the kernel has no kprobe events"),
+            },
+            tp_btf: tracepoint(TestProgram::TpBtf),
+            probe_read_kernel: tracepoint(TestProgram::ProbeRead),
+        }
+    }
+
+    /// Adds to each refusal what the configuration and the lockdown level suggest as its cause.
+    pub(super) fn explained(mut self, config: &BTreeMap<String, String>, lockdown: Option<&str>) -> Self {
+        let causes = [
+            (&mut self.fentry, "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS", false),
+            (&mut self.kprobe, "CONFIG_KPROBES", true),
+            (&mut self.tp_btf, "CONFIG_BPF_EVENTS", false),
+            (&mut self.probe_read_kernel, "CONFIG_BPF_EVENTS", true),
+        ];
+        for (support, option, locked) in causes {
+            let Support::No(reason) = support else { continue };
+            if config.get(option).is_some_and(|value| value == "n") {
+                reason.push_str(&format!(" ({option} is not set)"));
+            } else if let (true, Some(level @ "confidentiality")) = (locked, lockdown) {
+                reason.push_str(&format!(" (lockdown={level})"));
+            }
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Refuses(fn(TestProgram) -> bool);
+
+    impl CapabilityProbe for Refuses {
+        fn test(&self, program: TestProgram) -> Support {
+            if self.0(program) {
+                Support::no("refused")
+            } else {
+                Support::Yes
+            }
+        }
+    }
+
+    const TARGETS: Targets = Targets {
+        function: Some(1),
+        tracepoint: Some(2),
+    };
+
+    #[test]
+    fn each_kind_is_tried_on_its_own() {
+        let caps = Caps::find(
+            &Refuses(|program| matches!(program, TestProgram::Fentry(1))),
+            &TARGETS,
+            Some(6),
+        );
+        assert_eq!(caps.fentry, Support::no("refused"));
+        assert!(caps.kprobe.is_yes() && caps.tp_btf.is_yes() && caps.probe_read_kernel.is_yes());
+
+        let caps = Caps::find(
+            &Refuses(|program| program == TestProgram::ProbeRead(2)),
+            &TARGETS,
+            None,
+        );
+        assert!(caps.fentry.is_yes() && caps.tp_btf.is_yes());
+        assert_eq!(caps.probe_read_kernel, Support::no("refused"));
+        assert_eq!(caps.kprobe, Support::no("the kernel has no kprobe events"));
+    }
+
+    #[test]
+    fn without_a_target_nothing_is_loaded() {
+        let caps = Caps::find(&Refuses(|_| false), &Targets::default(), None);
+        assert_eq!(
+            caps.fentry,
+            Support::no("BTF has no ep_poll_callback to try it on")
+        );
+        assert_eq!(caps.tp_btf, Support::no("BTF has no sched_switch to try it on"));
+    }
+
+    #[test]
+    fn a_cause_is_added_to_refusals_only() {
+        let config = BTreeMap::from([("CONFIG_KPROBES".to_owned(), "n".to_owned())]);
+        let refuses_all = || Caps::find(&Refuses(|_| true), &TARGETS, None);
+        let caps = refuses_all().explained(&config, Some("confidentiality"));
+        assert_eq!(
+            caps.kprobe,
+            Support::no("the kernel has no kprobe events (CONFIG_KPROBES is not set)")
+        );
+        assert_eq!(
+            caps.probe_read_kernel,
+            Support::no("refused (lockdown=confidentiality)")
+        );
+        assert_eq!(
+            caps.fentry,
+            Support::no("refused"),
+            "lockdown never refuses fentry"
+        );
+        let allowed = Caps::find(&Refuses(|_| false), &TARGETS, Some(6));
+        assert_eq!(
+            allowed.clone().explained(&config, Some("confidentiality")),
+            allowed
+        );
+    }
+}

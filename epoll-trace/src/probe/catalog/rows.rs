@@ -1,0 +1,175 @@
+//! Signal × mechanism: which programs deliver a signal in which family, what they tell and what is lost.
+
+use super::{Family, Need, Program, Signal, program_named};
+use crate::kernel::{Facts, Support};
+
+/// How a row delivers its signal.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Means {
+    /// By these programs together.
+    Programs(&'static [&'static str]),
+    /// Not at all; the text says why.
+    Never(&'static str),
+}
+
+/// One way to get a signal.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Row {
+    /// What it delivers.
+    pub signal: Signal,
+    /// The families it belongs to.
+    pub families: &'static [Family],
+    /// By which programs.
+    pub means: Means,
+    /// What it tells.
+    pub tells: &'static str,
+    /// What it cannot tell and the signal's best row can; empty when nothing is lost.
+    pub lost: &'static str,
+}
+
+impl Row {
+    /// Its programs.
+    pub fn programs(&self) -> impl Iterator<Item = &'static Program> {
+        let names = match self.means {
+            Means::Programs(names) => names,
+            Means::Never(_) => &[],
+        };
+        names.iter().filter_map(|name| program_named(name))
+    }
+
+    /// Everything its programs need.
+    pub fn needs(&self) -> impl Iterator<Item = Need> {
+        self.programs().flat_map(Program::needs)
+    }
+
+    /// Whether this kernel can have it; the reason is the first need that is not met.
+    pub fn check(&self, facts: &Facts) -> Support {
+        if let Means::Never(why) = self.means {
+            return Support::no(why);
+        }
+        let unmet = self
+            .needs()
+            .map(|need| need.check(facts))
+            .find(|support| !support.is_yes());
+        unmet.unwrap_or(Support::Yes)
+    }
+
+    /// Where it is attached, such as `fentry+fexit ep_poll_callback`; empty for a row without programs.
+    pub fn hook(&self) -> String {
+        let mechanisms: Vec<_> = self.programs().map(|program| program.hook.mechanism()).collect();
+        let target = self.programs().next().map_or("", |program| program.hook.target());
+        format!("{} {target}", mechanisms.join("+")).trim().to_owned()
+    }
+
+    /// What it is paid on, where that is more than the signal itself.
+    pub fn paid_on(&self) -> Option<&'static str> {
+        self.programs().find_map(|program| program.hook.paid_on())
+    }
+
+    /// Instructions per occurrence of the signal, on 6.1, with empty programs.
+    pub fn instructions(&self) -> u32 {
+        self.programs().map(|program| program.hook.instructions()).sum()
+    }
+}
+
+const F: &[Family] = &[Family::Fentry];
+const K: &[Family] = &[Family::Kprobe];
+const T: &[Family] = &[Family::Tracepoint];
+const K_T: &[Family] = &[Family::Kprobe, Family::Tracepoint];
+const ALL: &[Family] = Family::ALL;
+
+const KPROBE_GUARD: &str = "a hit that interrupts another kprobe program on its CPU";
+const WAIT: &str = "descriptor, maxevents, timeout";
+const RETURN: &str = "events or error";
+const NOTIFICATION: &str = "epoll, and what happens inside it";
+const SCAN: &str = "epoll";
+
+const fn row(
+    signal: Signal,
+    families: &'static [Family],
+    programs: &'static [&'static str],
+    tells: &'static str,
+    lost: &'static str,
+) -> Row {
+    Row {
+        signal,
+        families,
+        means: Means::Programs(programs),
+        tells,
+        lost,
+    }
+}
+
+const fn never(signal: Signal, families: &'static [Family], why: &'static str) -> Row {
+    Row {
+        signal,
+        families,
+        means: Means::Never(why),
+        tells: "",
+        lost: "",
+    }
+}
+
+/// Every row, by signal, best first.
+///
+/// `wait_return` is never a kretprobe: `do_epoll_wait` sleeps, and its returns beyond maxactive are lost.
+pub const ROWS: &[Row] = &[
+    row(Signal::WaitEnter, F, &["enter_fentry"], WAIT, ""),
+    row(Signal::WaitEnter, K, &["enter_kprobe"], WAIT, ""),
+    row(Signal::WaitEnter, T, &["enter_tp"], WAIT, ""),
+    row(Signal::WaitReturn, F, &["return_fexit"], RETURN, ""),
+    row(Signal::WaitReturn, K_T, &["return_tp"], RETURN, ""),
+    row(
+        Signal::Notification,
+        F,
+        &["notify_fentry", "notify_fexit"],
+        NOTIFICATION,
+        "",
+    ),
+    row(
+        Signal::Notification,
+        K,
+        &["notify_kprobe", "notify_kret"],
+        NOTIFICATION,
+        KPROBE_GUARD,
+    ),
+    never(Signal::Notification, T, "ep_poll_callback is not a tracepoint"),
+    row(Signal::Wakeup, F, &["wakeup_fentry"], "epoll, waiter, cause", ""),
+    row(
+        Signal::Wakeup,
+        K,
+        &["wakeup_kprobe"],
+        "epoll, waiter, cause",
+        KPROBE_GUARD,
+    ),
+    row(
+        Signal::Wakeup,
+        T,
+        &["wakeup_tp"],
+        "waiter",
+        "cause and callback time: it starts at made-runnable; that epoll did it is inferred from how the wait ends",
+    ),
+    row(Signal::OnCpu, ALL, &["oncpu_tp"], "waiter", ""),
+    row(Signal::ScanEnd, F, &["scan_fentry"], SCAN, ""),
+    row(
+        Signal::ScanEnd,
+        F,
+        &["scan5_fexit"],
+        SCAN,
+        "scans by poll, select and nested epolls: only those of a wait are counted",
+    ),
+    row(Signal::ScanEnd, K, &["scan_kprobe"], SCAN, ""),
+    row(Signal::ScanEnd, K, &["scan5_kprobe"], SCAN, ""),
+    never(Signal::ScanEnd, T, "ep_done_scan is not a tracepoint"),
+    row(Signal::EpollBirth, F, &["birth_fexit"], "descriptor, creator", ""),
+    row(Signal::EpollBirth, K_T, &["return_tp"], "descriptor, creator", ""),
+    row(Signal::EpollDeath, F, &["death_fentry"], "epoll", ""),
+    row(Signal::EpollDeath, K, &["death_kprobe"], "epoll", ""),
+    never(
+        Signal::EpollDeath,
+        T,
+        "ep_eventpoll_release is not a tracepoint: closed epolls age out",
+    ),
+    row(Signal::ProcessFork, ALL, &["fork_tp"], "parent, child", ""),
+    row(Signal::TaskExit, ALL, &["exit_tp"], "thread", ""),
+];

@@ -1,0 +1,8 @@
+//! Which probes are used and why: a table, a pure function over it, and the verdicts.
+//!
+//! Nothing here but the loader touches the kernel.
+
+pub mod catalog;
+pub mod numbers;
+pub mod plan;
+pub mod status;

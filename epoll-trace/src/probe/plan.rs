@@ -1,0 +1,304 @@
+//! The plan: for each wanted signal the first row whose needs hold, and why each other row was passed over.
+//!
+//! A pure function of the kernel's facts; the loader carries it out, `status` says how that went.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::catalog::{Family, Need, Program, ROWS, Row, Signal};
+use super::numbers::{self, MAIN};
+use crate::kernel::caps::Capability;
+use crate::kernel::offsets::Offset;
+use crate::kernel::{Facts, Support};
+
+/// Which family to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FamilyChoice {
+    /// The first that can do the main job.
+    #[default]
+    Auto,
+    /// This one or none.
+    Force(Family),
+}
+
+impl FamilyChoice {
+    fn candidates(self) -> Vec<Family> {
+        match self {
+            Self::Auto => Family::ALL.to_vec(),
+            Self::Force(family) => vec![family],
+        }
+    }
+}
+
+/// Why the main job cannot be done.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PlanError {
+    /// This process may not load programs.
+    #[error("epoll cannot be traced: {0}")]
+    NoPrivilege(String),
+    /// The kernel does not describe its types.
+    #[error("epoll cannot be traced: {0}")]
+    NoBtf(String),
+    /// The family that was asked for does not work here.
+    #[error("--probes {} cannot work on this kernel: {why}; try --probes auto", family.name())]
+    Forced {
+        /// That family.
+        family: Family,
+        /// Why.
+        why: String,
+    },
+    /// No family works here.
+    #[error("epoll cannot be traced on this kernel: {0}")]
+    Nothing(String),
+}
+
+/// A row that was looked at and not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassedOver {
+    /// Its hook, such as `kprobe do_epoll_wait`.
+    pub hook: String,
+    /// Why.
+    pub why: String,
+}
+
+/// What the plan says of a signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// A row that loses nothing.
+    Chosen(&'static Row),
+    /// A row that loses something; its `lost` says what.
+    Fallback(&'static Row),
+    /// No row; why.
+    Absent(String),
+}
+
+/// The plan for one signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The outcome.
+    pub verdict: Verdict,
+    /// Better rows that cannot be had, best first.
+    pub passed_over: Vec<PassedOver>,
+}
+
+impl Choice {
+    /// The row that was taken.
+    pub const fn row(&self) -> Option<&'static Row> {
+        match self.verdict {
+            Verdict::Chosen(row) | Verdict::Fallback(row) => Some(row),
+            Verdict::Absent(_) => None,
+        }
+    }
+}
+
+/// How one epoll is told from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// By the kernel's address: right across fork and descriptor passing.
+    Address,
+    /// By process and descriptor number; why the address cannot be had.
+    Descriptor(String),
+}
+
+/// Which programs to load, and what that leaves unknown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The family in use; `None` when the main job is impossible.
+    pub family: Option<Family>,
+    /// By signal, for every wanted one and those of the main job.
+    pub choices: BTreeMap<Signal, Choice>,
+    /// How epolls are told apart.
+    pub identity: Identity,
+    error: Option<PlanError>,
+}
+
+/// Decides how to get the `wanted` signals (and those of the main job) on a kernel with these facts.
+///
+/// Never fails: an impossible plan still says of each signal why. [`Plan::check`] gives the error.
+pub fn plan(facts: &Facts, wanted: &BTreeSet<Signal>, choice: FamilyChoice) -> Plan {
+    let (family, error) = match find_family(facts, choice) {
+        Ok(family) => (Some(family), None),
+        Err(error) => (None, Some(error)),
+    };
+    // One reason for everything: no use in repeating it for each row.
+    let blocked = match &error {
+        Some(PlanError::NoPrivilege(why) | PlanError::NoBtf(why)) => Some(why.clone()),
+        _ => None,
+    };
+    let choose = |signal| match &blocked {
+        Some(why) => Choice {
+            verdict: Verdict::Absent(why.clone()),
+            passed_over: Vec::new(),
+        },
+        None => choose(facts, signal, family),
+    };
+    let signals = MAIN.iter().chain(wanted).copied();
+    let choices = signals.map(|signal| (signal, choose(signal))).collect();
+    Plan {
+        family,
+        choices,
+        identity: identity(facts),
+        error,
+    }
+}
+
+fn find_family(facts: &Facts, choice: FamilyChoice) -> Result<Family, PlanError> {
+    if let Support::No(reason) = &facts.privilege {
+        return Err(PlanError::NoPrivilege(reason.clone()));
+    }
+    if let Support::No(reason) = &facts.btf {
+        return Err(PlanError::NoBtf(reason.clone()));
+    }
+    let mut reasons = Vec::new();
+    for family in choice.candidates() {
+        match (unfit(facts, family), choice) {
+            (None, _) => return Ok(family),
+            (Some(why), FamilyChoice::Force(family)) => return Err(PlanError::Forced { family, why }),
+            (Some(why), FamilyChoice::Auto) => reasons.push(format!("{}: {why}", family.name())),
+        }
+    }
+    Err(PlanError::Nothing(reasons.join("; ")))
+}
+
+/// Why `family` cannot do the main job.
+fn unfit(facts: &Facts, family: Family) -> Option<String> {
+    MAIN.iter()
+        .find_map(|&signal| match choose(facts, signal, Some(family)).verdict {
+            Verdict::Absent(why) => Some(why),
+            Verdict::Chosen(_) | Verdict::Fallback(_) => None,
+        })
+}
+
+fn choose(facts: &Facts, signal: Signal, family: Option<Family>) -> Choice {
+    let mut passed_over = Vec::new();
+    let mut why = None;
+    for row in ROWS.iter().filter(|row| row.signal == signal) {
+        let ours = family.is_some_and(|family| row.families.contains(&family));
+        let reason = match row.check(facts) {
+            Support::Yes if ours => {
+                let verdict = if row.lost.is_empty() {
+                    Verdict::Chosen(row)
+                } else {
+                    Verdict::Fallback(row)
+                };
+                return Choice { verdict, passed_over };
+            }
+            Support::Yes if family.is_none() => "the main job is impossible".to_owned(),
+            Support::Yes => "belongs to another family".to_owned(),
+            Support::No(reason) => reason,
+        };
+        if ours || family.is_none() {
+            why.get_or_insert_with(|| reason.clone());
+        }
+        if row.programs().next().is_some() {
+            passed_over.push(PassedOver {
+                hook: row.hook(),
+                why: reason,
+            });
+        }
+    }
+    let why = why.unwrap_or_else(|| "no way to get it is known".to_owned());
+    Choice {
+        verdict: Verdict::Absent(why),
+        passed_over,
+    }
+}
+
+/// The walk from a task through its descriptor table to the `eventpoll` behind a file.
+const WALK: &[Need] = &[
+    Need::Capability(Capability::ProbeReadKernel),
+    Need::Offset(Offset::TaskFiles),
+    Need::Offset(Offset::FilesFdt),
+    Need::Offset(Offset::FdtFd),
+    Need::Offset(Offset::FileFop),
+    Need::Offset(Offset::FilePrivate),
+];
+
+fn identity(facts: &Facts) -> Identity {
+    match WALK
+        .iter()
+        .find_map(|need| need.check(facts).reason().map(str::to_owned))
+    {
+        None => Identity::Address,
+        Some(why) => Identity::Descriptor(why),
+    }
+}
+
+/// Views are 80 columns wide.
+const LINE_COLUMNS: usize = 80;
+
+impl Plan {
+    /// Whether the main job can be done: every wait and every wakeup is seen.
+    ///
+    /// # Errors
+    /// Why not, as one sentence that says what to do where something can be done.
+    pub fn check(&self) -> Result<(), PlanError> {
+        self.error.clone().map_or(Ok(()), Err)
+    }
+
+    /// The programs to load and attach, each once, in the catalog's order.
+    pub fn programs(&self) -> Vec<&'static Program> {
+        let mut programs: Vec<&'static Program> = Vec::new();
+        for program in self
+            .choices
+            .values()
+            .filter_map(Choice::row)
+            .flat_map(Row::programs)
+        {
+            if !programs.contains(&program) {
+                programs.push(program);
+            }
+        }
+        programs
+    }
+
+    /// Every metric and counter that cannot be known in this run, by name, with the reason.
+    pub fn absent(&self) -> BTreeMap<String, String> {
+        numbers::absent(&self.identity, |signal| self.missing(signal))
+    }
+
+    /// Why `signal` will not be seen; `None` when it will be.
+    pub(super) fn missing(&self, signal: Signal) -> Option<String> {
+        match self.choices.get(&signal).map(|choice| &choice.verdict) {
+            Some(Verdict::Chosen(_) | Verdict::Fallback(_)) => None,
+            Some(Verdict::Absent(why)) => Some(why.clone()),
+            None => Some("not measured in this run".to_owned()),
+        }
+    }
+
+    /// The plan in one line of at most 80 columns, for every view.
+    pub fn line(&self) -> String {
+        let absent: Vec<_> = self
+            .choices
+            .iter()
+            .filter(|(_, choice)| choice.row().is_none())
+            .collect();
+        let names: Vec<_> = absent.iter().map(|(signal, _)| signal.name()).collect();
+        line(self.family, &self.identity, &names)
+    }
+}
+
+/// One line about a plan in which the signals `absent` are missing.
+pub(super) fn line(family: Option<Family>, identity: &Identity, absent: &[&str]) -> String {
+    let Some(family) = family else {
+        return "probes: none, see epoll-trace probes".to_owned();
+    };
+    let identity = match identity {
+        Identity::Address => "epolls by address",
+        Identity::Descriptor(_) => "epolls by PID:epfd",
+    };
+    let start = format!("probes: {}, {identity}", family.name());
+    if absent.is_empty() {
+        return start;
+    }
+    let full = format!("{start}; no {}", absent.join(", "));
+    if full.chars().count() <= LINE_COLUMNS {
+        return full;
+    }
+    format!("{start}; {} signals absent, see epoll-trace probes", absent.len())
+}
+
+#[cfg(test)]
+mod tests;
