@@ -2,6 +2,8 @@
 //!
 //! Data goes one way: kernel → source → snapshot → model → fields → view.
 
+pub mod cli;
+pub mod commands;
 pub mod fields;
 pub mod model;
 pub mod source;
