@@ -130,7 +130,7 @@ pub fn gate(args: &GateArgs) -> u8 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::fs;
     use std::time::Duration;
@@ -153,7 +153,7 @@ mod tests {
         std::process::exit(gate(&GateArgs { fd, command }).into());
     }
 
-    fn spawn(command: &str) -> Gated {
+    pub(in crate::commands) fn spawn(command: &str) -> Gated {
         let argv: Vec<OsString> = command.split(' ').map(OsString::from).collect();
         let mut gate = Command::new("/proc/self/exe");
         gate.args([

@@ -197,6 +197,7 @@ impl Stop {
 mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
+    use crate::commands::child::tests::spawn;
     use crate::commands::output::is_broken_pipe;
     use crate::source::synthetic::Synthetic;
     use clap::Parser;
@@ -248,6 +249,38 @@ mod tests {
             })
             .collect();
         assert_eq!(kinds, ["plan", "hist", "process", "losses"]);
+    }
+
+    async fn run_command(command: &str) -> (anyhow::Result<u8>, String) {
+        let cli = Cli::try_parse_from(["epoll-trace", "hist", "-p", "210"]).unwrap();
+        let Command::Hist(args) = &cli.command else {
+            panic!("no hist")
+        };
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let streams = Streams {
+            out: &mut out,
+            err: &mut err,
+        };
+        let source = Box::new(Synthetic::demo());
+        let hist = Hist::new(args, &cli.global, source, serde_json::json!({}), streams);
+        let code = hist.run_command(spawn(command)).await;
+        (code, String::from_utf8(out).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_command_gives_one_block_and_its_code() {
+        for (command, expected) in [("true", 0), ("false", 1)] {
+            let (code, text) = run_command(command).await;
+            assert_eq!(code.unwrap(), expected);
+            assert_eq!(text.matches("pid = 210 redis-server").count(), 1, "{text}");
+        }
+        let (code, text) = run_command("no-such-command-here").await;
+        assert!(
+            code.unwrap_err()
+                .to_string()
+                .starts_with("cannot run no-such-command-here")
+        );
+        assert!(!text.contains("pid ="), "{text}");
     }
 
     struct Closed;
