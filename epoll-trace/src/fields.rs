@@ -89,6 +89,8 @@ pub struct Field {
     pub order: Order,
     /// Where it is shown.
     pub place: Place,
+    /// Columns with the highest number go first where the screen is narrow.
+    pub dispensable: u8,
     get: Get,
 }
 
@@ -96,6 +98,10 @@ impl Field {
     /// The field called `id`.
     pub fn from_id(id: &str) -> Option<&'static Self> {
         FIELDS.iter().find(|field| field.id == id)
+    }
+
+    const fn dispensable(self, dispensable: u8) -> Self {
+        Self { dispensable, ..self }
     }
 
     /// Its value in `entry`.
@@ -130,6 +136,22 @@ pub fn columns() -> impl Iterator<Item = &'static Field> + Clone {
     FIELDS.iter().filter(|field| field.place != Place::Counters)
 }
 
+/// The columns that fit `width` with a space between them, left to right; PID and name always stay.
+pub fn columns_within(width: u16) -> Vec<&'static Field> {
+    let mut kept: Vec<_> = columns().collect();
+    let needed = |kept: &[&Field]| kept.iter().map(|field| field.width + 1).sum::<u16>();
+    while needed(&kept) > width.saturating_add(1)
+        && let Some(least) = kept
+            .iter()
+            .map(|field| field.dispensable)
+            .max()
+            .filter(|&least| least > 0)
+    {
+        kept.retain(|field| field.dispensable != least);
+    }
+    kept
+}
+
 /// The items of the counters block and of JSON lines.
 pub fn counters() -> impl Iterator<Item = &'static Field> + Clone {
     FIELDS.iter().filter(|field| field.place != Place::Table)
@@ -152,6 +174,7 @@ const fn column(
         width,
         order,
         place: Place::Table,
+        dispensable: 0,
         get: Get::Of(get),
     }
 }
@@ -173,6 +196,7 @@ const fn item(id: &'static str, help: &'static str, get: Get) -> Field {
         width: 10,
         order: Order::Down,
         place: Place::Counters,
+        dispensable: 0,
         get,
     }
 }
@@ -218,6 +242,7 @@ pub static FIELDS: &[Field] = &[
             |e| Value::Count(e.epolls),
             "Open epolls it waited on",
         )
+        .dispensable(8)
     },
     column(
         "waits_per_s",
@@ -227,7 +252,8 @@ pub static FIELDS: &[Field] = &[
         Order::Down,
         |e| rate(e, e.counter(Counter::Waits)),
         "Waits that ended",
-    ),
+    )
+    .dispensable(6),
     column(
         "wakeups_per_s",
         "WAKE/s",
@@ -236,7 +262,8 @@ pub static FIELDS: &[Field] = &[
         Order::Down,
         |e| rate(e, e.wakeups()),
         "Wakeups of all causes",
-    ),
+    )
+    .dispensable(2),
     column(
         "events_per_wait",
         "EV/WAIT",
@@ -245,7 +272,8 @@ pub static FIELDS: &[Field] = &[
         Order::Down,
         |e| e.events_per_wait().map_or(Value::Absent, Value::Ratio),
         "Events per wait; below 1 some waits return nothing",
-    ),
+    )
+    .dispensable(7),
     column(
         "p50",
         "P50",
@@ -254,7 +282,8 @@ pub static FIELDS: &[Field] = &[
         Order::DownByEvidence,
         |e| wakeup(e, Quantile::P50),
         "Median wakeup latency",
-    ),
+    )
+    .dispensable(3),
     column(
         "p99",
         "P99",
@@ -263,7 +292,8 @@ pub static FIELDS: &[Field] = &[
         Order::DownByEvidence,
         |e| wakeup(e, Quantile::P99),
         "Wakeup latency that 1 % exceed",
-    ),
+    )
+    .dispensable(1),
     column(
         "max",
         "MAX",
@@ -276,7 +306,8 @@ pub static FIELDS: &[Field] = &[
                 .map_or(Value::Absent, Value::Nanos)
         },
         "Longest wakeup latency, at most 6.25 % too long",
-    ),
+    )
+    .dispensable(5),
     column(
         "runqueue_share",
         "RUNQ%",
@@ -285,7 +316,8 @@ pub static FIELDS: &[Field] = &[
         Order::Down,
         |e| e.runqueue_share().map_or(Value::Absent, Value::Share),
         "Part of the wakeup latency spent waiting for a CPU",
-    ),
+    )
+    .dispensable(4),
     counter(Counter::Waits),
     item(
         "wakeups",

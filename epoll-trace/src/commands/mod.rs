@@ -3,3 +3,4 @@
 pub mod child;
 pub mod hist;
 pub mod output;
+pub mod top;
