@@ -42,11 +42,7 @@ pub fn write(
     if shown == 0 {
         writeln!(out, "No epoll wakeups seen.")?;
     }
-    for metric in report.metrics {
-        if let Some(reason) = report.absent().get(metric.name()) {
-            writeln!(out, "{}: {ABSENT} ({reason})", metric.name())?;
-        }
-    }
+    absent(out, report)?;
     writeln!(out, "{}", losses_line(report.losses()))?;
     writeln!(out)
 }
@@ -147,6 +143,28 @@ pub(crate) fn percentiles(values: &Histogram, unit: TimeUnit) -> String {
     )
 }
 
+/// Why what was asked for is not shown: a line per reason.
+fn absent(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
+    let metrics = report.metrics.iter().map(|metric| metric.name());
+    let counters = fields::counters()
+        .map(|field| field.id)
+        .filter(|_| report.counters);
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for name in metrics.chain(counters) {
+        let Some(reason) = report.absent().get(name) else {
+            continue;
+        };
+        match reasons.iter_mut().find(|(known, _)| known == reason) {
+            Some((_, names)) => names.push(name),
+            None => reasons.push((reason, vec![name])),
+        }
+    }
+    for (reason, names) in reasons {
+        writeln!(out, "{}: {ABSENT} ({reason})", names.join(", "))?;
+    }
+    Ok(())
+}
+
 fn counters(out: &mut dyn Write, entry: &Entry) -> io::Result<()> {
     let mut line = String::from(" ");
     for field in fields::counters() {
@@ -238,7 +256,7 @@ mod tests {
             TimeUnit::Nanos,
         );
         assert!(
-            text.contains("callback: - (this kernel refuses the probe)"),
+            text.contains("\ncallback, notifications, scans: - (this kernel refuses the probe)\n"),
             "{text}"
         );
         assert!(text.contains("notifications=- scans=-"), "{text}");

@@ -61,7 +61,7 @@ fn draw_header(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look) {
     let sample = app.sample().unwrap_or(&waiting);
     if app.sample().is_some() {
         first.push(Span::raw(format!(
-            "{}times of {}",
+            "{}times over {}",
             look.dot(),
             auto_time(sample.since_ns)
         )));
