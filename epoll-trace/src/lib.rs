@@ -2,6 +2,10 @@
 //!
 //! Data goes one way: kernel → source → snapshot → model → fields → view.
 
+pub mod cli;
+pub mod commands;
+pub mod fields;
+pub mod identity;
 pub mod kernel;
 pub mod model;
 pub mod probe;

@@ -1,4 +1,8 @@
 //! What the numbers mean: snapshots and what is derived from them. Knows no kernel, no file system, no clock, no screen.
 
+pub mod delta;
+pub mod entry;
+pub mod filter;
+pub mod group;
 pub mod histogram;
 pub mod snapshot;

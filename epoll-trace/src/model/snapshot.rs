@@ -77,10 +77,20 @@ ids! {
 /// An epoll instance, told apart from an earlier one at the same address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EpollId {
-    /// Kernel address, or a marked descriptor number where addresses are hidden. Opaque to the model.
+    /// Kernel address, or a descriptor number marked with [`EpollId::BY_FD`] where addresses are hidden.
     pub address: u64,
     /// CLOCK_MONOTONIC ns when it was created or first seen.
     pub born_ns: u64,
+}
+
+impl EpollId {
+    /// Marks an `address` that is a descriptor number; kernel addresses have the bit above it set.
+    pub const BY_FD: u64 = 1 << 62;
+
+    /// Whether the same id in another process is another epoll.
+    pub fn is_private(self) -> bool {
+        self.address >> 62 == Self::BY_FD >> 62
+    }
 }
 
 /// Whose numbers: (process, epoll), and the thread where asked.
@@ -103,7 +113,7 @@ pub struct Row {
     pub epfd: Option<i32>,
     /// By [`Counter`].
     pub counters: [Option<u64>; Counter::COUNT],
-    /// By [`Metric`].
+    /// By [`Metric`]; `None` also without values.
     pub metrics: [Option<Histogram>; Metric::COUNT],
 }
 

@@ -1,5 +1,7 @@
 //! Where snapshots come from.
 
+pub mod synthetic;
+
 use crate::model::snapshot::Snapshot;
 
 /// Something that can be looked at again and again.

@@ -1,0 +1,428 @@
+//! The command line: types, help text and which options exclude each other.
+//! What an option means is written here once; commands only read the fields.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use regex::Regex;
+
+use crate::fields::{FIELDS, Field};
+use crate::model::filter::Filter;
+use crate::model::group::GroupBy;
+use crate::model::snapshot::Metric;
+use crate::view::units::TimeUnit;
+
+const EXAMPLES: &str = "\
+Examples:
+  epoll-trace top                      which event loop wakes late, live
+  epoll-trace hist 1 3                 three histograms of a second, per process
+  epoll-trace hist -E -p 185           until Ctrl-C, per epoll of process 185
+  epoll-trace hist --json -- ./server  a command from start to end, JSON Lines
+  epoll-trace probes                   what this kernel lets us measure
+
+Exit status: 0 clean, 1 error, 2 usage; hist -- CMD: also CMD's own failure.";
+
+const HIST_EXAMPLES: &str = "\
+Examples:
+  epoll-trace hist                       per process until Ctrl-C
+  epoll-trace hist -T 1                  a block each second, with the time
+  epoll-trace hist -d 10 -E --counters   10 seconds, per epoll, with causes
+  epoll-trace hist --metric wakeup,runqueue -p 185
+  epoll-trace hist --json -o out.jsonl -- ./server --port 8080
+
+Quoted times are upper edges of buckets: at most 6.25 % above the true one.";
+
+const TOP_EXAMPLES: &str = "\
+Rates are of the last interval, percentiles of all since the start or Ctrl-r.
+Sorted by p99: the question is who wakes late. Processes with fewer than 20
+wakeups come after the others: one late wakeup is no percentile.
+Press ? for the keys.";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "epoll-trace", version, about = "Which event loop wakes late, and where the time goes", after_help = EXAMPLES)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options of every command")]
+pub struct GlobalArgs {
+    /// Family of probes; a forced one fails with the reason where the kernel cannot
+    #[arg(long, value_enum, default_value_t, global = true)]
+    pub probes: ProbeFamily,
+    /// Say more on stderr; twice for diagnostics of the probes
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// No character beyond ASCII
+    #[arg(long, global = true)]
+    pub ascii: bool,
+    /// Colors on the screen; auto obeys NO_COLOR
+    #[arg(long, value_enum, default_value_t, global = true)]
+    pub color: Color,
+}
+
+/// Which hooks to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ProbeFamily {
+    /// The cheapest that this kernel allows.
+    #[default]
+    Auto,
+    /// fentry and fexit.
+    Fentry,
+    /// kprobes.
+    Kprobe,
+    /// Tracepoints.
+    Tracepoint,
+}
+
+/// When to use colors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// Unless NO_COLOR is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Color {
+    /// Whether to use colors, given the value of NO_COLOR: any but an empty one turns them off.
+    pub fn enabled(self, no_color: Option<&std::ffi::OsStr>) -> bool {
+        match self {
+            Self::Auto => no_color.is_none_or(std::ffi::OsStr::is_empty),
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Live table of processes: who wakes late, how often, and where the time goes
+    #[command(after_help = TOP_EXAMPLES)]
+    Top(TopArgs),
+    /// Histograms of wakeup latency per process, thread or epoll
+    #[command(after_help = HIST_EXAMPLES)]
+    Hist(HistArgs),
+    /// What can be measured on this kernel, by which probes, and why not
+    Probes(ProbesArgs),
+    /// Known epoll loads that report what they did
+    Bench(BenchArgs),
+    /// Waits for its parent's word, then becomes CMD.
+    #[command(name = crate::commands::child::GATE, hide = true)]
+    ExecGate(GateArgs),
+}
+
+/// Arguments of `top`.
+#[derive(Args, Clone, Debug)]
+pub struct TopArgs {
+    /// Which waiters.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Seconds between two looks [default: 1]
+    #[arg(value_name = "INTERVAL", value_parser = screen_seconds, conflicts_with = "every")]
+    interval: Option<Duration>,
+    /// The same as INTERVAL
+    #[arg(short = 'i', long = "interval", id = "every", value_name = "SECS", value_parser = screen_seconds)]
+    every: Option<Duration>,
+    /// Sort by this field
+    #[arg(short = 'S', long, value_name = "KEY", default_value = "p99", value_parser = column_parser())]
+    pub sort: &'static Field,
+}
+
+impl TopArgs {
+    /// Time between two looks.
+    pub fn interval(&self) -> Duration {
+        self.interval.or(self.every).unwrap_or(Duration::from_secs(1))
+    }
+}
+
+/// Arguments of `hist`.
+#[derive(Args, Clone, Debug)]
+pub struct HistArgs {
+    /// Which waiters.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// When blocks are printed and when it ends.
+    #[command(flatten)]
+    pub schedule: ScheduleArgs,
+    /// One block per what.
+    #[command(flatten)]
+    pub group: GroupArgs,
+    /// Unit of times.
+    #[command(flatten)]
+    pub unit: UnitArgs,
+    /// Where and how to write.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Which times, as a comma list
+    #[arg(long = "metric", value_name = "METRIC", value_delimiter = ',', default_value = "wakeup", value_parser = metric_parser())]
+    pub metrics: Vec<Metric>,
+    /// Also count waits, notifications and causes of wakeups; costs more
+    #[arg(long)]
+    pub counters: bool,
+    /// Sort by this field; a name that does not exist lists them all
+    #[arg(short = 'S', long, value_name = "KEY", default_value = "p99", value_parser = field_parser(), hide_possible_values = true)]
+    pub sort: &'static Field,
+    /// Only the first N
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub top: Option<u32>,
+    /// Start each block with the time of day
+    #[arg(short = 'T', long)]
+    pub timestamp: bool,
+    /// Trace this command and its children from start to end, with counters
+    #[arg(last = true, value_name = "CMD", conflicts_with_all = ["pid", "tid", "interval", "count", "every", "blocks", "duration"])]
+    pub command: Vec<OsString>,
+}
+
+impl HistArgs {
+    /// Whether the source must keep rows by thread.
+    pub fn needs_threads(&self) -> bool {
+        self.group.by() == GroupBy::Thread || self.filter.needs_threads()
+    }
+
+    /// Whether the source must count, besides measuring times.
+    pub fn needs_counters(&self) -> bool {
+        self.counters || !self.command.is_empty()
+    }
+}
+
+/// Which waiters; all conditions must hold.
+#[derive(Args, Clone, Debug, Default)]
+pub struct FilterArgs {
+    /// Only these processes, as a comma list
+    #[arg(short, long, value_delimiter = ',', value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: Vec<u32>,
+    /// Only these threads, as a comma list
+    #[arg(short, long, value_delimiter = ',', value_name = "TID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub tid: Vec<u32>,
+    /// Only processes or threads whose name matches
+    #[arg(long, value_name = "REGEX", value_parser = Regex::new)]
+    pub comm: Option<Regex>,
+    /// Only epolls with this descriptor number
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    pub epfd: Option<i32>,
+}
+
+impl FilterArgs {
+    /// Whether the source must keep rows by thread.
+    pub fn needs_threads(&self) -> bool {
+        !self.tid.is_empty()
+    }
+
+    /// The model's filter.
+    pub fn filter(&self) -> Filter {
+        Filter {
+            pids: self.pid.clone(),
+            tids: self.tid.clone(),
+            comm: self.comm.clone(),
+            epfd: self.epfd,
+        }
+    }
+}
+
+/// When blocks are printed and when it ends; Ctrl-C always ends with what was counted so far.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ScheduleArgs {
+    /// Seconds between two blocks [default: one block at the end]
+    #[arg(value_name = "INTERVAL", value_parser = seconds, conflicts_with = "every")]
+    interval: Option<Duration>,
+    /// Blocks before it ends
+    #[arg(value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "blocks")]
+    count: Option<u64>,
+    /// The same as INTERVAL
+    #[arg(short = 'i', long = "interval", id = "every", value_name = "SECS", value_parser = seconds)]
+    every: Option<Duration>,
+    /// The same as COUNT
+    #[arg(short = 'n', long = "count", id = "blocks", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    blocks: Option<u64>,
+    /// End after so many seconds
+    #[arg(short, long, value_name = "SECS", value_parser = seconds)]
+    pub duration: Option<Duration>,
+}
+
+impl ScheduleArgs {
+    /// Time between two blocks; with a count alone a second.
+    pub fn interval(&self) -> Option<Duration> {
+        self.interval
+            .or(self.every)
+            .or(self.count().map(|_| Duration::from_secs(1)))
+    }
+
+    /// Blocks before it ends.
+    pub fn count(&self) -> Option<u64> {
+        self.count.or(self.blocks)
+    }
+}
+
+/// One block per what.
+#[derive(Args, Clone, Copy, Debug, Default)]
+#[group(multiple = false)]
+pub struct GroupArgs {
+    /// One block per process (the default)
+    #[arg(short = 'P', long)]
+    processes: bool,
+    /// One block per thread
+    #[arg(short = 'L', long)]
+    threads: bool,
+    /// One block per epoll
+    #[arg(short = 'E', long)]
+    epolls: bool,
+}
+
+impl GroupArgs {
+    /// What one block stands for.
+    pub fn by(self) -> GroupBy {
+        match (self.threads, self.epolls) {
+            (true, _) => GroupBy::Thread,
+            (_, true) => GroupBy::Epoll,
+            _ => GroupBy::Process,
+        }
+    }
+}
+
+/// Unit of times in text.
+#[derive(Args, Clone, Copy, Debug, Default)]
+#[group(multiple = false)]
+pub struct UnitArgs {
+    /// Times in milliseconds
+    #[arg(short = 'm', long)]
+    milliseconds: bool,
+    /// Times in microseconds (the default)
+    #[arg(short = 'u', long)]
+    microseconds: bool,
+    /// Times in nanoseconds
+    #[arg(short = 'N', long)]
+    nanoseconds: bool,
+}
+
+impl UnitArgs {
+    /// The unit.
+    pub fn unit(self) -> TimeUnit {
+        match (self.milliseconds, self.nanoseconds) {
+            (true, _) => TimeUnit::Millis,
+            (_, true) => TimeUnit::Nanos,
+            _ => TimeUnit::Micros,
+        }
+    }
+}
+
+/// Where and how to write.
+#[derive(Args, Clone, Debug, Default)]
+pub struct OutputArgs {
+    /// Write to this file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// How to write
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// The same as --format json: JSON Lines
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+}
+
+impl OutputArgs {
+    /// How to write.
+    pub fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.format }
+    }
+}
+
+/// How to write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// JSON Lines.
+    Json,
+}
+
+/// Arguments of `probes`.
+#[derive(Args, Clone, Debug)]
+pub struct ProbesArgs {
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `bench`.
+#[derive(Args, Clone, Debug)]
+pub struct BenchArgs {
+    /// Which kind.
+    #[command(subcommand)]
+    pub kind: BenchKind,
+}
+
+/// Kinds of `bench`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum BenchKind {
+    /// Run one known load
+    Scenario(ScenarioArgs),
+}
+
+/// Arguments of `bench scenario`, handed to the workload module as they are; its own argument type takes this place.
+#[derive(Args, Clone, Debug)]
+pub struct ScenarioArgs {
+    /// Name of the scenario and its options
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    pub args: Vec<OsString>,
+}
+
+/// Arguments of the hidden gate before a traced command.
+#[derive(Args, Clone, Debug)]
+pub struct GateArgs {
+    /// Descriptor of the gate
+    pub fd: i32,
+    /// What to become
+    #[arg(last = true, required = true)]
+    pub command: Vec<OsString>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    within(text, 0.01, 7.0 * 86_400.0)
+}
+
+fn screen_seconds(text: &str) -> Result<Duration, String> {
+    within(text, 0.1, 10.0)
+}
+
+fn within(text: &str, least: f64, most: f64) -> Result<Duration, String> {
+    let wanted = || format!("give seconds from {least} to {most}");
+    let seconds: f64 = text.parse().map_err(|_| wanted())?;
+    if !(least..=most).contains(&seconds) {
+        return Err(wanted());
+    }
+    Duration::try_from_secs_f64(seconds).map_err(|_| wanted())
+}
+
+fn metric_parser() -> impl TypedValueParser<Value = Metric> {
+    PossibleValuesParser::new(Metric::ALL.iter().map(|metric| metric.name()))
+        .try_map(|name| Metric::from_name(&name).ok_or("no such metric"))
+}
+
+fn field_parser() -> impl TypedValueParser<Value = &'static Field> {
+    PossibleValuesParser::new(FIELDS.iter().map(|field| field.id))
+        .try_map(|id| Field::from_id(&id).ok_or("no such field"))
+}
+
+fn column_parser() -> impl TypedValueParser<Value = &'static Field> {
+    PossibleValuesParser::new(crate::fields::columns().map(|field| field.id))
+        .try_map(|id| Field::from_id(&id).ok_or("no such column"))
+}
+
+#[cfg(test)]
+mod tests;

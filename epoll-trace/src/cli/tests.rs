@@ -1,0 +1,98 @@
+//! The command line's own rules, and its help as people see it.
+
+use super::*;
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line.split(' '))
+}
+
+fn hist(line: &str) -> HistArgs {
+    match parse(line).unwrap().command {
+        Command::Hist(args) => args,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn help(of: &[&str]) -> String {
+    let mut command = Cli::command().term_width(80);
+    command.build();
+    let command = of.iter().fold(&mut command, |command, name| {
+        command.find_subcommand_mut(name).unwrap()
+    });
+    let text = command.render_long_help().to_string();
+    text.lines()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect()
+}
+
+#[test]
+fn the_definition_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn help_texts() {
+    insta::assert_snapshot!("help", help(&[]));
+    insta::assert_snapshot!("help_hist", help(&["hist"]));
+    insta::assert_snapshot!("help_top", help(&["top"]));
+}
+
+#[test]
+fn both_ways_to_say_when() {
+    for line in ["epoll-trace hist 0.5 3", "epoll-trace hist -i 0.5 -n 3"] {
+        let args = hist(line);
+        assert_eq!(args.schedule.interval(), Some(Duration::from_millis(500)));
+        assert_eq!(args.schedule.count(), Some(3));
+    }
+    assert_eq!(
+        hist("epoll-trace hist -n 2").schedule.interval(),
+        Some(Duration::from_secs(1))
+    );
+    assert_eq!(hist("epoll-trace hist").schedule.interval(), None);
+}
+
+#[test]
+fn what_the_source_must_do() {
+    let args = hist("epoll-trace hist -E --metric runqueue,wakeup --json -- sh -c true");
+    assert_eq!(args.metrics, [Metric::Runqueue, Metric::Wakeup]);
+    assert!(args.needs_counters() && !args.needs_threads());
+    assert!(hist("epoll-trace hist -L").needs_threads() && hist("epoll-trace hist -t 7").needs_threads());
+    assert!(!hist("epoll-trace hist").needs_counters());
+}
+
+#[test]
+fn usage_errors() {
+    use ErrorKind::{ArgumentConflict, InvalidValue, UnknownArgument, ValueValidation};
+    for (line, kind) in [
+        ("epoll-trace hist 1 -i 2", ArgumentConflict),
+        ("epoll-trace hist -P -L", ArgumentConflict),
+        ("epoll-trace hist -m -N", ArgumentConflict),
+        ("epoll-trace hist --json --format text", ArgumentConflict),
+        ("epoll-trace hist -d 3 -- true", ArgumentConflict),
+        ("epoll-trace hist 1 -- true", ArgumentConflict),
+        ("epoll-trace hist -p 0", ValueValidation),
+        ("epoll-trace hist 0", ValueValidation),
+        ("epoll-trace hist nan", ValueValidation),
+        ("epoll-trace hist --comm (", ValueValidation),
+        ("epoll-trace hist --metric sleep", InvalidValue),
+        ("epoll-trace hist -S beauty", InvalidValue),
+        ("epoll-trace hist -c 1", UnknownArgument),
+        ("epoll-trace top 11", ValueValidation),
+    ] {
+        let error = parse(line).map(|_| ()).expect_err(line);
+        assert_eq!((error.kind(), error.exit_code()), (kind, 2), "{line}: {error}");
+    }
+}
+
+#[test]
+fn no_color() {
+    let set = std::ffi::OsStr::new("1");
+    assert!(
+        Color::Auto.enabled(None)
+            && Color::Auto.enabled(Some("".as_ref()))
+            && !Color::Auto.enabled(Some(set))
+    );
+    assert!(Color::Always.enabled(Some(set)) && !Color::Never.enabled(None));
+}

@@ -1,0 +1,220 @@
+//! A command that is held before its exec, so that it can be followed from its first instruction.
+//! The child is first this program again, which waits for a byte on a socket and then becomes the command under the same PID.
+
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::ExitStatus;
+
+use anyhow::{Context, bail};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use tokio::process::{Child, Command};
+
+use crate::cli::GateArgs;
+
+/// Name of the hidden command that is the gate.
+pub const GATE: &str = "__exec-gate";
+
+const GO: u8 = 1;
+
+/// A command held before its exec. Dropped before [`Gated::release`], it ends without having run.
+#[derive(Debug)]
+pub struct Gated {
+    child: Child,
+    socket: UnixStream,
+    program: OsString,
+    /// Its PID, before and after the exec.
+    pub pid: u32,
+}
+
+impl Gated {
+    /// Starts `argv` up to its gate. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// When `argv` is empty or no process can be started.
+    pub fn spawn(argv: &[OsString]) -> anyhow::Result<Self> {
+        let mut gate = Command::new("/proc/self/exe");
+        gate.arg(GATE);
+        Self::spawn_through(gate, argv, |gate, fd| {
+            gate.arg(fd.to_string()).arg("--").args(argv);
+        })
+    }
+
+    fn spawn_through(
+        mut gate: Command,
+        argv: &[OsString],
+        hand_over: impl FnOnce(&mut Command, i32),
+    ) -> anyhow::Result<Self> {
+        let Some(program) = argv.first().cloned() else {
+            bail!("no command given; name one after --")
+        };
+        let (socket, theirs) = UnixStream::pair().context("cannot make a socket pair to hold the command")?;
+        let keep_open = FcntlArg::F_SETFD(FdFlag::empty());
+        fcntl(&theirs, keep_open).context("cannot pass a socket on to the command")?;
+        hand_over(&mut gate, theirs.as_raw_fd());
+        let child = gate
+            .spawn()
+            .with_context(|| format!("cannot start a process for {}", program.display()))?;
+        let pid = child
+            .id()
+            .with_context(|| format!("{} ended before it began", program.display()))?;
+        Ok(Self {
+            child,
+            socket,
+            program,
+            pid,
+        })
+    }
+
+    /// Lets the command begin, and waits until it has: a moment.
+    ///
+    /// # Errors
+    /// When the command cannot be executed.
+    pub fn release(&mut self) -> anyhow::Result<()> {
+        let program = self.program.display();
+        self.socket
+            .write_all(&[GO])
+            .with_context(|| format!("{program} was killed before it began"))?;
+        let mut errno = Vec::new();
+        // The other end closes with the exec; what comes before that is why there was none.
+        self.socket
+            .read_to_end(&mut errno)
+            .with_context(|| format!("cannot learn whether {program} began"))?;
+        let Ok(errno) = <[u8; 4]>::try_from(errno.as_slice()) else {
+            return Ok(());
+        };
+        let reason = std::io::Error::from_raw_os_error(i32::from_ne_bytes(errno));
+        bail!("cannot run {program}: {reason}; check the name, or give its full path")
+    }
+
+    /// Waits until the command has ended.
+    ///
+    /// # Errors
+    /// When somebody else waited for it.
+    pub async fn wait(&mut self) -> anyhow::Result<ExitStatus> {
+        self.child
+            .wait()
+            .await
+            .with_context(|| format!("cannot learn how {} ended", self.program.display()))
+    }
+}
+
+/// A shell's number for how a process ended: its own code, or 128 + signal.
+pub fn exit_code(status: ExitStatus) -> u8 {
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
+
+/// The child's side: waits for the word, then becomes the command. Returns only when it did not, with the exit code.
+/// Must be called while nobody else uses descriptors of this process: before a runtime starts.
+pub fn gate(args: &GateArgs) -> u8 {
+    // SAFETY: the parent made this descriptor for us alone and nothing else of this process owns it.
+    let mut socket = UnixStream::from(unsafe { OwnedFd::from_raw_fd(args.fd) });
+    let mut word = [0];
+    let Some((program, rest)) = args.command.split_first() else {
+        return 1;
+    };
+    let held = fcntl(&socket, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).is_ok();
+    if !held || socket.read_exact(&mut word).is_err() || word != [GO] {
+        return 1;
+    }
+    let error = std::process::Command::new(program).args(rest).exec();
+    let errno = error.raw_os_error().unwrap_or(libc::EINVAL);
+    // The parent is gone when this fails: then nobody wants to know.
+    _ = socket.write_all(&errno.to_ne_bytes());
+    1
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use std::fs;
+    use std::time::Duration;
+
+    /// The gate, as another process of this test binary.
+    #[test]
+    #[ignore = "runs in a child of the other tests"]
+    fn as_gate() {
+        let Some(fd) = std::env::var("EPOLL_TRACE_TEST_GATE")
+            .ok()
+            .and_then(|fd| fd.parse().ok())
+        else {
+            return;
+        };
+        let command = std::env::var("EPOLL_TRACE_TEST_COMMAND")
+            .unwrap()
+            .split(' ')
+            .map(OsString::from)
+            .collect();
+        std::process::exit(gate(&GateArgs { fd, command }).into());
+    }
+
+    pub(in crate::commands) fn spawn(command: &str) -> Gated {
+        let argv: Vec<OsString> = command.split(' ').map(OsString::from).collect();
+        let mut gate = Command::new("/proc/self/exe");
+        gate.args([
+            "--exact",
+            "commands::child::tests::as_gate",
+            "--ignored",
+            "--nocapture",
+        ]);
+        Gated::spawn_through(gate, &argv, |gate, fd| {
+            gate.env("EPOLL_TRACE_TEST_GATE", fd.to_string())
+                .env("EPOLL_TRACE_TEST_COMMAND", command);
+        })
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn nothing_runs_before_its_release() {
+        let directory = tempfile::tempdir().unwrap();
+        let trace = directory.path().join("ran");
+        let mut child = spawn(&format!("touch {}", trace.display()));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(!trace.exists());
+        child.release().unwrap();
+        assert!(child.wait().await.unwrap().success());
+        assert!(trace.exists());
+    }
+
+    #[tokio::test]
+    async fn the_pid_stays_and_the_code_comes_back() {
+        let mut child = spawn("sleep 30");
+        child.release().unwrap();
+        let name = fs::read_to_string(format!("/proc/{}/comm", child.pid)).unwrap();
+        assert_eq!(name, "sleep\n");
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(child.pid as i32),
+            nix::sys::signal::Signal::SIGTERM,
+        )
+        .unwrap();
+        assert_eq!(exit_code(child.wait().await.unwrap()), 128 + 15);
+        let mut child = spawn("false");
+        child.release().unwrap();
+        assert_eq!(exit_code(child.wait().await.unwrap()), 1);
+    }
+
+    #[tokio::test]
+    async fn an_unknown_command_is_one_sentence() {
+        let mut child = spawn("no-such-command-here");
+        let error = child.release().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "cannot run no-such-command-here: No such file or directory (os error 2); check the name, or give its full path"
+        );
+        assert!(!child.wait().await.unwrap().success());
+    }
+
+    #[tokio::test]
+    async fn a_tracer_that_fails_leaves_nothing_running() {
+        let Gated {
+            mut child, socket, ..
+        } = spawn("sleep 30");
+        drop(socket);
+        assert!(!child.wait().await.unwrap().success());
+    }
+}

@@ -1,0 +1,218 @@
+//! `top`: a thread looks, the screen draws what it last saw; neither waits for the other.
+
+use std::io::{IsTerminal, stdout};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use crossterm::event::EventStream;
+use futures_util::StreamExt;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::cli::{GlobalArgs, TopArgs};
+use crate::model::delta::Window;
+use crate::model::filter::Filter;
+use crate::model::group::{GroupBy, group, with_recent_counters};
+use crate::model::snapshot::Snapshot;
+use crate::source::Source;
+use crate::view::tui::app::{App, Effect, Sample};
+use crate::view::tui::draw::draw;
+use crate::view::tui::style::Look;
+use crate::view::tui::terminal::{Screen, key};
+
+/// Refuses when stdout is no terminal. To be asked before anything is attached.
+///
+/// # Errors
+/// When stdout is no terminal.
+pub fn check_terminal() -> anyhow::Result<()> {
+    if stdout().is_terminal() {
+        return Ok(());
+    }
+    bail!("top draws on a terminal and stdout is none; use `epoll-trace hist 1` for text")
+}
+
+/// Shows `source` until the person leaves or SIGTERM comes. Needs a terminal and a tokio runtime.
+///
+/// # Errors
+/// When stdout is no terminal, or the source cannot be read any more.
+pub async fn run(args: &TopArgs, global: &GlobalArgs, source: Box<dyn Source>) -> anyhow::Result<()> {
+    check_terminal()?;
+    let look = Look {
+        ascii: global.ascii,
+        color: global.color.enabled(std::env::var_os("NO_COLOR").as_deref()),
+    };
+    let sampling = Sampling::start(source, args.filter.filter(), args.interval())?;
+    let mut app = App::new(args.sort, args.interval());
+    let shown = show(&mut app, look, &sampling).await;
+    sampling.stop().and(shown)
+}
+
+async fn show(app: &mut App, look: Look, sampling: &Sampling) -> anyhow::Result<()> {
+    let mut samples = sampling.samples.clone();
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen to SIGTERM")?;
+    let mut screen = Screen::enter().context("cannot take over the terminal")?;
+    let mut events = EventStream::new();
+    loop {
+        screen
+            .terminal
+            .draw(|frame| draw(frame, app, look))
+            .context("cannot draw on the terminal")?;
+        tokio::select! {
+            changed = samples.changed() => match changed {
+                Ok(()) => app.update(Arc::clone(&samples.borrow_and_update())),
+                Err(_) => return Ok(()),
+            },
+            event = events.next() => {
+                let Some(event) = event else { return Ok(()) };
+                let event = event.context("cannot read keys from the terminal")?;
+                match key(&event).and_then(|key| app.key(key)) {
+                    Some(Effect::Quit) => return Ok(()),
+                    Some(Effect::Reset) => sampling.order(Order::Reset),
+                    Some(Effect::Interval(interval)) => sampling.order(Order::Interval(interval)),
+                    None => {}
+                }
+            }
+            _ = terminate.recv() => return Ok(()),
+        }
+    }
+}
+
+/// What the screen asks of the thread that looks.
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    Reset,
+    Interval(Duration),
+}
+
+/// The thread that looks. Its orders end when this is dropped, and with them the thread.
+struct Sampling {
+    orders: Sender<Order>,
+    samples: watch::Receiver<Arc<Sample>>,
+    thread: thread::JoinHandle<anyhow::Result<()>>,
+}
+
+impl Sampling {
+    fn start(source: Box<dyn Source>, filter: Filter, interval: Duration) -> anyhow::Result<Self> {
+        let (orders, inbox) = channel();
+        let (outbox, samples) = watch::channel(Arc::default());
+        let thread = thread::Builder::new()
+            .name("sampling".to_owned())
+            .spawn(move || sample(source, &filter, interval, &inbox, &outbox))
+            .context("cannot start the thread that samples")?;
+        Ok(Self {
+            orders,
+            samples,
+            thread,
+        })
+    }
+
+    fn order(&self, order: Order) {
+        // A thread that has ended says why in `stop`.
+        _ = self.orders.send(order);
+    }
+
+    fn stop(self) -> anyhow::Result<()> {
+        drop(self.orders);
+        self.thread
+            .join()
+            .unwrap_or_else(|_| bail!("the thread that samples panicked"))
+    }
+}
+
+fn sample(
+    mut source: Box<dyn Source>,
+    filter: &Filter,
+    mut interval: Duration,
+    inbox: &Receiver<Order>,
+    outbox: &watch::Sender<Arc<Sample>>,
+) -> anyhow::Result<()> {
+    let mut since = source.snapshot()?;
+    let mut earlier = since.clone();
+    let mut next = Instant::now() + interval;
+    loop {
+        match inbox.recv_timeout(next.saturating_duration_since(Instant::now())) {
+            Ok(Order::Interval(new)) => {
+                interval = new;
+                next = next.min(Instant::now() + interval);
+                continue;
+            }
+            Ok(Order::Reset) => {
+                since = source.snapshot()?;
+                earlier = since.clone();
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        }
+        let now = source.snapshot()?;
+        let seen = seen(&since, &earlier, &now, filter, source.plan_line());
+        if outbox.send(Arc::new(seen)).is_err() {
+            return Ok(());
+        }
+        earlier = now;
+        next = Instant::now() + interval;
+    }
+}
+
+fn seen(since: &Snapshot, earlier: &Snapshot, now: &Snapshot, filter: &Filter, plan_line: &str) -> Sample {
+    let total = Window::between(since, now);
+    let recent = Window::between(earlier, now);
+    let entries = |window| group(window, GroupBy::Process, filter);
+    Sample {
+        entries: with_recent_counters(entries(&total), &entries(&recent)),
+        since_ns: total.span_ns,
+        plan_line: plan_line.to_owned(),
+        losses: total.counted.losses,
+        absent: total.counted.absent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::synthetic::Synthetic;
+
+    async fn next(samples: &mut watch::Receiver<Arc<Sample>>) -> Arc<Sample> {
+        tokio::time::timeout(Duration::from_secs(10), samples.changed())
+            .await
+            .unwrap()
+            .unwrap();
+        Arc::clone(&samples.borrow_and_update())
+    }
+
+    #[tokio::test]
+    async fn a_reset_measures_anew_and_the_thread_ends() {
+        let mut sampling = Sampling::start(
+            Box::new(Synthetic::demo()),
+            Filter::default(),
+            Duration::from_millis(20),
+        )
+        .unwrap();
+        while next(&mut sampling.samples).await.since_ns < 3_000_000_000 {}
+        sampling.order(Order::Interval(Duration::from_secs(3600)));
+        sampling.order(Order::Reset);
+        while next(&mut sampling.samples).await.since_ns != 1_000_000_000 {}
+        sampling.stop().unwrap();
+    }
+
+    struct Failing;
+
+    impl Source for Failing {
+        fn snapshot(&mut self) -> anyhow::Result<Snapshot> {
+            bail!("the map is gone")
+        }
+        fn plan_line(&self) -> &str {
+            ""
+        }
+    }
+
+    #[tokio::test]
+    async fn a_source_that_fails_is_reported() {
+        let mut sampling =
+            Sampling::start(Box::new(Failing), Filter::default(), Duration::from_millis(20)).unwrap();
+        assert!(sampling.samples.changed().await.is_err());
+        assert_eq!(sampling.stop().unwrap_err().to_string(), "the map is gone");
+    }
+}

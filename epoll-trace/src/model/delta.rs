@@ -1,0 +1,200 @@
+//! What happened between two looks.
+//! Sources count since their start; every view of an interval is the difference of two snapshots.
+
+use std::collections::HashMap;
+
+use super::histogram::Histogram;
+use super::snapshot::{Epoll, EpollId, Row, RowKey, Snapshot};
+
+/// What was counted between two looks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Window {
+    /// Length, ns.
+    pub span_ns: u64,
+    /// The later look with the earlier one's rows and epolls taken off. Losses stay what they are since the start:
+    /// a row that was refused once stays missing.
+    pub counted: Snapshot,
+}
+
+impl Window {
+    /// What was counted after `earlier`, up to and with `later`.
+    pub fn between(earlier: &Snapshot, later: &Snapshot) -> Self {
+        let before = rows_as_folded_in(earlier, later);
+        let epolls: HashMap<EpollId, &Epoll> = earlier.epolls.iter().map(|epoll| (epoll.id, epoll)).collect();
+        let mut counted = later.clone();
+        for row in &mut counted.rows {
+            if let Some(old) = before.get(&row.key) {
+                row.counters = less(&row.counters, &old.counters);
+                for (metric, old) in row.metrics.iter_mut().zip(&old.metrics) {
+                    if let (Some(new), Some(old)) = (metric.as_mut(), old) {
+                        *new = new.minus(old);
+                    }
+                }
+            }
+        }
+        for epoll in &mut counted.epolls {
+            if let Some(old) = epolls.get(&epoll.id) {
+                epoll.counters = less(&epoll.counters, &old.counters);
+            }
+        }
+        Self {
+            span_ns: later.at_ns.saturating_sub(earlier.at_ns),
+            counted,
+        }
+    }
+}
+
+/// The rows of `earlier`; those of epolls that were closed since stand in the process's common row, as they do in `later`.
+/// Without that their whole past would count as news of the common row.
+fn rows_as_folded_in(earlier: &Snapshot, later: &Snapshot) -> HashMap<RowKey, Row> {
+    let alive: HashMap<RowKey, ()> = later.rows.iter().map(|row| (row.key, ())).collect();
+    let mut rows: HashMap<RowKey, Row> = HashMap::with_capacity(earlier.rows.len());
+    for row in &earlier.rows {
+        let key = if alive.contains_key(&row.key) {
+            row.key
+        } else {
+            RowKey {
+                epoll: None,
+                ..row.key
+            }
+        };
+        match rows.get_mut(&key) {
+            Some(sum) => add_row(sum, row),
+            None => {
+                rows.insert(key, Row { key, ..row.clone() });
+            }
+        }
+    }
+    rows
+}
+
+/// Adds the numbers of `row` to `sum`; what one of both does not know, the sum does not know.
+fn add_row(sum: &mut Row, row: &Row) {
+    add_counters(&mut sum.counters, &row.counters);
+    for (sum, metric) in sum.metrics.iter_mut().zip(&row.metrics) {
+        add_metric(sum, metric.as_ref());
+    }
+}
+
+/// Adds counter by counter; unknown plus anything is unknown.
+pub(super) fn add_counters<const N: usize>(sum: &mut [Option<u64>; N], counters: &[Option<u64>; N]) {
+    for (sum, counter) in sum.iter_mut().zip(counters) {
+        *sum = sum
+            .zip(*counter)
+            .map(|(sum, counter)| sum.saturating_add(counter));
+    }
+}
+
+/// Adds a histogram; a row without one has no values.
+pub(super) fn add_metric(sum: &mut Option<Histogram>, metric: Option<&Histogram>) {
+    match (sum.as_mut(), metric) {
+        (Some(sum), Some(metric)) => sum.merge(metric),
+        (None, Some(metric)) => *sum = Some(metric.clone()),
+        (_, None) => {}
+    }
+}
+
+fn less<const N: usize>(later: &[Option<u64>; N], earlier: &[Option<u64>; N]) -> [Option<u64>; N] {
+    std::array::from_fn(|index| later[index].map(|value| value.saturating_sub(earlier[index].unwrap_or(0))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::snapshot::{Counter, EpollCounter};
+
+    fn row(pid: u32, epoll: Option<u64>, waits: Option<u64>) -> Row {
+        let mut row = Row {
+            key: RowKey {
+                pid,
+                tid: None,
+                epoll: epoll.map(|address| EpollId { address, born_ns: 1 }),
+            },
+            ..Row::default()
+        };
+        row.counters[Counter::Waits as usize] = waits;
+        row
+    }
+
+    fn look(at_ns: u64, rows: Vec<Row>) -> Snapshot {
+        Snapshot {
+            at_ns,
+            rows,
+            ..Snapshot::default()
+        }
+    }
+
+    fn waits(window: &Window) -> Vec<Option<u64>> {
+        window
+            .counted
+            .rows
+            .iter()
+            .map(|row| row.counters[Counter::Waits as usize])
+            .collect()
+    }
+
+    #[test]
+    fn counters_are_differences_and_never_negative() {
+        let earlier = look(1_000, vec![row(1, Some(1), Some(5)), row(2, Some(2), Some(9))]);
+        let later = look(
+            4_000,
+            vec![
+                row(1, Some(1), Some(8)),
+                row(2, Some(2), Some(7)),
+                row(3, Some(3), Some(2)),
+            ],
+        );
+        let window = Window::between(&earlier, &later);
+        assert_eq!(window.span_ns, 3_000);
+        assert_eq!(waits(&window), [Some(3), Some(0), Some(2)]);
+    }
+
+    #[test]
+    fn unknown_stays_unknown() {
+        let window = Window::between(
+            &look(0, vec![row(1, None, None)]),
+            &look(1, vec![row(1, None, None)]),
+        );
+        assert_eq!(waits(&window), [None]);
+    }
+
+    #[test]
+    fn a_closed_epolls_past_is_no_news_of_the_common_row() {
+        let earlier = look(0, vec![row(1, Some(1), Some(100)), row(1, None, Some(10))]);
+        let later = look(1, vec![row(1, None, Some(115))]);
+        assert_eq!(waits(&Window::between(&earlier, &later)), [Some(5)]);
+    }
+
+    #[test]
+    fn an_address_used_again_is_another_epoll() {
+        let mut old = Epoll {
+            id: EpollId {
+                address: 7,
+                born_ns: 1,
+            },
+            ..Epoll::default()
+        };
+        old.counters[EpollCounter::Notifications as usize] = Some(50);
+        let mut new = Epoll {
+            id: EpollId {
+                address: 7,
+                born_ns: 2,
+            },
+            ..Epoll::default()
+        };
+        new.counters[EpollCounter::Notifications as usize] = Some(3);
+        let earlier = Snapshot {
+            epolls: vec![old],
+            ..Snapshot::default()
+        };
+        let later = Snapshot {
+            epolls: vec![new],
+            ..Snapshot::default()
+        };
+        let window = Window::between(&earlier, &later);
+        assert_eq!(
+            window.counted.epolls[0].counters[EpollCounter::Notifications as usize],
+            Some(3)
+        );
+    }
+}

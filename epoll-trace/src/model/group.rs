@@ -1,0 +1,355 @@
+//! From rows to entries: the sums over a process, a thread or an epoll.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::delta::{Window, add_counters, add_metric};
+use super::entry::{Entry, EntryKey, EpollRef};
+use super::filter::Filter;
+use super::snapshot::{Counter, Epoll, EpollCounter, EpollId, Metric, Row, Snapshot};
+
+/// What one entry stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GroupBy {
+    /// A process.
+    #[default]
+    Process,
+    /// A thread; rows without one fall to their process.
+    Thread,
+    /// An epoll, whoever waits on it.
+    Epoll,
+}
+
+/// What rows are summed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Slot {
+    Process(u32),
+    Thread(u32, u32),
+    Epoll(EpollId),
+    /// An epoll that only its process can name, or all its closed ones.
+    Private(u32, Option<EpollId>),
+}
+
+/// What a slot collects.
+#[derive(Default)]
+struct Group<'a> {
+    rows: Vec<&'a Row>,
+    epolls: BTreeSet<EpollId>,
+}
+
+/// The entries of a window, ordered by key. The epolls of a process that nobody waited on count as its own when it created them.
+pub fn group(window: &Window, by: GroupBy, filter: &Filter) -> Vec<Entry> {
+    let counted = &window.counted;
+    let epolls: HashMap<EpollId, &Epoll> = counted.epolls.iter().map(|epoll| (epoll.id, epoll)).collect();
+    let mut groups: BTreeMap<Slot, Group<'_>> = BTreeMap::new();
+    for row in counted.rows.iter().filter(|row| filter.passes(row, counted)) {
+        let group = groups.entry(slot(row, by)).or_default();
+        group.rows.push(row);
+        group.epolls.extend(row.key.epoll);
+    }
+    add_created(&mut groups, counted, by, filter);
+    groups
+        .into_iter()
+        .map(|(slot, group)| entry(slot, &group, &epolls, window))
+        .collect()
+}
+
+/// `total` with the counters (not the histograms) of `recent`: rates that are of now, percentiles that rest on many values.
+pub fn with_recent_counters(total: Vec<Entry>, recent: &[Entry]) -> Vec<Entry> {
+    let recent: HashMap<EntryKey, &Entry> = recent.iter().map(|entry| (entry.key, entry)).collect();
+    total
+        .into_iter()
+        .filter_map(|entry| {
+            let now = recent.get(&entry.key)?;
+            Some(Entry {
+                span_ns: now.span_ns,
+                counters: now.counters,
+                epoll_counters: now.epoll_counters,
+                ..entry
+            })
+        })
+        .collect()
+}
+
+fn slot(row: &Row, by: GroupBy) -> Slot {
+    let key = row.key;
+    match (by, key.tid, key.epoll) {
+        (GroupBy::Thread, Some(tid), _) => Slot::Thread(key.pid, tid),
+        (GroupBy::Process | GroupBy::Thread, _, _) => Slot::Process(key.pid),
+        (GroupBy::Epoll, _, Some(id)) if !id.is_private() => Slot::Epoll(id),
+        (GroupBy::Epoll, _, id) => Slot::Private(key.pid, id),
+    }
+}
+
+fn add_created(groups: &mut BTreeMap<Slot, Group<'_>>, counted: &Snapshot, by: GroupBy, filter: &Filter) {
+    if filter.epfd.is_some() {
+        return;
+    }
+    for epoll in &counted.epolls {
+        let Some(creator) = epoll.creator else { continue };
+        let slot = match by {
+            GroupBy::Process => Slot::Process(creator),
+            GroupBy::Epoll if !epoll.id.is_private() => Slot::Epoll(epoll.id),
+            GroupBy::Epoll | GroupBy::Thread => continue,
+        };
+        let notified = epoll.counters[EpollCounter::Notifications as usize].is_some_and(|count| count > 0);
+        // A filter speaks of waiters: an epoll without one passes by its process alone.
+        let wanted = filter.is_empty() || (only_pids(filter) && filter.pids.contains(&creator));
+        if groups.contains_key(&slot) || (notified && wanted) {
+            groups.entry(slot).or_default().epolls.insert(epoll.id);
+        }
+    }
+}
+
+fn only_pids(filter: &Filter) -> bool {
+    Filter {
+        pids: Vec::new(),
+        ..filter.clone()
+    }
+    .is_empty()
+}
+
+fn entry(slot: Slot, group: &Group<'_>, epolls: &HashMap<EpollId, &Epoll>, window: &Window) -> Entry {
+    let counted = &window.counted;
+    let known = |name: &str| (!counted.absent.contains_key(name)).then_some(0);
+    let mut entry = Entry {
+        key: key(slot, group, epolls),
+        span_ns: window.span_ns,
+        counters: std::array::from_fn(|index| known(Counter::ALL[index].name())),
+        epoll_counters: epoll_sums(&group.epolls, epolls),
+        ..Entry::default()
+    };
+    let owner = entry
+        .key
+        .tid
+        .filter(|tid| counted.names.contains_key(tid))
+        .unwrap_or(entry.key.pid);
+    entry.name = counted.names.get(&owner).cloned().unwrap_or_default();
+    entry.epolls = group
+        .rows
+        .iter()
+        .filter_map(|row| row.key.epoll)
+        .collect::<BTreeSet<_>>()
+        .len() as u64;
+    for row in &group.rows {
+        add_counters(&mut entry.counters, &row.counters);
+        for metric in Metric::ALL {
+            if !counted.absent.contains_key(metric.name()) {
+                add_metric(
+                    &mut entry.metrics[*metric as usize],
+                    row.metrics[*metric as usize].as_ref(),
+                );
+            }
+        }
+    }
+    entry
+}
+
+fn key(slot: Slot, group: &Group<'_>, epolls: &HashMap<EpollId, &Epoll>) -> EntryKey {
+    let pids = || group.rows.iter().map(|row| row.key.pid);
+    let epfd_in = |pid| {
+        group
+            .rows
+            .iter()
+            .find(|row| row.key.pid == pid)
+            .and_then(|row| row.epfd)
+    };
+    match slot {
+        Slot::Process(pid) => EntryKey {
+            pid,
+            ..EntryKey::default()
+        },
+        Slot::Thread(pid, tid) => EntryKey {
+            pid,
+            tid: Some(tid),
+            epoll: None,
+        },
+        Slot::Private(pid, id) => EntryKey {
+            pid,
+            tid: None,
+            epoll: Some(EpollRef {
+                id,
+                epfd: id.and_then(|_| epfd_in(pid)),
+            }),
+        },
+        Slot::Epoll(id) => {
+            let creator = epolls.get(&id).and_then(|epoll| epoll.creator);
+            // The creator names it best, as long as it is one of those that know its number.
+            let namer = creator.filter(|&creator| group.rows.is_empty() || pids().any(|pid| pid == creator));
+            let pid = namer.or_else(|| pids().min()).unwrap_or(0);
+            EntryKey {
+                pid,
+                tid: None,
+                epoll: Some(EpollRef {
+                    id: Some(id),
+                    epfd: epfd_in(pid),
+                }),
+            }
+        }
+    }
+}
+
+fn epoll_sums(
+    ids: &BTreeSet<EpollId>,
+    epolls: &HashMap<EpollId, &Epoll>,
+) -> [Option<u64>; EpollCounter::COUNT] {
+    std::array::from_fn(|index| {
+        ids.iter()
+            .filter(|id| !id.is_private())
+            .filter_map(|id| epolls.get(id)?.counters[index])
+            .reduce(u64::saturating_add)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Source;
+    use crate::source::synthetic::{self, Synthetic};
+
+    fn window(source: &mut Synthetic, ticks: usize) -> Window {
+        let first = source.snapshot().unwrap();
+        let mut last = first.clone();
+        for _ in 0..ticks {
+            last = source.snapshot().unwrap();
+        }
+        Window::between(&first, &last)
+    }
+
+    fn of(entries: &[Entry], pid: u32) -> &Entry {
+        entries.iter().find(|entry| entry.key.pid == pid).unwrap()
+    }
+
+    #[test]
+    fn a_process_sums_its_epolls() {
+        let window = window(&mut Synthetic::demo(), 3);
+        let entries = group(&window, GroupBy::Process, &Filter::default());
+        let nginx = of(&entries, synthetic::NGINX);
+        assert_eq!((nginx.name.as_str(), nginx.epolls), ("nginx", 2));
+        assert_eq!(nginx.counter(Counter::DeliveriesSlept), Some(2 * 3 * 200));
+        assert_eq!(nginx.metric(Metric::Wakeup).unwrap().count(), 2 * 3 * 200);
+        assert_eq!(nginx.per_second(nginx.wakeups()), Some(2.0 * 200.0));
+        assert!(nginx.has_enough_values());
+    }
+
+    #[test]
+    fn threads_and_epolls_are_told_apart() {
+        let mut source = Synthetic::demo();
+        source.per_thread();
+        let window = window(&mut source, 1);
+        let threads = group(&window, GroupBy::Thread, &Filter::default());
+        let tids: Vec<_> = threads
+            .iter()
+            .filter(|entry| entry.key.pid == synthetic::NGINX)
+            .map(|entry| entry.key.tid)
+            .collect();
+        assert_eq!(tids, [Some(synthetic::NGINX), Some(synthetic::NGINX + 1)]);
+        let epolls = group(&window, GroupBy::Epoll, &Filter::default());
+        let names: Vec<_> = epolls.iter().filter_map(|entry| entry.key.epoll_name()).collect();
+        assert!(
+            names.contains(&"185:8".to_owned()) && names.contains(&"185:9".to_owned()),
+            "{names:?}"
+        );
+    }
+
+    #[test]
+    fn a_shared_epoll_is_one_and_each_of_its_processes_shows_its_notifications() {
+        let window = window(&mut Synthetic::demo(), 1);
+        let shared: Vec<_> = group(&window, GroupBy::Epoll, &Filter::default())
+            .into_iter()
+            .filter(|entry| entry.name == "worker")
+            .collect();
+        assert_eq!(shared.len(), 1);
+        assert_eq!(shared[0].key.epoll_name().as_deref(), Some("300:5"));
+        assert_eq!(shared[0].counter(Counter::DeliveriesSlept), Some(100));
+        let processes = group(&window, GroupBy::Process, &Filter::default());
+        for pid in [300, 301] {
+            assert_eq!(
+                of(&processes, pid).epoll_counter(EpollCounter::Notifications),
+                Some(100)
+            );
+            assert_eq!(of(&processes, pid).counter(Counter::DeliveriesSlept), Some(50));
+        }
+    }
+
+    #[test]
+    fn descriptor_numbers_of_two_processes_are_two_epolls() {
+        let id = EpollId {
+            address: EpollId::BY_FD | 5,
+            born_ns: 0,
+        };
+        let rows = [1, 2].map(|pid| Row {
+            key: crate::model::snapshot::RowKey {
+                pid,
+                tid: None,
+                epoll: Some(id),
+            },
+            epfd: Some(5),
+            ..Row::default()
+        });
+        let counted = Snapshot {
+            rows: rows.to_vec(),
+            ..Snapshot::default()
+        };
+        let entries = group(
+            &Window { span_ns: 1, counted },
+            GroupBy::Epoll,
+            &Filter::default(),
+        );
+        let names: Vec<_> = entries
+            .iter()
+            .filter_map(|entry| entry.key.epoll_name())
+            .collect();
+        assert_eq!(names, ["1:5", "2:5"]);
+    }
+
+    #[test]
+    fn what_is_absent_is_absent_everywhere() {
+        let mut source = Synthetic::demo();
+        source.without(&["callback", "empty_wakeups", "notifications"]);
+        let entries = group(&window(&mut source, 2), GroupBy::Process, &Filter::default());
+        let nginx = of(&entries, synthetic::NGINX);
+        assert_eq!(nginx.metric(Metric::Callback), None);
+        assert_eq!(nginx.empty_share(), None);
+        assert_eq!(nginx.epoll_counter(EpollCounter::Notifications), None);
+        assert!(nginx.wakeups().is_some());
+    }
+
+    #[test]
+    fn filters_keep_what_they_name() {
+        let window = window(&mut Synthetic::demo(), 1);
+        let pids = |filter: Filter| -> Vec<u32> {
+            group(&window, GroupBy::Process, &filter)
+                .iter()
+                .map(|entry| entry.key.pid)
+                .collect()
+        };
+        assert_eq!(
+            pids(Filter {
+                pids: vec![185],
+                ..Filter::default()
+            }),
+            [185]
+        );
+        assert_eq!(
+            pids(Filter {
+                comm: Some(regex::Regex::new("^work").unwrap()),
+                ..Filter::default()
+            }),
+            [300, 301]
+        );
+        assert_eq!(
+            pids(Filter {
+                epfd: Some(9),
+                ..Filter::default()
+            }),
+            [185]
+        );
+        assert!(
+            pids(Filter {
+                tids: vec![185],
+                ..Filter::default()
+            })
+            .is_empty()
+        );
+    }
+}

@@ -1,0 +1,273 @@
+//! A source without a kernel: a few processes whose numbers grow by the same known amounts at every look.
+//! Views and models are tested on it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Source;
+use crate::model::histogram::{Histogram, Shape};
+use crate::model::snapshot::{Counter, Epoll, EpollCounter, EpollId, Metric, Row, RowKey, Snapshot};
+
+/// PID of the process `nginx` of [`Synthetic::demo`]: two epolls, 400 wakeups per look.
+pub const NGINX: u32 = 185;
+
+/// Time between two looks, ns.
+const TICK_NS: u64 = 1_000_000_000;
+
+/// One waiter: what it does between two looks.
+#[derive(Clone, Copy, Debug)]
+struct Waiter {
+    pid: u32,
+    tid: u32,
+    name: &'static str,
+    epoll: u64,
+    epfd: i32,
+    wakeups: u64,
+    chain: u64,
+    timeouts: u64,
+    /// Usual time of callback, run queue and delivery, ns.
+    phases: [u64; 3],
+}
+
+const DEMO: &[Waiter] = &[
+    Waiter {
+        pid: NGINX,
+        tid: NGINX,
+        name: "nginx",
+        epoll: 1,
+        epfd: 8,
+        wakeups: 200,
+        chain: 0,
+        timeouts: 2,
+        phases: [900, 14_000, 2_100],
+    },
+    Waiter {
+        pid: NGINX,
+        tid: NGINX + 1,
+        name: "nginx",
+        epoll: 2,
+        epfd: 9,
+        wakeups: 200,
+        chain: 0,
+        timeouts: 2,
+        phases: [900, 9_000, 2_100],
+    },
+    Waiter {
+        pid: 210,
+        tid: 210,
+        name: "redis-server",
+        epoll: 3,
+        epfd: 5,
+        wakeups: 1000,
+        chain: 0,
+        timeouts: 10,
+        phases: [600, 4_000, 1_500],
+    },
+    Waiter {
+        pid: 300,
+        tid: 300,
+        name: "worker",
+        epoll: 4,
+        epfd: 5,
+        wakeups: 50,
+        chain: 25,
+        timeouts: 0,
+        phases: [1_200, 310_000, 4_000],
+    },
+    Waiter {
+        pid: 301,
+        tid: 301,
+        name: "worker",
+        epoll: 4,
+        epfd: 5,
+        wakeups: 50,
+        chain: 25,
+        timeouts: 0,
+        phases: [1_200, 90_000, 4_000],
+    },
+    Waiter {
+        pid: 999,
+        tid: 999,
+        name: "ev\u{1b}[31mil",
+        epoll: 5,
+        epfd: 3,
+        wakeups: 1,
+        chain: 0,
+        timeouts: 0,
+        phases: [1_000, 5_000_000, 3_000],
+    },
+];
+
+/// Processes whose numbers grow by the same amounts at every look, one second apart.
+#[derive(Clone, Debug)]
+pub struct Synthetic {
+    waiters: Vec<Waiter>,
+    shape: Shape,
+    looks: u64,
+    per_thread: bool,
+    absent: BTreeMap<String, String>,
+    losses: BTreeMap<String, u64>,
+}
+
+impl Synthetic {
+    /// Six waiters in five processes: an epoll per thread, a shared epoll with chain wakeups, a rare late one with a hostile name.
+    pub fn demo() -> Self {
+        Self {
+            waiters: DEMO.to_vec(),
+            shape: shape(),
+            looks: 0,
+            per_thread: false,
+            absent: BTreeMap::new(),
+            losses: ["rows_full", "threads_full"]
+                .into_iter()
+                .map(|name| (name.to_owned(), 0))
+                .collect(),
+        }
+    }
+
+    /// No process at all.
+    pub fn empty() -> Self {
+        Self {
+            waiters: Vec::new(),
+            ..Self::demo()
+        }
+    }
+
+    /// Rows by thread from now on.
+    pub fn per_thread(&mut self) {
+        self.per_thread = true;
+    }
+
+    /// Makes the counters and metrics called `names` unknowable.
+    pub fn without(&mut self, names: &[&str]) {
+        let reason = "this kernel refuses the probe";
+        self.absent
+            .extend(names.iter().map(|&name| (name.to_owned(), reason.to_owned())));
+    }
+
+    /// Loses `count` of something from now on.
+    pub fn lose(&mut self, name: &str, count: u64) {
+        self.losses.insert(name.to_owned(), count);
+    }
+
+    fn known<T>(&self, name: &str, value: T) -> Option<T> {
+        (!self.absent.contains_key(name)).then_some(value)
+    }
+
+    fn row(&self, waiter: &Waiter, looks: u64) -> Row {
+        let mut row = Row {
+            key: RowKey {
+                pid: waiter.pid,
+                tid: self.per_thread.then_some(waiter.tid),
+                epoll: Some(epoll_id(waiter.epoll)),
+            },
+            epfd: Some(waiter.epfd),
+            ..Row::default()
+        };
+        for &counter in Counter::ALL {
+            let per_look = match counter {
+                Counter::Waits => waiter.wakeups + waiter.timeouts,
+                Counter::DeliveriesSlept | Counter::Events => waiter.wakeups,
+                Counter::Timeouts => waiter.timeouts,
+                Counter::WakeupsSource => waiter.wakeups,
+                Counter::WakeupsChain | Counter::EmptyWakeups => waiter.chain,
+                _ => 0,
+            };
+            row.counters[counter as usize] = self.known(counter.name(), per_look * looks);
+        }
+        for &metric in Metric::ALL {
+            let value = self.histogram(waiter, metric, looks);
+            row.metrics[metric as usize] = self.known(metric.name(), value);
+        }
+        row
+    }
+
+    fn histogram(&self, waiter: &Waiter, metric: Metric, looks: u64) -> Histogram {
+        let [callback, runqueue, delivery] = waiter.phases;
+        let usual = match metric {
+            Metric::Wakeup => callback + runqueue + delivery,
+            Metric::Callback => callback,
+            Metric::Runqueue => runqueue,
+            Metric::Delivery => delivery,
+        };
+        let mut counts: BTreeMap<u16, u64> = BTreeMap::new();
+        let mut sum_ns = 0;
+        for nth in 0..waiter.wakeups {
+            let factor = match nth {
+                nth if nth % 100 == 99 => 30,
+                nth if nth % 10 == 9 => 4,
+                nth => 1 + nth % 3,
+            };
+            let value = usual * factor;
+            let bucket = self
+                .shape
+                .partition_point(|&edge| edge <= value)
+                .saturating_sub(1);
+            *counts.entry(bucket as u16).or_default() += looks;
+            sum_ns += value * looks;
+        }
+        Histogram::new(Arc::clone(&self.shape), counts.into_iter().collect(), sum_ns)
+    }
+
+    fn epolls(&self, looks: u64) -> Vec<Epoll> {
+        let mut epolls: BTreeMap<u64, Epoll> = BTreeMap::new();
+        for waiter in &self.waiters {
+            let epoll = epolls.entry(waiter.epoll).or_insert_with(|| Epoll {
+                id: epoll_id(waiter.epoll),
+                creator: Some(waiter.pid),
+                counters: EpollCounter::ALL
+                    .iter()
+                    .map(|counter| self.known(counter.name(), 0))
+                    .collect::<Vec<_>>()
+                    .try_into()
+                    .unwrap_or_default(),
+            });
+            for counter in epoll.counters.iter_mut().flatten() {
+                *counter += waiter.wakeups * looks;
+            }
+        }
+        epolls.into_values().collect()
+    }
+}
+
+impl Source for Synthetic {
+    fn snapshot(&mut self) -> anyhow::Result<Snapshot> {
+        let looks = self.looks;
+        self.looks += 1;
+        Ok(Snapshot {
+            at_ns: looks * TICK_NS,
+            rows: self
+                .waiters
+                .iter()
+                .map(|waiter| self.row(waiter, looks))
+                .collect(),
+            epolls: self.epolls(looks),
+            names: self
+                .waiters
+                .iter()
+                .flat_map(|waiter| [waiter.pid, waiter.tid].map(|id| (id, waiter.name.to_owned())))
+                .collect(),
+            losses: self.losses.clone(),
+            absent: Arc::new(self.absent.clone()),
+        })
+    }
+
+    fn plan_line(&self) -> &str {
+        "probes: synthetic, nothing missing"
+    }
+}
+
+fn epoll_id(number: u64) -> EpollId {
+    EpollId {
+        address: (1 << 63) | number,
+        born_ns: number,
+    }
+}
+
+/// Exact below 16 ns, then 16 buckets to a power of two, up to 137 s.
+fn shape() -> Shape {
+    (0..16)
+        .chain((4..37).flat_map(|exponent| (0..16).map(move |sub| (16 + sub) << (exponent - 4))))
+        .chain([1 << 37])
+        .collect()
+}

@@ -1,0 +1,12 @@
+//! The screen of `top`. `app` decides and knows no terminal, `actions` is the one table of keys,
+//! `draw` and `pane` turn the state into cells, `terminal` leaves the terminal as it was.
+
+pub mod actions;
+pub mod app;
+pub mod draw;
+mod pane;
+pub mod style;
+pub mod terminal;
+
+#[cfg(test)]
+mod tests;
