@@ -23,6 +23,8 @@ const WATCHDOG: Duration = Duration::from_secs(30);
 
 /// Between two looks at waiters that are not there yet. Short against a wakeup, long enough to leave them the CPU.
 const PAUSE: Duration = Duration::from_micros(30);
+/// Where the pause ends up, doubling, when waiters take long: looking costs them CPU time.
+const LONG_PAUSE: Duration = Duration::from_micros(240);
 
 /// The smallest stack that leaves room for a waiter and for a panic's message.
 const STACK_BYTES: usize = 128 * 1024;
@@ -156,6 +158,7 @@ impl Crew {
     pub(super) fn settle(&mut self, need: &Need) -> Result<()> {
         let deadline = Instant::now() + WATCHDOG;
         let mut sights = Vec::with_capacity(self.witnesses.len());
+        let mut pause = PAUSE;
         loop {
             if self.quiet(need, &mut sights)? {
                 self.settled = sights;
@@ -168,7 +171,8 @@ impl Crew {
                     self.arena.sum(|slot| &slot.consumed),
                 );
             }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(pause);
+            pause = LONG_PAUSE.min(pause * 2);
         }
     }
 
@@ -198,7 +202,12 @@ impl Crew {
         if !cheap {
             return Ok(false);
         }
-        for ((witness, slot), first) in pairs().zip(sights.iter()) {
+        for (index, ((witness, slot), first)) in pairs().zip(sights.iter()).enumerate() {
+            // Who is known to have slept anew has left the CPU for it; of the others only the kernel can tell.
+            let known = need.woken.contains(&index) || *first == Sight::Done;
+            if !known && !witness.off_cpu() {
+                return Ok(false);
+            }
             if witness.look(slot)? != *first {
                 return Ok(false);
             }

@@ -13,8 +13,8 @@ use super::report::Known;
 use super::source::{epoll, eventfd};
 use super::waiter::{Duty, SOURCE, Take, serve};
 
-/// Descriptors a waiter costs: epoll, eventfd, status file.
-const FILES_EACH: u64 = 3;
+/// Descriptors a waiter costs: epoll, eventfd, two files of the witness.
+const FILES_EACH: u64 = 4;
 /// Descriptors the process may have open besides.
 const FILES_ELSE: u64 = 100;
 

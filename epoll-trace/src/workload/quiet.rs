@@ -95,35 +95,44 @@ pub(super) fn run_signals(rounds: u64) -> Result<(Crew, Known)> {
     ))
 }
 
-/// Keeps the calling thread on one CPU, and what it forks; gives the former CPUs back at its end.
-struct Pinned(CpuSet);
+/// Keeps the calling thread, and what it forks, on one CPU, where its waiter cannot preempt it; undone at its end.
+struct Pinned {
+    cpus: CpuSet,
+    realtime: bool,
+}
 
 impl Pinned {
     fn here() -> Result<Self> {
         let this = Pid::from_raw(0);
-        let before = sched_getaffinity(this).context("cannot read the CPU affinity")?;
+        let cpus = sched_getaffinity(this).context("cannot read the CPU affinity")?;
         let mut one = CpuSet::new();
         let cpu = sched_getcpu().context("cannot tell the current CPU")?;
         one.set(cpu)
             .context("this CPU's number is too high for a CPU set")?;
         sched_setaffinity(this, &one).with_context(|| format!("cannot stay on CPU {cpu}"))?;
-        Ok(Self(before))
+        // With privilege nobody else on this CPU gets in between either. What is forked starts as a normal process.
+        let realtime = set_policy(libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, 1).is_ok();
+        Ok(Self { cpus, realtime })
     }
 }
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        // The CPUs were allowed before; if they went away meanwhile there is nothing better to do.
-        let _ = sched_setaffinity(Pid::from_raw(0), &self.0);
+        // Both were so before; if the kernel refuses meanwhile there is nothing better to do.
+        if self.realtime {
+            let _ = set_policy(libc::SCHED_OTHER, 0);
+        }
+        let _ = sched_setaffinity(Pid::from_raw(0), &self.cpus);
     }
 }
 
-/// Makes the calling process one that does not preempt its waker. Needs no privilege.
-fn be_polite() -> Result<(), Errno> {
-    // SAFETY: `sched_param` is plain integers, so zero is valid.
-    let param: libc::sched_param = unsafe { std::mem::zeroed() };
+/// Sets the scheduling policy of the calling thread.
+fn set_policy(policy: libc::c_int, priority: libc::c_int) -> Result<(), Errno> {
+    let param = libc::sched_param {
+        sched_priority: priority,
+    };
     // SAFETY: `param` is valid for the time of the call.
-    Errno::result(unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const param) }).map(drop)
+    Errno::result(unsafe { libc::sched_setscheduler(0, policy, &raw const param) }).map(drop)
 }
 
 /// `events` bytes that the writer takes back before the waiter, on the same CPU, can run. A waiter that did run
@@ -147,7 +156,8 @@ pub(super) fn run_hidden(events: u64) -> Result<(Crew, Known)> {
     };
     let mut crew = Crew::new(1, events)?;
     crew.fork(|place| {
-        be_polite()?;
+        // Such a process does not preempt its waker. Needs no privilege.
+        set_policy(libc::SCHED_BATCH, 0)?;
         serve(place, &duty)
     })?;
     crew.settle(&Need::default())?;

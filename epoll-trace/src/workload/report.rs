@@ -148,8 +148,8 @@ pub struct Report {
     pub returns: u64,
     /// Reads and accepts after a delivery that found nothing.
     pub eagain: u64,
-    /// Voluntary context switches of the waiters within waits: one per wakeup, and with threads or a shared epoll more,
-    /// for sleeps on locks.
+    /// Voluntary context switches of the waiters within waits: one per wakeup, now and then more, for sleeps on locks
+    /// of the kernel (`ep->mtx`, memory map). A wakeup count above it is wrong.
     pub sleeps: u64,
     /// What a tracer must count over the whole run, by counter name.
     pub expect: BTreeMap<&'static str, Expect>,

@@ -77,6 +77,13 @@ fn broken_laws(report: &Report) -> Vec<String> {
 fn check(name: &str, events: u64, waiters: Option<usize>) -> Report {
     let report = perform(name, Some(events), waiters).unwrap_or_else(|error| panic!("{error:#}"));
     assert_eq!(broken_laws(&report), Vec::<String>::new(), "{name}: {report:#?}");
+    // The kernel's count of voluntary switches; sleeps on locks may add to it.
+    let ends = ["wakeups", "interrupted"].map(|name| report.expect[name].exact().unwrap());
+    let killed = if name == "killed" { report.waiters } else { 0 };
+    assert!(
+        report.sleeps + killed >= ends.iter().sum(),
+        "{name}: fewer sleeps than ends of sleeps, {report:#?}"
+    );
     let threads = |field: fn(&super::Waiter) -> u64| report.threads.iter().map(field).sum::<u64>();
     assert_eq!(threads(|waiter| waiter.waits), report.returns, "{name}");
     assert_eq!(
@@ -168,7 +175,11 @@ fn waits_without_events_end_as_asked() {
 #[test]
 fn a_byte_taken_back_stays_hidden() {
     let report = check("hidden", 100, None);
-    assert!(report.events_taken_back > report.events_received, "{report:#?}");
+    // How many depends on privilege and load.
+    assert!(
+        report.events_taken_back > 0 && report.expect["empty_wakeups"].exact() > Some(0),
+        "{report:#?}"
+    );
 }
 
 #[test]
@@ -186,7 +197,6 @@ fn many_blocked_threads_each_wake_as_often_as_written_to() {
     let report = check("many-blocked", 250, Some(100));
     let waits: Vec<u64> = report.threads.iter().map(|waiter| waiter.waits).collect();
     assert_eq!(waits, [[3; 50], [2; 50]].concat());
-    assert!(report.sleeps >= 250, "{} sleeps", report.sleeps);
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub(super) enum Sight {
 /// The open status file of one waiter. Reading at offset 0 makes the kernel write it anew.
 pub(super) struct Witness {
     status: File,
+    syscall: Option<File>,
     tid: i32,
 }
 
@@ -38,7 +39,20 @@ impl Witness {
         let path = format!("/proc/{pid}/task/{tid}/status");
         let status = File::open(&path)
             .with_context(|| format!("cannot open {path} to watch a waiter: is /proc mounted?"))?;
-        Ok(Self { status, tid })
+        // Not every kernel or policy offers it.
+        let syscall = File::open(format!("/proc/{pid}/task/{tid}/syscall")).ok();
+        Ok(Self { status, syscall, tid })
+    }
+
+    /// Whether the waiter, queued by its looks, is off the CPU too. Between the two a wakeup still counts but ends
+    /// no sleep. The kernel writes `running` unless the task is inactive (`wait_task_inactive`); true where it does not tell.
+    pub(super) fn off_cpu(&self) -> bool {
+        let mut bytes = [0_u8; 7];
+        let read = self
+            .syscall
+            .as_ref()
+            .map(|file| file.read_exact_at(&mut bytes, 0));
+        !matches!(read, Some(Ok(()))) || &bytes != b"running"
     }
 
     /// Looks once. A waiter on an epoll's queue is TASK_INTERRUPTIBLE from before it is queued (ep_poll sets
