@@ -202,13 +202,16 @@ impl Crew {
         if !cheap {
             return Ok(false);
         }
-        for (index, ((witness, slot), first)) in pairs().zip(sights.iter()).enumerate() {
-            // Who is known to have slept anew has left the CPU for it; of the others only the kernel can tell.
-            let known = need.woken.contains(&index) || *first == Sight::Done;
-            if !known && !witness.off_cpu() {
+        for ((witness, slot), first) in pairs().zip(sights.iter()) {
+            if witness.look(slot)? != *first {
                 return Ok(false);
             }
-            if witness.look(slot)? != *first {
+        }
+        // Who is known to have slept anew has left the CPU for it; of the others only the kernel can tell. Asked last,
+        // because asking about a task that still runs costs a tick.
+        for (index, ((witness, _), sight)) in pairs().zip(sights.iter()).enumerate() {
+            let known = need.woken.contains(&index) || *sight == Sight::Done;
+            if !known && !witness.off_cpu() {
                 return Ok(false);
             }
         }
