@@ -1,1 +1,162 @@
-//! Known epoll loads that report what they did.
+//! Known epoll loads that report what they did: `epoll-trace bench scenario NAME`.
+//! No event is sent before the intended waiters sleep in epoll_wait, so what a tracer must count is known exactly.
+//! The control plane is shared memory and `/proc`: it never uses epoll itself.
+
+mod arena;
+mod catalog;
+mod crew;
+mod crowd;
+mod herd;
+mod lifetime;
+mod quiet;
+mod report;
+mod shared;
+mod single;
+mod source;
+#[cfg(test)]
+mod tests;
+mod waiter;
+mod witness;
+
+use std::io::Write;
+
+use anyhow::{Context as _, Result, bail};
+use clap::builder::PossibleValuesParser;
+use serde::Serialize;
+
+pub use catalog::{CATALOG, Scenario, Waiters};
+pub use report::{Expect, Latency, Report, Waiter};
+
+use catalog::Family;
+
+/// Arguments of `bench scenario`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ScenarioArgs {
+    /// Which scenario to run; --list shows what each does
+    #[arg(required_unless_present = "list", hide_possible_values = true,
+          value_parser = PossibleValuesParser::new(CATALOG.iter().map(|scenario| scenario.name)))]
+    pub name: Option<String>,
+    /// Events to send, or rounds to make [default: see --list]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub events: Option<u64>,
+    /// Processes or threads that wait [default: see --list]
+    #[arg(long, value_name = "K")]
+    pub waiters: Option<usize>,
+    /// One JSON object instead of a table (with --list: one per line)
+    #[arg(long)]
+    pub json: bool,
+    /// List the scenarios and end
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// Runs the scenario of `args` and prints its report on stdout.
+///
+/// # Errors
+/// An unknown name, a parameter the scenario does not take, a refusal of the kernel, no progress for 30 s, or a failed write.
+pub fn run(args: &ScenarioArgs) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    if args.list {
+        return list(args.json, &mut out);
+    }
+    let name = args
+        .name
+        .as_deref()
+        .context("no scenario given: `bench scenario --list` shows all")?;
+    let report = perform(name, args.events, args.waiters)?;
+    if args.json {
+        serde_json::to_writer(&mut out, &report).context("cannot write the report")?;
+        writeln!(out).context("cannot write the report")
+    } else {
+        report.write_text(&mut out).context("cannot write the report")
+    }
+}
+
+/// Runs the scenario called `name`, with its defaults for what is not given.
+///
+/// # Errors
+/// As [`run`], without the printing.
+pub fn perform(name: &str, events: Option<u64>, waiters: Option<usize>) -> Result<Report> {
+    let scenario = Scenario::by_name(name)
+        .with_context(|| format!("no scenario is called `{name}`: `bench scenario --list` shows all"))?;
+    let events = events.unwrap_or(scenario.events).clamp(1, scenario.most_events);
+    let waiters = match (waiters, scenario.waiters) {
+        (None, None) => 1,
+        (None, Some(allowed)) => allowed.default,
+        (Some(count), Some(allowed)) if (1..=allowed.most).contains(&count) => count,
+        (Some(count), Some(allowed)) => {
+            bail!("{name} takes 1 to {} waiters, not {count}", allowed.most)
+        }
+        (Some(_), None) => bail!("{name} has a fixed number of waiters: leave --waiters out"),
+    };
+    let (crew, known) = match scenario.family {
+        Family::Single(kind, mode) => single::run(kind, mode, events),
+        Family::Nested => single::run_nested(events),
+        Family::Herd(kind, exclusive) => herd::run(kind, exclusive, waiters, events),
+        Family::Shared(host, mode) => shared::run(host, mode, waiters, events),
+        Family::Timeouts => quiet::run_timeouts(events),
+        Family::Signals => quiet::run_signals(events),
+        Family::Hidden => quiet::run_hidden(events),
+        Family::Killed => lifetime::run_killed(events),
+        Family::Reuse => lifetime::run_reuse(events),
+        Family::Crowd => crowd::run(waiters, events),
+    }
+    .with_context(|| format!("scenario {name}"))?;
+    Report::new(scenario, &known, &crew)
+}
+
+/// One row of `--list --json`.
+#[derive(Serialize)]
+struct Listed {
+    v: u32,
+    kind: &'static str,
+    name: &'static str,
+    about: &'static str,
+    events: u64,
+    events_max: u64,
+    waiters: Option<usize>,
+    waiters_max: Option<usize>,
+    laws: &'static [&'static str],
+}
+
+fn list(json: bool, out: &mut impl Write) -> Result<()> {
+    const FAILED: &str = "cannot write the list";
+    if !json {
+        writeln!(
+            out,
+            "{:<23}{:>6} {:>7}  WHAT IT DOES",
+            "NAME", "EVENTS", "WAITERS"
+        )
+        .context(FAILED)?;
+    }
+    for scenario in CATALOG {
+        let Scenario {
+            name,
+            about,
+            events,
+            most_events,
+            waiters,
+            laws,
+            ..
+        } = *scenario;
+        if json {
+            let listed = Listed {
+                v: 1,
+                kind: "scenario_info",
+                name,
+                about,
+                events,
+                events_max: most_events,
+                waiters: waiters.map(|waiters| waiters.default),
+                waiters_max: waiters.map(|waiters| waiters.most),
+                laws,
+            };
+            serde_json::to_writer(&mut *out, &listed).context(FAILED)?;
+            writeln!(out).context(FAILED)?;
+        } else {
+            let count = waiters.map_or_else(|| "-".to_owned(), |waiters| waiters.default.to_string());
+            writeln!(out, "{name:<23}{events:>6} {count:>7}  {about}").context(FAILED)?;
+        }
+    }
+    Ok(())
+}

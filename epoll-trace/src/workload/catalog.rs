@@ -1,0 +1,232 @@
+//! Every scenario, one row each: name, what it does, its parameters, and the laws its numbers keep.
+
+use super::shared::Host::{self, Processes, Threads};
+use super::single::Mode::{self, Edge, Level, Oneshot};
+use super::source::Kind::{self, Eventfd, Pipe, Socketpair, Tcp};
+
+/// Which code runs a scenario, and with what.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Family {
+    /// One waiter on one epoll.
+    Single(Kind, Mode),
+    /// One waiter on an epoll that watches an epoll.
+    Nested,
+    /// Processes with an own epoll each on one file; true with EPOLLEXCLUSIVE.
+    Herd(Kind, bool),
+    /// Several waiters on one epoll.
+    Shared(Host, Mode),
+    /// Waits that time out.
+    Timeouts,
+    /// Waits that a signal ends.
+    Signals,
+    /// Wakeups that user space never sees.
+    Hidden,
+    /// Waiters killed while they wait.
+    Killed,
+    /// Epolls closed and made again.
+    Reuse,
+    /// Many threads with an own epoll each.
+    Crowd,
+}
+
+/// How many waiters a scenario may have.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiters {
+    /// Without `--waiters`.
+    pub default: usize,
+    /// At most.
+    pub most: usize,
+}
+
+/// One row of the catalog.
+#[derive(Clone, Copy, Debug)]
+pub struct Scenario {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it does, in one line.
+    pub about: &'static str,
+    pub(super) family: Family,
+    /// Events (or rounds) without `--events`.
+    pub events: u64,
+    /// Events (or rounds) at most; more are cut to this.
+    pub most_events: u64,
+    /// Present where `--waiters` is taken.
+    pub waiters: Option<Waiters>,
+    /// Equalities between numbers of its report, over `expect` and the report's own fields.
+    pub laws: &'static [&'static str],
+}
+
+const EVENTS: u64 = 200;
+const MOST_EVENTS: u64 = 1_000_000;
+/// A process or timeout per round takes milliseconds.
+const ROUNDS: u64 = 10;
+const MOST_ROUNDS: u64 = 200;
+
+const fn row(
+    name: &'static str,
+    about: &'static str,
+    family: Family,
+    laws: &'static [&'static str],
+) -> Scenario {
+    Scenario {
+        name,
+        about,
+        family,
+        events: EVENTS,
+        most_events: MOST_EVENTS,
+        waiters: None,
+        laws,
+    }
+}
+
+impl Scenario {
+    const fn waiters(mut self, default: usize, most: usize) -> Self {
+        self.waiters = Some(Waiters { default, most });
+        self
+    }
+
+    const fn events(mut self, default: u64, most: u64) -> Self {
+        self.events = default;
+        self.most_events = most;
+        self
+    }
+
+    /// The scenario called `name`.
+    pub fn by_name(name: &str) -> Option<&'static Self> {
+        CATALOG.iter().find(|scenario| scenario.name == name)
+    }
+}
+
+/// One epoll and one waiter: whatever is sent is notified, wakes and is delivered once.
+macro_rules! one_to_one {
+    ($($more:literal),*) => {
+        &["wakeups = events_sent", "deliveries = wakeups", "events = deliveries", "events_received = events_sent",
+          "empty_wakeups = 0", $($more),*]
+    };
+}
+const LEVEL: &[&str] = one_to_one!("notifications = events_sent", "scans = 2 * events_sent - 1");
+const EDGE: &[&str] = one_to_one!("notifications = events_sent", "scans = events_sent");
+const LEVEL_EVENTFD: &[&str] = one_to_one!("notifications = 2 * events_sent", "scans = 2 * events_sent - 1");
+const EDGE_EVENTFD: &[&str] = one_to_one!("notifications = 2 * events_sent", "scans = events_sent");
+const NESTED: &[&str] = one_to_one!("notifications = 2 * events_sent", "scans = 4 * events_sent - 1");
+const REUSE: &[&str] = one_to_one!(
+    "notifications = events_sent",
+    "scans = events_sent",
+    "epolls = events_sent"
+);
+
+/// As [`EDGE`], once per waiter and its epoll.
+const CROWD: &[&str] = &[
+    "notifications = events_sent",
+    "wakeups = events_sent",
+    "deliveries = wakeups",
+    "events = deliveries",
+    "events_received = events_sent",
+    "empty_wakeups = 0",
+    "scans = events_sent",
+    "epolls = waiters",
+];
+
+/// Several compete: who is woken is fixed, who delivers is not.
+macro_rules! many_to_one {
+    ($($more:literal),*) => {
+        &["wakeups = deliveries + empty_wakeups", "events = deliveries", "events_received = events_sent",
+          "eagain = deliveries - events_sent - stops", "deliveries_at_once = 0", $($more),*]
+    };
+}
+const HERD_TCP: &[&str] = many_to_one!(
+    "notifications = waiters * events_sent + stops",
+    "wakeups = waiters * events_sent + stops",
+    "scans = wakeups + deliveries - stops"
+);
+const HERD_EVENTFD: &[&str] = many_to_one!(
+    "notifications = 2 * waiters * events_sent + stops",
+    "wakeups = waiters * events_sent + stops",
+    "scans = wakeups + deliveries - stops"
+);
+const EXCLUSIVE_TCP: &[&str] = many_to_one!(
+    "notifications = events_sent + stops",
+    "wakeups = events_sent + stops",
+    "eagain = 0",
+    "empty_wakeups = 0",
+    "scans = 2 * events_sent + stops"
+);
+const EXCLUSIVE_EVENTFD: &[&str] = many_to_one!(
+    "notifications = events_sent + waiters * events_sent + stops",
+    "wakeups = events_sent + stops",
+    "eagain = 0",
+    "empty_wakeups = 0",
+    "scans = 2 * events_sent + stops"
+);
+const SHARED_LEVEL: &[&str] = many_to_one!(
+    "notifications = events_sent + stops",
+    "wakeups = notifications + wakeups_chain"
+);
+const SHARED_EDGE: &[&str] = many_to_one!(
+    "notifications = events_sent + stops",
+    "wakeups = notifications",
+    "wakeups_chain = 0",
+    "eagain = 0",
+    "empty_wakeups = 0",
+    "scans = wakeups"
+);
+const HIDDEN: &[&str] = &[
+    "notifications = events_sent + stops",
+    "wakeups = notifications",
+    "wakeups = deliveries + empty_wakeups",
+    "events_received + events_taken_back = events_sent",
+    "scans = wakeups + deliveries - stops",
+];
+const TIMEOUTS: &[&str] = &[
+    "timeouts = zero_timeouts",
+    "waits = timeouts + zero_timeouts",
+    "wakeups = 0",
+    "notifications = 0",
+    "scans = 0",
+];
+const SIGNALS: &[&str] = &[
+    "waits = interrupted",
+    "scans = interrupted",
+    "wakeups = 0",
+    "notifications = 0",
+];
+const KILLED: &[&str] = &[
+    "notifications = events_sent",
+    "wakeups = events_sent",
+    "deliveries = wakeups",
+    "interrupted = waiters",
+    "waits = deliveries + interrupted",
+    "epolls = waiters",
+];
+
+/// Every scenario.
+#[rustfmt::skip]
+pub const CATALOG: &[Scenario] = &[
+    row("pipe-lt", "pipe, level-triggered, one waiter", Family::Single(Pipe, Level), LEVEL),
+    row("pipe-et", "pipe, edge-triggered, one waiter", Family::Single(Pipe, Edge), EDGE),
+    row("pipe-oneshot", "pipe, ONESHOT and MOD, one waiter", Family::Single(Pipe, Oneshot), EDGE),
+    row("socketpair-lt", "UNIX pair, level-triggered, one waiter", Family::Single(Socketpair, Level), LEVEL),
+    row("socketpair-et", "UNIX pair, edge-triggered, one waiter", Family::Single(Socketpair, Edge), EDGE),
+    row("socketpair-oneshot", "UNIX pair, ONESHOT and MOD, one waiter", Family::Single(Socketpair, Oneshot), EDGE),
+    row("eventfd-lt", "eventfd, level-triggered, one waiter", Family::Single(Eventfd, Level), LEVEL_EVENTFD),
+    row("eventfd-et", "eventfd, edge-triggered, one waiter", Family::Single(Eventfd, Edge), EDGE_EVENTFD),
+    row("eventfd-oneshot", "eventfd, ONESHOT and MOD, one waiter", Family::Single(Eventfd, Oneshot), EDGE_EVENTFD),
+    row("tcp-lt", "TCP listener, level-triggered, one waiter", Family::Single(Tcp, Level), LEVEL),
+    row("tcp-et", "TCP listener, edge-triggered, one waiter", Family::Single(Tcp, Edge), EDGE),
+    row("tcp-oneshot", "TCP listener, ONESHOT and MOD, one waiter", Family::Single(Tcp, Oneshot), EDGE),
+    row("nested", "pipe in an epoll in an epoll, one waiter", Family::Nested, NESTED),
+    row("herd-tcp", "processes, own epoll each, one listener", Family::Herd(Tcp, false), HERD_TCP).waiters(2, 64),
+    row("herd-tcp-exclusive", "the same with EPOLLEXCLUSIVE", Family::Herd(Tcp, true), EXCLUSIVE_TCP).waiters(2, 64),
+    row("herd-eventfd", "processes, own epoll each, one eventfd", Family::Herd(Eventfd, false), HERD_EVENTFD).waiters(2, 64),
+    row("herd-eventfd-exclusive", "the same with EPOLLEXCLUSIVE", Family::Herd(Eventfd, true), EXCLUSIVE_EVENTFD).waiters(2, 64),
+    row("shared-lt", "threads on one epoll, level-triggered", Family::Shared(Threads, Level), SHARED_LEVEL).waiters(4, 64),
+    row("shared-et", "threads on one epoll, edge-triggered", Family::Shared(Threads, Edge), SHARED_EDGE).waiters(4, 64),
+    row("fork-shared-lt", "processes on one epoll, level-triggered", Family::Shared(Processes, Level), SHARED_LEVEL).waiters(2, 64),
+    row("fork-shared-et", "processes on one epoll, edge-triggered", Family::Shared(Processes, Edge), SHARED_EDGE).waiters(2, 64),
+    row("timeouts", "N waits of 5 ms and N of 0 ms", Family::Timeouts, TIMEOUTS).events(ROUNDS, MOST_ROUNDS),
+    row("signals", "N waits, each ended by SIGUSR1", Family::Signals, SIGNALS).events(ROUNDS, MOST_EVENTS),
+    row("hidden", "writer takes its byte back in time", Family::Hidden, HIDDEN),
+    row("killed", "N processes killed while they wait", Family::Killed, KILLED).events(ROUNDS, MOST_ROUNDS),
+    row("reuse", "epoll made, used once, closed, N times", Family::Reuse, REUSE),
+    row("many-blocked", "threads, own epoll each, all blocked", Family::Crowd, CROWD).events(4000, MOST_EVENTS).waiters(400, 4000),
+];

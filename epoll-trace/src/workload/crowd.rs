@@ -1,0 +1,100 @@
+//! Hundreds of threads blocked at once, each in epoll_wait on an epoll of its own: a probe that keeps state per call loses returns here.
+
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use nix::sys::epoll::{EpollEvent, EpollFlags};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::write;
+
+use super::crew::{Crew, Need};
+use super::report::Known;
+use super::source::{epoll, eventfd};
+use super::waiter::{Duty, SOURCE, Take, serve};
+
+/// Descriptors a waiter costs: epoll, eventfd, two files of the witness.
+const FILES_EACH: u64 = 4;
+/// Descriptors the process may have open besides.
+const FILES_ELSE: u64 = 100;
+
+/// Raises the soft limit of open files as far as `waiters` need it.
+fn allow_files(waiters: u64) -> Result<()> {
+    let needed = waiters * FILES_EACH + FILES_ELSE;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("cannot read the limit of open files")?;
+    if soft >= needed {
+        return Ok(());
+    }
+    if hard < needed {
+        bail!(
+            "{waiters} waiters need {needed} open files and the hard limit is {hard}: raise it (ulimit -Hn) or lower --waiters"
+        );
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, needed, hard).context("cannot raise the limit of open files")
+}
+
+/// `events` spread evenly over `waiters` threads, rounded by rounds: in each, all that are due are written to at once.
+///
+/// # Errors
+/// When the kernel refuses something, or no progress is made.
+pub(super) fn run(waiters: usize, events: u64) -> Result<(Crew, Known)> {
+    let count = waiters as u64;
+    allow_files(count)?;
+    // With fewer events than threads the rest would have nothing to end on.
+    let events = events.max(count);
+    let (each, more) = (events / count, events % count);
+    let mut crew = Crew::new(waiters, each + 1)?;
+    let mut files = Vec::with_capacity(waiters);
+    for index in 0..count {
+        let epoll = Arc::new(epoll()?);
+        let file = Arc::new(eventfd()?);
+        epoll
+            .add(
+                file.as_fd(),
+                EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, SOURCE),
+            )
+            .context("cannot watch an eventfd")?;
+        let duty = Duty {
+            epfd: epoll.0.as_raw_fd(),
+            fd: file.as_raw_fd(),
+            // Never read: reading would notify again.
+            take: Take::Leave,
+            rearm: None,
+            quota: Some(each + u64::from(index < more)),
+        };
+        let open = (Arc::clone(&epoll), Arc::clone(&file));
+        crew.spawn(move |place| {
+            let result = serve(place, &duty);
+            drop(open);
+            result
+        })?;
+        files.push((epoll, file));
+    }
+    crew.settle(&Need::default())?;
+    let mut consumed = 0;
+    while consumed < events {
+        let due = usize::try_from(events - consumed).map_or(waiters, |left| left.min(waiters));
+        for (index, (_, file)) in files.iter().take(due).enumerate() {
+            crew.stamp(index..index + 1);
+            write(file.as_fd(), &1_u64.to_ne_bytes()).context("cannot write to an eventfd")?;
+        }
+        consumed += due as u64;
+        crew.settle(&Need {
+            woken: 0..due,
+            consumed,
+            ..Need::default()
+        })?;
+    }
+    crew.finish()?;
+    Ok((
+        crew,
+        Known {
+            events_sent: events,
+            epolls: count,
+            notifications: events,
+            wakeups_source: events,
+            scans: Some(events),
+            ..Known::default()
+        },
+    ))
+}

@@ -1,0 +1,116 @@
+//! Several waiters on one epoll: threads of a process, or processes that share it over fork.
+
+use std::os::fd::AsRawFd as _;
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use super::crew::{Crew, Need};
+use super::report::Known;
+use super::single::Mode;
+use super::source::{Kind, Source, Stop, epoll_on};
+use super::waiter::{Duty, serve};
+
+/// Who waits on the shared epoll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Host {
+    /// Threads of the generator's process.
+    Threads,
+    /// Processes forked after the epoll was made.
+    Processes,
+}
+
+/// `events` on a pipe that one epoll watches, with `waiters` on that epoll.
+///
+/// # Errors
+/// When the kernel refuses something, or no progress is made.
+pub(super) fn run(host: Host, mode: Mode, waiters: usize, events: u64) -> Result<(Crew, Known)> {
+    let mut source = Source::new(Kind::Pipe)?;
+    let stop = Stop::new()?;
+    let epoll = epoll_on(&source, mode.flags())?;
+    stop.watch(&epoll)?;
+    let epoll = Arc::new(epoll);
+    let duty = Duty {
+        epfd: epoll.0.as_raw_fd(),
+        fd: source.fd(),
+        take: source.take(),
+        rearm: None,
+        quota: None,
+    };
+    let mut crew = Crew::new(waiters, events)?;
+    for _ in 0..waiters {
+        match host {
+            Host::Processes => {
+                crew.fork(|place| serve(place, &duty))?;
+            }
+            Host::Threads => {
+                let open = (Arc::clone(&epoll), Arc::clone(source.watched()));
+                crew.spawn(move |place| {
+                    let result = serve(place, &duty);
+                    drop(open);
+                    result
+                })?;
+            }
+        }
+    }
+    crew.settle(&Need::default())?;
+    let count = waiters as u64;
+    let mut wakeups_chain = 0;
+    for sent in 1..=events {
+        let before = crew.arena().sum(|slot| &slot.deliveries_slept);
+        crew.stamp(0..waiters);
+        source.fire()?;
+        crew.settle(&Need {
+            consumed: sent,
+            ..Need::default()
+        })?;
+        let deliveries = crew.arena().sum(|slot| &slot.deliveries_slept) - before;
+        if mode == Mode::Level {
+            wakeups_chain += chain_wakeups(deliveries, count);
+        }
+    }
+    for done in 1..=waiters {
+        stop.fire()?;
+        crew.settle(&Need {
+            consumed: events,
+            done,
+            ..Need::default()
+        })?;
+    }
+    crew.finish()?;
+    Ok((
+        crew,
+        Known {
+            events_sent: events,
+            stops: count,
+            epolls: 1,
+            notifications: source.notifications(events, events, 1, false) + count,
+            wakeups_source: events + count,
+            wakeups_chain,
+            // Level-triggered it depends on who polls the queued item first.
+            scans: (mode != Mode::Level).then_some(events + count),
+            ..Known::default()
+        },
+    ))
+}
+
+/// Chain wakeups of one level-triggered event that found all `waiters` asleep and made `deliveries`.
+/// Each delivery queues the item again and wakes one sleeper if there is one. From the notification until the
+/// scan that drops the item, the epoll counts as ready, so nobody newly sleeps: the k-th delivery finds
+/// `waiters - k` sleepers, and the last of `waiters` deliveries none.
+fn chain_wakeups(deliveries: u64, waiters: u64) -> u64 {
+    deliveries.min(waiters.saturating_sub(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chain_wakeups;
+
+    #[test]
+    fn the_last_of_all_waiters_finds_nobody_to_wake() {
+        assert_eq!(chain_wakeups(1, 4), 1);
+        assert_eq!(chain_wakeups(3, 4), 3);
+        assert_eq!(chain_wakeups(4, 4), 3);
+        assert_eq!(chain_wakeups(1, 1), 0);
+    }
+}

@@ -1,0 +1,207 @@
+//! The watched files: how to make one, fire one event on it, and how often that calls ep_poll_callback.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use nix::fcntl::OFlag;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::socket::{setsockopt, sockopt};
+use nix::unistd::{pipe2, write};
+
+use super::waiter::{SOURCE, STOP, Take};
+
+/// What kind of file is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A pipe's read end; an event is one byte.
+    Pipe,
+    /// One end of a UNIX stream pair; an event is one byte.
+    Socketpair,
+    /// An eventfd; an event is a write of 1.
+    Eventfd,
+    /// A TCP listener on loopback; an event is a connect.
+    Tcp,
+}
+
+/// A watched file and what it takes to fire events on it.
+pub(super) struct Source {
+    /// What kind of file.
+    pub(super) kind: Kind,
+    watched: Arc<OwnedFd>,
+    far: Option<OwnedFd>,
+    address: Option<SocketAddr>,
+    client: Option<TcpStream>,
+}
+
+impl Source {
+    /// Makes the file, nonblocking.
+    ///
+    /// # Errors
+    /// When the kernel refuses it.
+    pub(super) fn new(kind: Kind) -> Result<Self> {
+        let mut address = None;
+        let (watched, far) = match kind {
+            Kind::Pipe => {
+                let (near, far) =
+                    pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).context("cannot make a pipe")?;
+                (near, Some(far))
+            }
+            Kind::Socketpair => {
+                let (near, far) = UnixStream::pair().context("cannot make a socket pair")?;
+                near.set_nonblocking(true)
+                    .context("cannot make a socket nonblocking")?;
+                (near.into(), Some(far.into()))
+            }
+            Kind::Eventfd => (eventfd()?.into(), None),
+            Kind::Tcp => {
+                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+                    .context("cannot listen on loopback: bring it up with `ip link set lo up`")?;
+                listener
+                    .set_nonblocking(true)
+                    .context("cannot make the listener nonblocking")?;
+                address = Some(
+                    listener
+                        .local_addr()
+                        .context("cannot read the listener's address")?,
+                );
+                (listener.into(), None)
+            }
+        };
+        Ok(Self {
+            kind,
+            watched: Arc::new(watched),
+            far,
+            address,
+            client: None,
+        })
+    }
+
+    /// The watched file; a thread that uses it keeps a clone.
+    pub(super) fn watched(&self) -> &Arc<OwnedFd> {
+        &self.watched
+    }
+
+    /// The watched file's descriptor.
+    pub(super) fn fd(&self) -> RawFd {
+        self.watched.as_raw_fd()
+    }
+
+    /// How a waiter takes an event off it.
+    pub(super) fn take(&self) -> Take {
+        if self.kind == Kind::Tcp {
+            Take::Accept
+        } else {
+            Take::Read
+        }
+    }
+
+    /// Fires one event.
+    ///
+    /// # Errors
+    /// When the write or connect fails.
+    pub(super) fn fire(&mut self) -> Result<()> {
+        match (&self.far, self.address) {
+            (Some(far), _) => {
+                write(far, b"x").context("cannot write the event's byte")?;
+            }
+            (None, Some(address)) => {
+                self.client = None;
+                let client = TcpStream::connect(address)
+                    .context("cannot connect on loopback: bring it up with `ip link set lo up`")?;
+                // Closing then resets the connection: no TIME_WAIT, so many events do not use up the ports.
+                let linger = libc::linger {
+                    l_onoff: 1,
+                    l_linger: 0,
+                };
+                setsockopt(&client, sockopt::Linger, &linger).context("cannot set SO_LINGER")?;
+                self.client = Some(client);
+            }
+            (None, None) => {
+                write(self.watched.as_fd(), &1_u64.to_ne_bytes()).context("cannot write to the eventfd")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls of ep_poll_callback by `fired` events of which `taken` were taken off, with `watchers` epolls
+    /// watching. A waker walks all entries, or with EPOLLEXCLUSIVE up to the first whose epoll has a sleeper.
+    /// Reading an eventfd wakes its writers (EPOLLOUT), on the same queue and of interest to no entry, so
+    /// that walk never stops early. Reading the others wakes no watched queue.
+    pub(super) fn notifications(&self, fired: u64, taken: u64, watchers: u64, exclusive: bool) -> u64 {
+        let by_writes = if exclusive { fired } else { fired * watchers };
+        let by_reads = if self.kind == Kind::Eventfd {
+            taken * watchers
+        } else {
+            0
+        };
+        by_writes + by_reads
+    }
+}
+
+/// Ends waiters one at a time: edge-triggered and never read, so each write wakes one sleeper, by one notification.
+pub(super) struct Stop(EventFd);
+
+impl Stop {
+    /// Makes the eventfd.
+    ///
+    /// # Errors
+    /// When the kernel refuses it.
+    pub(super) fn new() -> Result<Self> {
+        eventfd().map(Self)
+    }
+
+    /// Has `epoll` watch it.
+    ///
+    /// # Errors
+    /// When epoll_ctl fails.
+    pub(super) fn watch(&self, epoll: &Epoll) -> Result<()> {
+        let event = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, STOP);
+        epoll.add(&self.0, event).context("cannot watch the stop eventfd")
+    }
+
+    /// Wakes one sleeper for good.
+    ///
+    /// # Errors
+    /// When the write fails.
+    pub(super) fn fire(&self) -> Result<()> {
+        self.0.write(1).context("cannot write to the stop eventfd")?;
+        Ok(())
+    }
+}
+
+/// A nonblocking eventfd at 0.
+///
+/// # Errors
+/// When the kernel refuses it.
+pub(super) fn eventfd() -> Result<EventFd> {
+    EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
+        .context("cannot make an eventfd: raise the limit of open files (ulimit -n)")
+}
+
+/// A new epoll.
+///
+/// # Errors
+/// When the kernel refuses it.
+pub(super) fn epoll() -> Result<Epoll> {
+    Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)
+        .context("cannot make an epoll: raise the limit of open files (ulimit -n)")
+}
+
+/// A new epoll that watches `source` for input.
+///
+/// # Errors
+/// When the kernel refuses the epoll, or epoll_ctl fails.
+pub(super) fn epoll_on(source: &Source, mode: EpollFlags) -> Result<Epoll> {
+    let epoll = epoll()?;
+    epoll
+        .add(
+            source.watched().as_fd(),
+            EpollEvent::new(EpollFlags::EPOLLIN | mode, SOURCE),
+        )
+        .with_context(|| format!("cannot watch a {:?}", source.kind))?;
+    Ok(epoll)
+}
