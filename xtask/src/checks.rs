@@ -77,8 +77,11 @@ fn clippy_bpf(toolchain: &BpfToolchain) -> Result<Tally> {
         command.current_dir(paths::workspace());
         command
     };
-    if let Err(error) = exec::output(rustup("cargo-clippy").arg("--version")) {
-        println!("skip: toolchain {} has no clippy ({error:#})", toolchain.name);
+    if exec::output(rustup("cargo-clippy").arg("--version")).is_err() {
+        println!(
+            "skip: toolchain {} has no clippy (`rustup component add clippy`, or Debian's package rust-web-clippy)",
+            toolchain.name
+        );
         return Ok(Tally::skip());
     }
     let mut command = rustup("cargo");

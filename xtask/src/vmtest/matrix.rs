@@ -113,7 +113,12 @@ fn check(test: &Test, guest: &Guest, outcome: &Outcome) -> Cell {
     };
     let results: Vec<Option<&JobResult>> = (0..test.jobs.len()).map(find).collect();
     let (Some(release), false) = (&outcome.release, results.iter().any(Option::is_none)) else {
-        let why = outcome.failure.as_deref().unwrap_or("PID 1 left it out");
+        // The console of the failed VM is printed once, not with each of its tests.
+        let why = outcome
+            .failure
+            .as_deref()
+            .and_then(|why| why.lines().next())
+            .unwrap_or("PID 1 left it out");
         return Cell::Fail(format!("the VM ended before the test: {why}"));
     };
     let outputs = Outputs {
