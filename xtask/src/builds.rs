@@ -48,7 +48,10 @@ pub(crate) fn guest(toolchain: &BpfToolchain) -> Result<GuestBinaries> {
         "init",
     ]);
     // With an explicit target these flags do not reach build scripts and macros, which cannot be static.
-    command.env("RUSTFLAGS", "-C target-feature=+crt-static");
+    command.env(
+        "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
+        "-C target-feature=+crt-static",
+    );
     toolchain.apply(&mut command)?;
     let built = executables(&mut command)?;
     Ok(GuestBinaries {

@@ -40,11 +40,16 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         .with_context(|| format!("cannot start {}", shown(command)))?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
+        let said: Vec<&str> = stderr
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
         bail!(
             "{} failed with {}: {}",
             shown(command),
             output.status,
-            stderr.trim()
+            said.join("; ")
         );
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -82,13 +87,41 @@ pub(crate) fn prepend_path(command: &mut Command, dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The command as a message shows it: without the options apt takes as `-o NAME=VALUE`, which hide the rest.
 fn shown(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    format!(
-        "`{}`",
-        words
-            .map(|word| word.to_string_lossy())
-            .collect::<Vec<_>>()
-            .join(" ")
-    )
+    let mut words = vec![command.get_program().to_string_lossy()];
+    let mut arguments = command.get_args();
+    while let Some(argument) = arguments.next() {
+        if argument == "-o" {
+            arguments.next();
+        } else {
+            words.push(argument.to_string_lossy());
+        }
+    }
+    format!("`{}`", words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::{output, shown};
+
+    #[test]
+    fn commands_are_shown_without_configuration() {
+        let mut command = Command::new("apt-get");
+        command.args(["-o", "Dir::Cache=/x", "update", "--quiet"]);
+        assert_eq!(shown(&command), "`apt-get update --quiet`");
+    }
+
+    #[test]
+    fn failures_say_what_the_program_said_on_one_line() {
+        let error =
+            output(Command::new("sh").args(["-c", "echo one >&2; echo; echo two >&2; exit 3"])).unwrap_err();
+        let text = format!("{error:#}");
+        assert!(
+            text.contains("exit status: 3") && text.ends_with("one; two"),
+            "{text}"
+        );
+    }
 }

@@ -54,14 +54,14 @@ pub(crate) fn ensure(image: &Image) -> Result<Kernel> {
 }
 
 fn download(image: &Image, dir: &Path) -> Result<String> {
-    let mut last = None;
+    let mut first = None;
     for suite in image.suites {
         match AptRoot::open(suite).and_then(|apt| Ok((apt.newest(image)?, apt))) {
             Ok((package, apt)) => return apt.unpack(&package, dir),
-            Err(error) => last = Some(error),
+            Err(error) => drop(first.get_or_insert(error)),
         }
     }
-    Err(last.unwrap_or_else(|| anyhow::anyhow!("no suite is named for it")))
+    Err(first.unwrap_or_else(|| anyhow::anyhow!("no suite is named for it")))
 }
 
 /// Apt's state for one suite, below the cache.
