@@ -10,7 +10,7 @@ const FATAL: [&str; 4] = [
 /// One of these happens on a busy machine under emulation; a second one does not go away.
 const TOLERATED_ONCE: &str = "watchdog: BUG: soft lockup";
 /// Lines kept for the report of a failure.
-const KEPT: usize = 30;
+const KEPT: usize = 60;
 
 /// Watches the console line by line.
 #[derive(Default)]
@@ -76,6 +76,6 @@ mod tests {
             console.line(&format!("\x1b[2Jline {n}"));
         }
         assert!(!console.tail().contains('\x1b'));
-        assert!(!console.tail().contains("line 69\n") && console.tail().contains("line 70\n"));
+        assert!(!console.tail().contains("line 39\n") && console.tail().contains("line 40\n"));
     }
 }
