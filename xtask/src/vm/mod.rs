@@ -1,0 +1,157 @@
+//! Commands in a VM with a kernel of the list: builds the file tree, boots, carries output and exit code.
+
+mod console;
+mod initramfs;
+mod programs;
+pub(crate) mod qemu;
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use xtask::guest::{JOBS_PATH, Job, Output};
+
+use crate::builds::{self, GuestBinaries};
+use crate::kernels::{self, Guest, fetch};
+use crate::setup;
+use initramfs::Initramfs;
+use qemu::{Boot, Outcome};
+
+/// A boot that dies before PID 1 reports is tried so often; nothing else is tried again.
+const BOOT_ATTEMPTS: u32 = 3;
+
+/// `cargo xtask vm`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// Kernel: 5.10, 6.1, 6.12, 6.18, 7.3, 6.18-lockdown or all
+    #[arg(long, default_value = "6.18", value_parser = kernels::names())]
+    kernel: String,
+    #[command(flatten)]
+    machine: Machine,
+    /// Program of this machine to put into /bin of the VM, with its shared libraries
+    #[arg(long, value_name = "PROGRAM")]
+    with: Vec<String>,
+    /// What to run
+    #[arg(last = true, required = true)]
+    command: Vec<String>,
+}
+
+/// What can be said about a VM apart from its kernel.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Machine {
+    /// Number of virtual CPUs
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    smp: u32,
+    /// Added to the kernel command line
+    #[arg(long, default_value = "", allow_hyphen_values = true)]
+    cmdline: String,
+    /// Wall-clock limit in seconds for each VM
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
+}
+
+/// Runs the command in each chosen VM; the exit code is that of the first one that is not 0.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let prepared = Prepared::new()?;
+    let job = Job {
+        name: "vm".to_owned(),
+        argv: arguments.command.clone(),
+        timeout_ms: arguments.machine.timeout.saturating_mul(1000),
+        output: Output::Ports,
+    };
+    let guests = kernels::select(&arguments.kernel);
+    let mut code = 0;
+    for guest in &guests {
+        if guests.len() > 1 {
+            eprintln!("== {}", guest.name);
+        }
+        let outcome = prepared.boot(
+            guest,
+            &arguments.machine,
+            &arguments.with,
+            std::slice::from_ref(&job),
+        )?;
+        for warning in &outcome.warnings {
+            eprintln!("xtask: VM {}: {warning}", guest.name);
+        }
+        if let Some(failure) = outcome.failure {
+            bail!("VM {}: {failure}", guest.name);
+        }
+        let result = outcome.results.first().context("PID 1 reported no result")?;
+        if !matches!(result.end, xtask::guest::End::Exited(_)) {
+            eprintln!("xtask: VM {}: {}", guest.name, result.end);
+        }
+        if code == 0 {
+            code = result.end.exit_code();
+        }
+    }
+    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+}
+
+/// Everything a VM needs, built and fetched.
+pub(crate) struct Prepared {
+    binaries: GuestBinaries,
+}
+
+impl Prepared {
+    /// Installs and builds what is missing.
+    pub(crate) fn new() -> Result<Self> {
+        setup::ensure_qemu()?;
+        Ok(Self {
+            binaries: builds::guest(&setup::bpf::ensure()?)?,
+        })
+    }
+
+    /// Boots `guest` with `programs` of this machine and runs `jobs` in it.
+    pub(crate) fn boot(
+        &self,
+        guest: &Guest,
+        machine: &Machine,
+        programs: &[String],
+        jobs: &[Job],
+    ) -> Result<Outcome> {
+        let kernel = fetch::ensure(guest.image())?;
+        let work = tempfile::tempdir().context("cannot create a temporary directory")?;
+        let initramfs = work.path().join("initramfs");
+        self.write_initramfs(&initramfs, programs, jobs)?;
+        let boot = Boot {
+            vmlinuz: &kernel.vmlinuz,
+            initramfs: &initramfs,
+            cmdline: &format!("{} {}", guest.cmdline, machine.cmdline),
+            smp: machine.smp,
+            limit: Duration::from_secs(machine.timeout),
+        };
+        let mut attempt = 1;
+        loop {
+            let outcome = qemu::run(&boot)?;
+            match &outcome.failure {
+                Some(failure) if outcome.release.is_none() && attempt < BOOT_ATTEMPTS => {
+                    eprintln!(
+                        "xtask: VM {} died at boot, attempt {attempt} of {BOOT_ATTEMPTS}: {failure}",
+                        guest.name
+                    );
+                    attempt += 1;
+                }
+                _ => return Ok(outcome),
+            }
+        }
+    }
+
+    fn write_initramfs(&self, path: &Path, programs: &[String], jobs: &[Job]) -> Result<()> {
+        let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
+        let mut archive = Initramfs::new(BufWriter::new(file));
+        archive.copy("/init", &self.binaries.init)?;
+        archive.copy("/bin/epoll-trace", &self.binaries.epoll_trace)?;
+        for program in programs {
+            programs::add(&mut archive, program)?;
+        }
+        archive.file(JOBS_PATH, &serde_json::to_vec(jobs)?)?;
+        archive
+            .finish()
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(())
+    }
+}

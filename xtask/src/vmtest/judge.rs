@@ -1,0 +1,66 @@
+//! From what a test declares and what its check says to a cell of the matrix. Pure.
+
+use super::{Need, Problem, Test};
+use crate::kernels::Guest;
+
+/// One test on one kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Cell {
+    Ok,
+    /// Not run, for this reason.
+    Skip(String),
+    /// What is wrong.
+    Fail(String),
+}
+
+/// The first need that `guest` does not meet.
+pub(super) fn unmet(needs: &[Need], guest: &Guest) -> Option<String> {
+    needs.iter().find_map(|need| need.unmet(guest))
+}
+
+/// The cell of a test that ran, so all of its needs are met.
+pub(super) fn verdict(checked: Result<(), Problem>) -> Cell {
+    match checked {
+        Ok(()) => Cell::Ok,
+        Err(Problem::Failed(why)) => Cell::Fail(why),
+        Err(Problem::Unsupported(why)) => Cell::Fail(format!(
+            "says this kernel cannot ({why}), but its declared needs are all met here"
+        )),
+    }
+}
+
+/// Tests that would run on none of `guests`: their needs are wrong, or the list of kernels is.
+pub(super) fn never_run<'a>(tests: &'a [Test], guests: &[Guest]) -> Vec<&'a str> {
+    tests
+        .iter()
+        .filter(|test| guests.iter().all(|guest| unmet(&test.needs, guest).is_some()))
+        .map(|test| test.name.as_str())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cell, Need, Problem, Test, never_run, verdict};
+    use crate::kernels::GUESTS;
+
+    #[test]
+    fn a_skip_against_the_declared_need_fails() {
+        assert_eq!(verdict(Ok(())), Cell::Ok);
+        assert!(matches!(
+            verdict(Err(Problem::Unsupported("no kprobes".into()))),
+            Cell::Fail(_)
+        ));
+    }
+
+    #[test]
+    fn a_need_that_no_kernel_meets_is_found() {
+        let test = |name: &str, need| Test::new(name, |_| Ok(())).needs(need);
+        let tests = [test("old", Need::Before(4, 0)), test("fine", Need::Since(6, 18))];
+        assert_eq!(never_run(&tests, &GUESTS), ["old"]);
+    }
+
+    #[test]
+    fn every_real_test_runs_somewhere() {
+        assert_eq!(never_run(&crate::vmtest::all(), &GUESTS), Vec::<&str>::new());
+    }
+}

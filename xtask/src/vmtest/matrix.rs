@@ -1,0 +1,171 @@
+//! Runs the tests, one boot per kernel, and prints the matrix test × kernel.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use xtask::guest::{Job, JobResult, Output};
+
+use super::judge::{self, Cell};
+use super::{Outputs, PROGRAMS, Test};
+use crate::kernels::{self, GUESTS, Guest};
+use crate::tally::Tally;
+use crate::vm::qemu::Outcome;
+use crate::vm::{Machine, Prepared};
+
+/// Which part of the matrix to run.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Selection {
+    /// Kernel of the VM tests: 5.10, 6.1, 6.12, 6.18, 7.3, 6.18-lockdown or all
+    #[arg(long, default_value = "all", value_parser = kernels::names())]
+    kernel: String,
+    /// Only VM tests whose name contains this; checks and host tests are left out
+    #[arg(long, value_name = "NAME")]
+    pub(crate) only: Option<String>,
+    #[command(flatten)]
+    machine: Machine,
+}
+
+/// Runs the chosen part, prints the matrix, and counts its cells.
+pub(crate) fn run(selection: &Selection) -> Result<Tally> {
+    let mut tests = super::all();
+    let never_run: Vec<String> = judge::never_run(&tests, &GUESTS)
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    if let Some(part) = &selection.only {
+        tests.retain(|test| test.name.contains(part.as_str()));
+        if tests.is_empty() {
+            bail!("no VM test has {part:?} in its name");
+        }
+    }
+    let prepared = Prepared::new()?;
+    let mut columns = Vec::new();
+    for guest in kernels::select(&selection.kernel) {
+        columns.push((guest.name, column(&prepared, &selection.machine, guest, &tests)?));
+    }
+    print(&tests, &columns);
+    let mut tally = Tally::default();
+    for cell in columns.iter().flat_map(|(_, cells)| cells) {
+        match cell {
+            Cell::Ok => tally.passed += 1,
+            Cell::Skip(_) => tally.skipped += 1,
+            Cell::Fail(_) => tally.failed += 1,
+        }
+    }
+    for name in never_run {
+        println!("FAIL {name}: no kernel of the list meets its needs");
+        tally.failed += 1;
+    }
+    Ok(tally)
+}
+
+/// All tests on one kernel, in one boot.
+fn column(prepared: &Prepared, machine: &Machine, guest: &Guest, tests: &[Test]) -> Result<Vec<Cell>> {
+    let start = Instant::now();
+    let skips: Vec<Option<String>> = tests
+        .iter()
+        .map(|test| judge::unmet(&test.needs, guest))
+        .collect();
+    let jobs: Vec<Job> = tests
+        .iter()
+        .zip(&skips)
+        .filter(|(_, skip)| skip.is_none())
+        .flat_map(|(test, _)| jobs(test))
+        .collect();
+    let programs = PROGRAMS.map(str::to_owned);
+    let outcome = prepared.boot(guest, machine, &programs, &jobs)?;
+    for warning in &outcome.warnings {
+        println!("VM {}: {warning}", guest.name);
+    }
+    println!(
+        "VM {}: {} jobs in {:.1} s",
+        guest.name,
+        outcome.results.len(),
+        start.elapsed().as_secs_f64()
+    );
+    let cell = |(test, skip): (&Test, Option<String>)| match skip {
+        Some(reason) => Cell::Skip(reason),
+        None => check(test, guest, &outcome),
+    };
+    Ok(tests.iter().zip(skips).map(cell).collect())
+}
+
+fn job_name(test: &Test, index: usize) -> String {
+    format!("{}#{index}", test.name)
+}
+
+fn jobs(test: &Test) -> impl Iterator<Item = Job> {
+    test.jobs.iter().enumerate().map(|(index, spec)| Job {
+        name: job_name(test, index),
+        argv: spec.argv.clone(),
+        timeout_ms: spec.seconds * 1000,
+        output: Output::Report,
+    })
+}
+
+fn check(test: &Test, guest: &Guest, outcome: &Outcome) -> Cell {
+    let find = |index| {
+        outcome
+            .results
+            .iter()
+            .find(|result| result.job == job_name(test, index))
+    };
+    let results: Vec<Option<&JobResult>> = (0..test.jobs.len()).map(find).collect();
+    let (Some(release), false) = (&outcome.release, results.iter().any(Option::is_none)) else {
+        // The console of the failed VM is printed once, not with each of its tests.
+        let why = outcome
+            .failure
+            .as_deref()
+            .and_then(|why| why.lines().next())
+            .unwrap_or("PID 1 left it out");
+        return Cell::Fail(format!("the VM ended before the test: {why}"));
+    };
+    let outputs = Outputs {
+        guest,
+        release,
+        jobs: results.into_iter().flatten().collect(),
+    };
+    judge::verdict((test.check)(&outputs))
+}
+
+fn print(tests: &[Test], columns: &[(&str, Vec<Cell>)]) {
+    let width = tests
+        .iter()
+        .map(|test| test.name.chars().count())
+        .max()
+        .unwrap_or(0);
+    let heads: String = columns.iter().map(|(name, _)| format!("  {name:>4}")).collect();
+    println!("\n{:width$}{heads}", "");
+    for (row, test) in tests.iter().enumerate() {
+        let mut line = format!("{:width$}", test.name);
+        for (name, cells) in columns {
+            let word = match &cells[row] {
+                Cell::Ok => "ok",
+                Cell::Skip(_) => "skip",
+                Cell::Fail(_) => "FAIL",
+            };
+            line += &format!("  {word:>0$}", name.len().max(4));
+        }
+        println!("{line}");
+    }
+    println!();
+    details(tests, columns);
+}
+
+/// Reasons of the skips, one line for all kernels that share one, and the failures in full.
+fn details(tests: &[Test], columns: &[(&str, Vec<Cell>)]) {
+    for (row, test) in tests.iter().enumerate() {
+        let mut skips: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (guest, cells) in columns {
+            match &cells[row] {
+                Cell::Ok => {}
+                Cell::Skip(reason) => skips.entry(reason).or_default().push(guest),
+                Cell::Fail(why) => println!("FAIL {} on {guest}: {}", test.name, why.trim_end()),
+            }
+        }
+        for (reason, guests) in skips {
+            println!("skip {} on {}: {reason}", test.name, guests.join(", "));
+        }
+    }
+}
