@@ -153,6 +153,8 @@ ids! {
         NestingTooDeep = "nesting_too_deep",
         /// A process was not followed after fork: the process tree was full.
         TreeFull = "tree_full",
+        /// A thread woken before its first wait could not be identified.
+        WaitersUnidentified = "waiters_unidentified",
     }
 }
 
@@ -164,6 +166,8 @@ pub const MAX_THREADS: u32 = 32_768;
 pub const MAX_EPOLLS: u32 = 8192;
 /// Processes followed below a traced command.
 pub const MAX_TREE: u32 = 16_384;
+/// TASK_COMM_LEN of the kernel.
+pub const COMM_LEN: usize = 16;
 /// Notifications nest at most this deep: EP_MAX_NESTS + 1 (fs/eventpoll.c).
 pub const MAX_NESTING: usize = 5;
 /// Slots of the table that tells a context switch cheaply whether a thread uses epoll at all.
@@ -180,8 +184,14 @@ pub struct EpollId {
 }
 
 impl EpollId {
-    /// Marks an "address" that is a file descriptor number, where the kernel hides addresses.
+    /// Marks an "address" that is made of process and descriptor number, where the kernel hides addresses.
     pub const BY_FD: u64 = 1 << 62;
+
+    /// The address that stands for descriptor `epfd` of process `tgid`.
+    #[inline(always)]
+    pub const fn address_by_fd(tgid: u32, epfd: i32) -> u64 {
+        Self::BY_FD | (tgid as u64) << 31 | epfd as u32 as u64
+    }
 }
 
 /// Key of the aggregation: (process, epoll), and the thread where asked.
@@ -206,6 +216,8 @@ pub struct Row {
     pub epfd: i32,
     /// Explicit padding.
     pub pad: u32,
+    /// Name of the process (of the thread with per-thread rows) when the row was made.
+    pub comm: [u8; COMM_LEN],
     /// By [`Counter`].
     pub counters: [u64; Counter::COUNT],
 }
@@ -220,28 +232,35 @@ pub struct Histogram {
     pub counts: [u32; BUCKETS],
 }
 
-/// What is known of one epoll beyond its waiters; key of the map: the address.
+/// What is known of one epoll whoever waits on it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Epoll {
-    /// Identity together with the key.
-    pub born_ns: u64,
+    /// Which.
+    pub id: EpollId,
+    /// Process that created it while we looked, else 0.
+    pub creator_tgid: u32,
+    /// The descriptor number it was created with, -1 if it was there before us.
+    pub epfd: i32,
+    /// 1 after its last file was closed.
+    pub dead: u32,
+    /// Explicit padding.
+    pub pad: u32,
     /// `ep_poll_callback` calls.
     pub notifications: u64,
     /// Scans of the ready list.
     pub scans: u64,
-    /// Process that created it while we looked, else 0.
-    pub creator_tgid: u32,
-    /// 1 after its last file was closed.
-    pub dead: u32,
 }
+
+/// In [`RowKey::tgid`] of a row that lost a race and stays unused until the agent recycles it.
+pub const TOMBSTONE: u32 = u32::MAX;
 
 const _: () = {
     assert!(size_of::<EpollId>() == 16);
     assert!(size_of::<RowKey>() == 24);
-    assert!(size_of::<Row>() == 24 + 8 + 8 * Counter::COUNT);
+    assert!(size_of::<Row>() == 24 + 8 + COMM_LEN + 8 * Counter::COUNT);
     assert!(size_of::<Histogram>() == 8 + 4 * BUCKETS);
-    assert!(size_of::<Epoll>() == 32);
+    assert!(size_of::<Epoll>() == 48);
     assert!(bucket_low(BUCKETS) >= 60_000_000_000);
 };
 

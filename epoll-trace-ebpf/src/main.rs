@@ -1,5 +1,29 @@
-//! Root of the BPF object.
-#![cfg_attr(target_arch = "bpf", no_std, no_main)]
+//! Root of the BPF object: one object file for all kernels. Programs load one at a time, so a variant that a kernel cannot
+//! take costs nothing there.
+#![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
+
+#[cfg(target_arch = "bpf")]
+mod globals;
+#[cfg(target_arch = "bpf")]
+mod kernel;
+#[cfg(target_arch = "bpf")]
+mod maps;
+#[cfg(target_arch = "bpf")]
+mod probes;
+#[cfg(target_arch = "bpf")]
+mod signals;
+
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    // Nothing panics: the verifier would refuse the loop.
+    loop {}
+}
+
+#[cfg(target_arch = "bpf")]
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
 /// The host has nothing to run: the object is built for the BPF target only.
 #[cfg(not(target_arch = "bpf"))]

@@ -1,0 +1,83 @@
+//! What the agent writes before it loads the programs: read-only to them, so that the verifier drops what a run does not need.
+
+use aya_ebpf::Global;
+
+macro_rules! globals {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        $($(#[$doc])* #[unsafe(no_mangle)] pub static $name: Global<u64> = Global::new(0);)*
+    };
+}
+
+globals! {
+    /// Offset of `wq.head` in `struct eventpoll`.
+    OFF_EP_WQ_HEAD;
+    /// Offset of `private` in `struct wait_queue_entry`.
+    OFF_ENTRY_PRIVATE;
+    /// Offset of `entry.prev` in `struct wait_queue_entry`.
+    OFF_ENTRY_PREV;
+    /// Distance from `base` to `wait` in `struct eppoll_entry`.
+    OFF_WAIT_BASE;
+    /// Offset of `ep` in `struct epitem`.
+    OFF_ITEM_EP;
+    /// Offset of `pid` in `struct task_struct`.
+    OFF_TASK_PID;
+    /// Offset of `tgid` in `struct task_struct`.
+    OFF_TASK_TGID;
+    /// Offset of `__state` (`state` before 5.14) in `struct task_struct`.
+    OFF_TASK_STATE;
+    /// Offset of `comm` in `struct task_struct`.
+    OFF_TASK_COMM;
+    /// Offset of `group_leader` in `struct task_struct`.
+    OFF_TASK_LEADER;
+    /// Offset of `files` in `struct task_struct`.
+    OFF_TASK_FILES;
+    /// Offset of `signal` in `struct task_struct`.
+    OFF_TASK_SIGNAL;
+    /// Offset of `live` in `struct signal_struct`.
+    OFF_SIGNAL_LIVE;
+    /// Offset of `fdt` in `struct files_struct`.
+    OFF_FILES_FDT;
+    /// Offset of `fd` in `struct fdtable`.
+    OFF_FDT_FD;
+    /// Offset of `private_data` in `struct file`.
+    OFF_FILE_PRIVATE;
+    /// Offset of `f_op` in `struct file`.
+    OFF_FILE_FOP;
+    /// Offset of `di` in `struct pt_regs`.
+    OFF_REGS_DI;
+    /// Offset of `dx` in `struct pt_regs`.
+    OFF_REGS_DX;
+    /// Offset of `r10` in `struct pt_regs`.
+    OFF_REGS_R10;
+    /// Offset of `orig_ax` in `struct pt_regs`.
+    OFF_REGS_ORIG_AX;
+    /// Address of `eventpoll_fops`, 0 where the kernel does not tell.
+    EVENTPOLL_FOPS;
+    /// 1 where `do_epoll_wait` takes a `struct timespec64 *`, 0 where it takes milliseconds (5.10).
+    TIMEOUT_IS_POINTER;
+
+    /// The agent's own process: never traced.
+    OWN_TGID;
+    /// 1: only what stands in `TRACED` is traced.
+    FILTERED;
+    /// 1: `TRACED` holds thread ids, 0: process ids.
+    FILTER_BY_TID;
+    /// 1: children of traced processes are traced too.
+    FOLLOW_FORK;
+    /// 1: a row per thread.
+    PER_THREAD;
+    /// 1: epolls are known by process and descriptor number: addresses cannot be read.
+    EPOLL_BY_FD;
+    /// 1: notifications and scans are counted per epoll.
+    COUNT_PER_EPOLL;
+    /// Histograms of each row.
+    SLOTS;
+    /// Place of the `wakeup` histogram in its row's, `SLOTS` or more if not wanted; likewise below.
+    SLOT_WAKEUP;
+    /// See `SLOT_WAKEUP`.
+    SLOT_CALLBACK;
+    /// See `SLOT_WAKEUP`.
+    SLOT_RUNQUEUE;
+    /// See `SLOT_WAKEUP`.
+    SLOT_DELIVERY;
+}

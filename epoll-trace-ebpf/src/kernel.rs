@@ -1,0 +1,103 @@
+//! The only file that follows kernel pointers.
+
+use aya_ebpf::{
+    Global,
+    helpers::{
+        bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_probe_read_kernel,
+        generated::{bpf_get_current_task, bpf_ktime_get_ns},
+    },
+};
+use epoll_trace_ebpf::{COMM_LEN, EpollId};
+
+use crate::globals::{
+    EPOLL_BY_FD, EVENTPOLL_FOPS, OFF_FDT_FD, OFF_FILE_FOP, OFF_FILE_PRIVATE, OFF_FILES_FDT, OFF_ITEM_EP,
+    OFF_TASK_COMM, OFF_TASK_FILES, OFF_TASK_LEADER, OFF_WAIT_BASE,
+};
+
+/// The load of a field through a pointer whose type the verifier knows: it faults harmlessly to 0.
+///
+/// # Safety
+/// `base` must be an argument of a BTF-typed program, unchanged, or a pointer loaded from such.
+#[inline(always)]
+pub unsafe fn typed<T: Copy>(base: *const u8, offset: &Global<u64>) -> T {
+    // SAFETY: the verifier checks the type behind `base` and that the offset is a field of it.
+    unsafe { base.add(offset.load() as usize).cast::<T>().read_volatile() }
+}
+
+/// The load of a field at any kernel address; `None` where the kernel refuses.
+#[inline(always)]
+pub fn probed<T>(base: u64, offset: &Global<u64>) -> Option<T> {
+    probed_at(base.wrapping_add(offset.load()))
+}
+
+/// As [`probed`], at the address itself.
+#[inline(always)]
+pub fn probed_at<T>(address: u64) -> Option<T> {
+    // SAFETY: the helper copies with page faults off and fails on a bad address.
+    unsafe { bpf_probe_read_kernel(address as *const T) }.ok()
+}
+
+/// CLOCK_MONOTONIC, ns.
+#[inline(always)]
+pub fn now() -> u64 {
+    // SAFETY: no arguments, no failure.
+    unsafe { bpf_ktime_get_ns() }
+}
+
+/// Address of the current `task_struct`.
+#[inline(always)]
+pub fn current_task() -> u64 {
+    // SAFETY: no arguments, no failure.
+    unsafe { bpf_get_current_task() }
+}
+
+/// (tgid, tid) of the current task, in the initial pid namespace.
+#[inline(always)]
+pub fn current_ids() -> (u32, u32) {
+    let both = bpf_get_current_pid_tgid();
+    ((both >> 32) as u32, both as u32)
+}
+
+/// Name of `task`, or of its process.
+#[inline(always)]
+pub fn comm(task: u64, of_process: bool) -> [u8; COMM_LEN] {
+    if EPOLL_BY_FD.load() != 0 {
+        return bpf_get_current_comm().unwrap_or_default();
+    }
+    let task = if of_process {
+        probed(task, &OFF_TASK_LEADER).unwrap_or(task)
+    } else {
+        task
+    };
+    probed(task, &OFF_TASK_COMM).unwrap_or_default()
+}
+
+/// Address of the eventpoll behind descriptor `epfd` of the current process; `None` if it is not an epoll.
+///
+/// `current->files->fdt->fd[epfd]`, as `epoll_wait` itself finds it; `f_op` tells an epoll
+/// from anything else, where the address of epoll's is known; elsewhere a wait on something else ends with an error anyway.
+#[inline(always)]
+pub fn epoll_of_fd(epfd: i32) -> Option<u64> {
+    if epfd < 0 {
+        return None;
+    }
+    if EPOLL_BY_FD.load() != 0 {
+        return Some(EpollId::address_by_fd(current_ids().0, epfd));
+    }
+    let files: u64 = probed(current_task(), &OFF_TASK_FILES)?;
+    let table: u64 = probed(files, &OFF_FILES_FDT)?;
+    let descriptors: u64 = probed(table, &OFF_FDT_FD)?;
+    let file: u64 = probed_at(descriptors.wrapping_add(epfd as u64 * 8))?;
+    let operations = EVENTPOLL_FOPS.load();
+    if operations != 0 && probed(file, &OFF_FILE_FOP) != Some(operations) {
+        return None;
+    }
+    probed(file, &OFF_FILE_PRIVATE)
+}
+
+/// Address of the eventpoll that watches through wait-queue entry `wait` (the `wait` of a `struct eppoll_entry`).
+#[inline(always)]
+pub fn epoll_of_watch(wait: u64) -> Option<u64> {
+    let item: u64 = probed_at(wait.wrapping_sub(OFF_WAIT_BASE.load()))?;
+    probed(item, &OFF_ITEM_EP)
+}

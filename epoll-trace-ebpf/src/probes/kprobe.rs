@@ -1,0 +1,91 @@
+//! kprobes: arguments are numbers in registers, every field is read by helper.
+//! No kretprobe on anything that sleeps: it loses returns once more tasks sleep than it has slots.
+
+use aya_ebpf::{
+    macros::{kprobe, kretprobe},
+    programs::{ProbeContext, RetProbeContext},
+};
+
+use aya_log_ebpf::debug;
+
+use crate::{
+    globals::{OFF_ENTRY_PREV, OFF_ENTRY_PRIVATE, OFF_EP_WQ_HEAD, OFF_FILE_PRIVATE, TIMEOUT_IS_POINTER},
+    kernel::{probed, probed_at},
+    signals,
+};
+
+/// `do_epoll_wait(epfd, events, maxevents, timeout)`.
+#[kprobe]
+fn enter_kprobe(ctx: ProbeContext) -> u32 {
+    let (Some(epfd), Some(maxevents), Some(timeout)) =
+        (ctx.arg::<u64>(0), ctx.arg::<u64>(2), ctx.arg::<u64>(3))
+    else {
+        return 0;
+    };
+    let zero = if TIMEOUT_IS_POINTER.load() != 0 {
+        timeout != 0 && probed_at::<[i64; 2]>(timeout) == Some([0, 0])
+    } else {
+        timeout as i32 == 0
+    };
+    signals::wait_enter(epfd as i32, maxevents as i32, zero);
+    0
+}
+
+/// `ep_poll_callback(wait, mode, sync, key)`.
+#[kprobe]
+fn notify_kprobe(ctx: ProbeContext) -> u32 {
+    if let Some(wait) = ctx.arg(0) {
+        signals::notification_enter(wait);
+    }
+    0
+}
+
+#[kretprobe]
+fn notify_kret(_ctx: RetProbeContext) -> u32 {
+    signals::notification_exit();
+    0
+}
+
+/// `ep_autoremove_wake_function(entry, mode, sync, key)`: the entry is the first of `ep->wq`, so its `prev` is the head.
+#[kprobe]
+fn wakeup_kprobe(ctx: ProbeContext) -> u32 {
+    let Some(entry) = ctx.arg::<u64>(0) else { return 0 };
+    let (Some(task), Some(head)) = (
+        probed::<u64>(entry, &OFF_ENTRY_PRIVATE),
+        probed::<u64>(entry, &OFF_ENTRY_PREV),
+    ) else {
+        return 0;
+    };
+    signals::wakeup(task, head.wrapping_sub(OFF_EP_WQ_HEAD.load()), || Some(task));
+    0
+}
+
+/// `ep_scan_ready_list(ep, …)`, every scan on 5.10.
+#[kprobe]
+fn scan5_kprobe(ctx: ProbeContext) -> u32 {
+    if let Some(epoll) = ctx.arg(0) {
+        signals::scan_end(epoll);
+    }
+    0
+}
+
+/// `ep_done_scan(ep, list)`.
+#[kprobe]
+fn scan_kprobe(ctx: ProbeContext) -> u32 {
+    if let Some(epoll) = ctx.arg(0) {
+        signals::scan_end(epoll);
+    }
+    0
+}
+
+/// `ep_eventpoll_release(inode, file)`.
+#[kprobe]
+fn death_kprobe(ctx: ProbeContext) -> u32 {
+    if let Some(file) = ctx.arg(1)
+        && let Some(epoll) = probed(file, &OFF_FILE_PRIVATE)
+        && signals::death(epoll)
+    {
+        debug!(&ctx, "epoll {:x} closed", epoll);
+    }
+    0
+}

@@ -1,0 +1,5 @@
+//! Shims: each takes its mechanism's arguments and calls the signal's body. Program names are `<signal>_<mechanism>`.
+
+mod fentry;
+mod kprobe;
+mod tracepoint;

@@ -1,0 +1,120 @@
+//! BTF tracepoints: typed arguments, no address of an epoll.
+
+use aya_ebpf::{helpers::bpf_probe_read_user, macros::btf_tracepoint, programs::BtfTracePointContext};
+
+use aya_log_ebpf::debug;
+
+use crate::{
+    globals::{
+        EPOLL_BY_FD, OFF_REGS_DI, OFF_REGS_DX, OFF_REGS_ORIG_AX, OFF_REGS_R10, OFF_SIGNAL_LIVE, OFF_TASK_PID,
+        OFF_TASK_SIGNAL, OFF_TASK_STATE, OFF_TASK_TGID,
+    },
+    kernel::typed,
+    signals,
+};
+
+/// System call numbers of x86-64 (arch/x86/entry/syscalls/syscall_64.tbl).
+mod nr {
+    pub const EPOLL_CREATE: i64 = 213;
+    pub const EPOLL_WAIT: i64 = 232;
+    pub const EPOLL_PWAIT: i64 = 281;
+    pub const EPOLL_CREATE1: i64 = 291;
+    pub const EPOLL_PWAIT2: i64 = 441;
+}
+
+const TASK_INTERRUPTIBLE: u32 = 1;
+
+/// `sys_enter(regs, id)`.
+#[btf_tracepoint(function = "sys_enter")]
+fn enter_tp(ctx: BtfTracePointContext) -> i32 {
+    let id: i64 = ctx.arg(1);
+    if id != nr::EPOLL_WAIT && id != nr::EPOLL_PWAIT && id != nr::EPOLL_PWAIT2 {
+        return 0;
+    }
+    let regs: *const u8 = ctx.arg(0);
+    // SAFETY: a typed `struct pt_regs *`.
+    let (epfd, maxevents, timeout): (u64, u64, u64) = unsafe {
+        (
+            typed(regs, &OFF_REGS_DI),
+            typed(regs, &OFF_REGS_DX),
+            typed(regs, &OFF_REGS_R10),
+        )
+    };
+    let zero = if id == nr::EPOLL_PWAIT2 {
+        // Where kernel memory may not be read, aya turns this read into one that is refused too.
+        // SAFETY: the helper checks the address; a bad one makes the call itself fail.
+        EPOLL_BY_FD.load() == 0
+            && timeout != 0
+            && unsafe { bpf_probe_read_user(timeout as *const [i64; 2]) } == Ok([0, 0])
+    } else {
+        timeout as i32 == 0
+    };
+    signals::wait_enter(epfd as i32, maxevents as i32, zero);
+    0
+}
+
+/// `sys_exit(regs, ret)`: the end of waits, and the birth of epolls where `do_epoll_create` cannot be probed.
+#[btf_tracepoint(function = "sys_exit")]
+fn return_tp(ctx: BtfTracePointContext) -> i32 {
+    // SAFETY: a typed `struct pt_regs *`.
+    let id: i64 = unsafe { typed(ctx.arg(0), &OFF_REGS_ORIG_AX) };
+    let ret: i64 = ctx.arg(1);
+    match id {
+        nr::EPOLL_WAIT | nr::EPOLL_PWAIT | nr::EPOLL_PWAIT2 => signals::wait_return(ret as i32),
+        nr::EPOLL_CREATE | nr::EPOLL_CREATE1 if signals::birth(ret as i32) => {
+            debug!(&ctx, "epoll created as descriptor {}", ret);
+        }
+        _ => {}
+    }
+    0
+}
+
+/// `sched_waking(p)`: `p` still has the state it sleeps in.
+#[btf_tracepoint(function = "sched_waking")]
+fn wakeup_tp(ctx: BtfTracePointContext) -> i32 {
+    let task: *const u8 = ctx.arg(0);
+    // SAFETY: a typed `struct task_struct *`.
+    let (tid, state): (u32, u32) = unsafe { (typed(task, &OFF_TASK_PID), typed(task, &OFF_TASK_STATE)) };
+    if state & TASK_INTERRUPTIBLE != 0 {
+        signals::waking(task as u64, tid);
+    }
+    0
+}
+
+/// `sched_switch(preempt, prev, next, …)`.
+#[btf_tracepoint(function = "sched_switch")]
+fn oncpu_tp(ctx: BtfTracePointContext) -> i32 {
+    let next: *const u8 = ctx.arg(2);
+    // SAFETY: a typed `struct task_struct *`.
+    signals::on_cpu(next as u64, unsafe { typed(next, &OFF_TASK_PID) });
+    0
+}
+
+/// `sched_process_fork(parent, child)`.
+#[btf_tracepoint(function = "sched_process_fork")]
+fn fork_tp(ctx: BtfTracePointContext) -> i32 {
+    // SAFETY: typed `struct task_struct *`.
+    let (parent, child) = unsafe {
+        (
+            typed(ctx.arg(0), &OFF_TASK_TGID),
+            typed(ctx.arg(1), &OFF_TASK_TGID),
+        )
+    };
+    if signals::process_fork(parent, child) {
+        debug!(&ctx, "process {} forked {}, traced too", parent, child);
+    }
+    0
+}
+
+/// `sched_process_exit(p, …)`: `signal->live` was lowered before (kernel/exit.c).
+#[btf_tracepoint(function = "sched_process_exit")]
+fn exit_tp(ctx: BtfTracePointContext) -> i32 {
+    let task: *const u8 = ctx.arg(0);
+    // SAFETY: a typed `struct task_struct *`, and the typed pointer in it.
+    let (tgid, live): (u32, i32) = unsafe {
+        let signal: *const u8 = typed(task, &OFF_TASK_SIGNAL);
+        (typed(task, &OFF_TASK_TGID), typed(signal, &OFF_SIGNAL_LIVE))
+    };
+    signals::task_exit(task as u64, tgid, live == 0);
+    0
+}

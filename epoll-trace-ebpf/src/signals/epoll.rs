@@ -1,0 +1,225 @@
+//! Which epolls there are, and the row of a (process, epoll) pair.
+
+use aya_ebpf::bindings::BPF_NOEXIST;
+use epoll_trace_ebpf::{Counter, Epoll, EpollId, Loss, Row, RowKey, TOMBSTONE};
+
+use super::{
+    aggregate::{add, lose},
+    thread,
+};
+use crate::{
+    globals::{COUNT_PER_EPOLL, PER_THREAD},
+    kernel,
+    maps::{EPOCH, EPOLL_ROWS, EPOLLS, FREE_EPOLLS, FREE_ROWS, KnownEpoll, NO_ROW, ROW_INDEX, ROWS, Thread},
+};
+
+#[inline(always)]
+fn epoch() -> u64 {
+    // SAFETY: one aligned word; a value one step old only makes a look-up happen later.
+    unsafe { (&raw const EPOCH).read_volatile() }
+}
+
+#[inline(always)]
+fn advance_epoch() {
+    // SAFETY: a global lies in a map value.
+    unsafe { add(&raw mut EPOCH, 1) };
+}
+
+/// Makes the epoll at `address` known as a new one, born now.
+#[inline(always)]
+fn introduce(address: u64, creator_tgid: u32, epfd: i32, flags: u64) -> Option<*mut KnownEpoll> {
+    let Ok(Some(index)) = FREE_EPOLLS.pop() else {
+        lose(Loss::EpollsFull);
+        return None;
+    };
+    let born_ns = kernel::now();
+    if EPOLLS
+        .insert(
+            address,
+            KnownEpoll {
+                born_ns,
+                index,
+                pad: 0,
+            },
+            flags,
+        )
+        .is_err()
+    {
+        // Another thread was first, or the table is full: the look-up tells.
+        if let Some(row) = EPOLL_ROWS.get_ptr_mut(index) {
+            // SAFETY: a value of EPOLL_ROWS that no one else knows.
+            unsafe { (*row).dead = 1 };
+        }
+        let found = EPOLLS.get_ptr_mut(address);
+        if found.is_none() {
+            lose(Loss::EpollsFull);
+        }
+        return found;
+    }
+    if let Some(row) = EPOLL_ROWS.get_ptr_mut(index) {
+        // SAFETY: a value of EPOLL_ROWS; counters may already grow, so they are left alone (the agent hands out zeroed rows).
+        unsafe {
+            (*row).id = EpollId { address, born_ns };
+            (*row).creator_tgid = creator_tgid;
+            (*row).epfd = epfd;
+        }
+    }
+    EPOLLS.get_ptr_mut(address)
+}
+
+#[inline(always)]
+fn bury(address: u64) -> bool {
+    let Some(known) = EPOLLS.get_ptr(address) else {
+        return false;
+    };
+    // SAFETY: a value of EPOLLS.
+    let index = unsafe { (*known).index };
+    if EPOLLS.remove(address).is_err() {
+        return false;
+    }
+    if let Some(row) = EPOLL_ROWS.get_ptr_mut(index) {
+        // SAFETY: a value of EPOLL_ROWS.
+        unsafe { (*row).dead = 1 };
+    }
+    advance_epoch();
+    true
+}
+
+/// The counters of the epoll at `address`, if it is followed.
+#[inline(always)]
+pub fn counters(address: u64) -> Option<*mut Epoll> {
+    let known = EPOLLS.get_ptr(address)?;
+    // SAFETY: a value of EPOLLS.
+    EPOLL_ROWS.get_ptr_mut(unsafe { (*known).index })
+}
+
+/// Lets `thread` count into the row of its process and the epoll at `address`.
+///
+/// # Safety
+/// `thread` must be a value of THREADS.
+#[inline(always)]
+pub unsafe fn resolve(thread: *mut Thread, address: u64) {
+    let epoch = epoch();
+    // SAFETY: the caller's promise.
+    unsafe {
+        if (*thread).row != NO_ROW && (*thread).epoll == address && (*thread).epoch == epoch {
+            return;
+        }
+        (*thread).epoll = address;
+        (*thread).epoch = epoch;
+        (*thread).row = find_row(&raw const *thread, address).unwrap_or(NO_ROW);
+    }
+}
+
+/// # Safety
+/// `thread` must be a value of THREADS.
+#[inline(always)]
+unsafe fn find_row(thread: *const Thread, address: u64) -> Option<u32> {
+    let known = match EPOLLS.get_ptr_mut(address) {
+        Some(known) => known,
+        None => introduce(address, 0, -1, u64::from(BPF_NOEXIST))?,
+    };
+    // SAFETY: values of EPOLLS and THREADS.
+    let key = unsafe {
+        RowKey {
+            epoll: EpollId {
+                address,
+                born_ns: (*known).born_ns,
+            },
+            tgid: (*thread).tgid,
+            tid: if PER_THREAD.load() != 0 { (*thread).tid } else { 0 },
+        }
+    };
+    if let Some(index) = ROW_INDEX.get_ptr(key) {
+        // SAFETY: a value of ROW_INDEX.
+        return Some(unsafe { *index });
+    }
+    let Ok(Some(index)) = FREE_ROWS.pop() else {
+        lose(Loss::RowsFull);
+        return None;
+    };
+    let row = ROWS.get_ptr_mut(index)?;
+    if ROW_INDEX.insert(key, index, u64::from(BPF_NOEXIST)).is_err() {
+        // SAFETY: a value of ROWS that no one else knows.
+        unsafe { (*row).key.tgid = TOMBSTONE };
+        let Some(winner) = ROW_INDEX.get_ptr(key) else {
+            lose(Loss::RowsFull);
+            return None;
+        };
+        // SAFETY: a value of ROW_INDEX.
+        return Some(unsafe { *winner });
+    }
+    // SAFETY: a value of ROWS; the agent hands out zeroed rows.
+    unsafe {
+        (*row).epfd = (*thread).epfd;
+        (*row).comm = kernel::comm((*thread).task, PER_THREAD.load() == 0);
+        (*row).key = key;
+    }
+    Some(index)
+}
+
+/// Remembers the descriptor number a wait names its epoll by.
+///
+/// # Safety
+/// `row` must come from [`super::aggregate::row`].
+#[inline(always)]
+pub unsafe fn name_row(row: *mut Row, epfd: i32) {
+    // SAFETY: a value of ROWS.
+    unsafe {
+        if (*row).epfd != epfd {
+            (*row).epfd = epfd;
+        }
+    }
+}
+
+/// The current process created an epoll as descriptor `epfd`. True if it is followed.
+#[inline(always)]
+pub fn birth(epfd: i32) -> bool {
+    let Some(address) = kernel::epoll_of_fd(epfd) else {
+        return false;
+    };
+    bury(address);
+    // Only what is traced may take room; a thread that creates an epoll is about to wait on one.
+    if thread::current().is_none() {
+        return false;
+    }
+    let introduced = introduce(address, kernel::current_ids().0, epfd, 0).is_some();
+    advance_epoch();
+    introduced
+}
+
+/// The last file of the epoll at `address` was closed. True if it was followed.
+#[inline(always)]
+pub fn death(address: u64) -> bool {
+    bury(address)
+}
+
+/// A scan of the ready list of the epoll at `address` ends (`ep_done_scan`).
+#[inline(always)]
+pub fn scan_end(address: u64) {
+    if COUNT_PER_EPOLL.load() == 0 {
+        return;
+    }
+    if let Some(epoll) = counters(address) {
+        // SAFETY: a value of EPOLL_ROWS.
+        unsafe { add(&raw mut (*epoll).scans, 1) };
+    }
+}
+
+/// Counts [`Counter`]s of wakeups by their cause.
+#[inline(always)]
+pub fn cause(by_notification: bool) -> Counter {
+    if by_notification {
+        return Counter::WakeupsSource;
+    }
+    let waiting = match thread::known(kernel::current_task()) {
+        // SAFETY: a value of THREADS.
+        Some(waker) => unsafe { (*waker).waiting != 0 },
+        None => false,
+    };
+    if waiting {
+        Counter::WakeupsChain
+    } else {
+        Counter::WakeupsCtl
+    }
+}
