@@ -14,6 +14,7 @@ use crate::model::filter::Filter;
 use crate::model::group::GroupBy;
 use crate::model::snapshot::Metric;
 use crate::view::units::TimeUnit;
+use crate::workload::ScenarioArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -372,14 +373,6 @@ pub struct BenchArgs {
 pub enum BenchKind {
     /// Run one known load
     Scenario(ScenarioArgs),
-}
-
-/// Arguments of `bench scenario`, handed to the workload module as they are; its own argument type takes this place.
-#[derive(Args, Clone, Debug)]
-pub struct ScenarioArgs {
-    /// Name of the scenario and its options
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
-    pub args: Vec<OsString>,
 }
 
 /// Arguments of the hidden gate before a traced command.

@@ -1,3 +1,109 @@
-//! The command `epoll-trace`.
+//! The command `epoll-trace`: arguments in, exit code out.
 
-fn main() {}
+use std::io::stderr;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use epoll_trace::cli::{BenchArgs, BenchKind, Cli, Command, GlobalArgs, HistArgs, TopArgs};
+use epoll_trace::commands::attach::{Wishes, start};
+use epoll_trace::commands::child::{Gated, gate};
+use epoll_trace::commands::hist::Hist;
+use epoll_trace::commands::output::{Streams, is_broken_pipe, open};
+use epoll_trace::commands::{probes, top};
+use epoll_trace::model::snapshot::Metric;
+use epoll_trace::probe::load::Scope;
+use epoll_trace::workload;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(code) => code.into(),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("epoll-trace: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<u8> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::ExecGate(args) => Ok(gate(args)),
+        Command::Probes(args) => {
+            let mut out = open(None)?;
+            probes::run(
+                args,
+                global,
+                &mut Streams {
+                    out: &mut out,
+                    err: &mut stderr(),
+                },
+            )
+        }
+        Command::Bench(BenchArgs {
+            kind: BenchKind::Scenario(args),
+        }) => workload::run(args).map(|()| 0),
+        Command::Hist(args) => block_on(hist(args, global)),
+        Command::Top(args) => {
+            top::check_terminal()?;
+            block_on(show_top(args, global))
+        }
+    }
+}
+
+fn block_on(command: impl Future<Output = anyhow::Result<u8>>) -> anyhow::Result<u8> {
+    tokio::runtime::Runtime::new()
+        .context("cannot start the runtime")?
+        .block_on(command)
+}
+
+async fn hist(args: &HistArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
+    env_logger::Builder::new()
+        .filter_level(if global.verbose > 0 {
+            log::LevelFilter::Debug
+        } else {
+            log::LevelFilter::Warn
+        })
+        .init();
+    let mut out = open(args.output.output.as_deref())?;
+    let mut wishes = Wishes {
+        metrics: args.metrics.clone(),
+        counters: args.needs_counters(),
+        per_thread: args.needs_threads(),
+        ..Wishes::default()
+    };
+    wishes.narrow(&args.filter)?;
+    let command = if args.command.is_empty() {
+        None
+    } else {
+        Some(Gated::spawn(&args.command)?)
+    };
+    if let Some(command) = &command {
+        (wishes.scope, wishes.ids) = (Scope::Trees, vec![command.pid]);
+    }
+    let (live, status) = start(global, &wishes)?;
+    let plan = serde_json::to_value(&status).context("cannot write the plan as JSON")?;
+    let streams = Streams {
+        out: &mut out,
+        err: &mut stderr(),
+    };
+    let hist = Hist::new(args, global, Box::new(live), plan, streams);
+    match command {
+        Some(command) => hist.run_command(command).await,
+        None => hist.run().await.map(|()| 0),
+    }
+}
+
+async fn show_top(args: &TopArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
+    let mut wishes = Wishes {
+        metrics: Metric::ALL.to_vec(),
+        counters: true,
+        per_thread: args.filter.needs_threads(),
+        ..Wishes::default()
+    };
+    wishes.narrow(&args.filter)?;
+    let (live, _status) = start(global, &wishes)?;
+    top::run(args, global, Box::new(live)).await.map(|()| 0)
+}

@@ -35,6 +35,12 @@ impl std::fmt::Debug for Hist<'_> {
     }
 }
 
+/// Between two readings while a command runs: counts of 32 bits must not wrap twice unseen, and closed epolls give up their room.
+const READING: Duration = Duration::from_secs(1);
+
+/// A shell's number for the end by Ctrl-C.
+const INTERRUPTED: u8 = 128 + 2;
+
 /// Why a wait was over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Woken {
@@ -100,16 +106,20 @@ impl<'a> Hist<'a> {
         let mut stop = Stop::new()?;
         let earlier = self.begin("Tracing epoll wakeups... Ends with the command.")?;
         command.release()?;
-        let mut code = 0;
-        for last in [false, true] {
+        let mut interrupts = 0;
+        let code = loop {
             tokio::select! {
-                status = command.wait() => {
-                    code = exit_code(status?);
-                    break;
-                }
-                _ = stop.or_until(None) => if last { code = 128 + 2 },
+                status = command.wait() => break exit_code(status?),
+                woken = stop.or_until(Some(Instant::now() + READING)) => match woken {
+                    // What was closed meanwhile makes room.
+                    Woken::Time => drop(self.source.snapshot()?),
+                    Woken::Stop => interrupts += 1,
+                },
             }
-        }
+            if interrupts > 1 {
+                break INTERRUPTED;
+            }
+        };
         let later = self.source.snapshot()?;
         self.block(&earlier, &later)?;
         Ok(code)

@@ -1,6 +1,8 @@
 //! One file per command: from a source through the model to a view. No arithmetic, no formatting.
 
+pub mod attach;
 pub mod child;
 pub mod hist;
 pub mod output;
+pub mod probes;
 pub mod top;

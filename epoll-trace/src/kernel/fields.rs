@@ -53,6 +53,8 @@ fields! {
     TaskGroupLeader = "task_struct.group_leader": "task_struct" "group_leader";
     TaskFiles = "task_struct.files": "task_struct" "files";
     TaskStartTime = "task_struct.start_time": "task_struct" "start_time";
+    TaskSignal = "task_struct.signal": "task_struct" "signal";
+    SignalLive = "signal_struct.live": "signal_struct" "live";
     FilesFdt = "files_struct.fdt": "files_struct" "fdt";
     FdtableFd = "fdtable.fd": "fdtable" "fd";
     FileFop = "file.f_op": "file" "f_op";

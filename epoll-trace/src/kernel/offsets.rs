@@ -50,16 +50,18 @@ offsets! {
     TaskTgid = "OFF_TASK_TGID", Formula::Is(Field::TaskTgid), "Task → process id.";
     TaskState = "OFF_TASK_STATE", Formula::Is(Field::TaskState), "Task → run state, of which the low 32 bits count.";
     TaskFiles = "OFF_TASK_FILES", Formula::Is(Field::TaskFiles), "Task → its open files.";
+    TaskComm = "OFF_TASK_COMM", Formula::Is(Field::TaskComm), "Task → name.";
+    TaskLeader = "OFF_TASK_LEADER", Formula::Is(Field::TaskGroupLeader), "Task → first thread of its process.";
+    TaskSignal = "OFF_TASK_SIGNAL", Formula::Is(Field::TaskSignal), "Task → what its process shares.";
+    SignalLive = "OFF_SIGNAL_LIVE", Formula::Is(Field::SignalLive), "That → threads that still live.";
     FilesFdt = "OFF_FILES_FDT", Formula::Is(Field::FilesFdt), "Open files → descriptor table.";
     FdtFd = "OFF_FDT_FD", Formula::Is(Field::FdtableFd), "Descriptor table → array of files.";
     FilePrivate = "OFF_FILE_PRIVATE", Formula::Is(Field::FilePrivateData), "File → its `eventpoll`, if it is one.";
     FileFop = "OFF_FILE_FOP", Formula::Is(Field::FileFop), "File → file operations.";
     RegsDi = "OFF_REGS_DI", Formula::Is(Field::RegsDi), "Registers → first syscall argument.";
-    RegsSi = "OFF_REGS_SI", Formula::Is(Field::RegsSi), "Registers → second syscall argument.";
     RegsDx = "OFF_REGS_DX", Formula::Is(Field::RegsDx), "Registers → third syscall argument.";
     RegsR10 = "OFF_REGS_R10", Formula::Is(Field::RegsR10), "Registers → fourth syscall argument.";
     RegsOrigAx = "OFF_REGS_ORIG_AX", Formula::Is(Field::RegsOrigAx), "Registers → syscall number.";
-    RegsAx = "OFF_REGS_AX", Formula::Is(Field::RegsAx), "Registers → syscall result.";
 }
 
 /// Global: 1 when the timeout of `do_epoll_wait` is a `timespec64 *`, 0 when it is an `int` of ms.
@@ -116,16 +118,18 @@ mod tests {
         ("OFF_TASK_TGID", [2236, 2420, 2436, 2708, 1268, 2876]),
         ("OFF_TASK_STATE", [16, 24, 24, 24, 24, 24]),
         ("OFF_TASK_FILES", [2808, 3048, 3048, 3320, 1824, 3488]),
+        ("OFF_TASK_COMM", [2736, 2976, 2976, 3248, 1752, 3408]),
+        ("OFF_TASK_LEADER", [2296, 2480, 2496, 2768, 1328, 2936]),
+        ("OFF_TASK_SIGNAL", [2832, 3072, 3072, 3344, 1848, 3520]),
+        ("OFF_SIGNAL_LIVE", [4; 6]),
         ("OFF_FILES_FDT", [32; 6]),
         ("OFF_FDT_FD", [8; 6]),
         ("OFF_FILE_PRIVATE", [200, 200, 32, 24, 24, 24]),
         ("OFF_FILE_FOP", [40, 40, 16, 8, 8, 8]),
         ("OFF_REGS_DI", [112; 6]),
-        ("OFF_REGS_SI", [104; 6]),
         ("OFF_REGS_DX", [96; 6]),
         ("OFF_REGS_R10", [56; 6]),
         ("OFF_REGS_ORIG_AX", [120; 6]),
-        ("OFF_REGS_AX", [80; 6]),
         ("TIMEOUT_IS_POINTER", [0, 1, 1, 1, 1, 1]),
     ];
 

@@ -253,7 +253,11 @@ pub const PROGRAMS: &[Program] = &[
         Hook::Kprobe("ep_autoremove_wake_function"),
         &[PROBE_READ, ENTRY[0], ENTRY[1], ENTRY[2], TASK_IDS[0], TASK_IDS[1]],
     ),
-    program("wakeup_tp", Hook::TpBtf("sched_waking"), &TASK_IDS),
+    program(
+        "wakeup_tp",
+        Hook::TpBtf("sched_waking"),
+        &[TASK_IDS[0], Need::Offset(Offset::TaskState)],
+    ),
     program("oncpu_tp", Hook::TpBtf("sched_switch"), &[TASK_IDS[0]]),
     program("scan_fentry", Hook::Fentry("ep_done_scan"), &[]),
     program("scan_kprobe", Hook::Kprobe("ep_done_scan"), &[]),
@@ -274,8 +278,16 @@ pub const PROGRAMS: &[Program] = &[
         Hook::Kprobe("ep_eventpoll_release"),
         &[PROBE_READ, Need::Offset(Offset::FilePrivate)],
     ),
-    program("fork_tp", Hook::TpBtf("sched_process_fork"), &TASK_IDS),
-    program("exit_tp", Hook::TpBtf("sched_process_exit"), &[TASK_IDS[0]]),
+    program("fork_tp", Hook::TpBtf("sched_process_fork"), &[TASK_IDS[1]]),
+    program(
+        "exit_tp",
+        Hook::TpBtf("sched_process_exit"),
+        &[
+            TASK_IDS[1],
+            Need::Offset(Offset::TaskSignal),
+            Need::Offset(Offset::SignalLive),
+        ],
+    ),
 ];
 
 /// The program called `name`.

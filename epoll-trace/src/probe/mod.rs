@@ -3,6 +3,7 @@
 //! Nothing here but the loader touches the kernel.
 
 pub mod catalog;
+pub mod load;
 pub mod numbers;
 pub mod plan;
 pub mod status;

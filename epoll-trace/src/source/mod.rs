@@ -1,5 +1,6 @@
 //! Where snapshots come from.
 
+pub mod live;
 pub mod synthetic;
 
 use crate::model::snapshot::Snapshot;

@@ -1,0 +1,168 @@
+//! From a command's wishes to a running source: facts, plan, programs, maps.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use aya_log::EbpfLogger;
+
+use crate::cli::{FilterArgs, GlobalArgs, ProbeFamily};
+use crate::identity;
+use crate::kernel::{Facts, caps::RunningKernel, offsets};
+use crate::model::snapshot::Metric;
+use crate::probe::catalog::{Family, Signal};
+use crate::probe::load::{Loaded, Options, Scope, load};
+use crate::probe::numbers::{Number, wanted};
+use crate::probe::plan::{FamilyChoice, Identity, Plan, plan};
+use crate::probe::status::Status;
+use crate::source::live::Live;
+
+/// What a command wants of the kernel.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    /// Histograms.
+    pub metrics: Vec<Metric>,
+    /// Every counter.
+    pub counters: bool,
+    /// Rows per thread.
+    pub per_thread: bool,
+    /// Whom to trace.
+    pub scope: Scope,
+    /// Their ids.
+    pub ids: Vec<u32>,
+}
+
+impl Wishes {
+    /// Narrows the tracing to the processes or threads that `filter` names; what it says besides is the model's to sort out.
+    ///
+    /// # Errors
+    /// When a process or thread does not exist.
+    pub fn narrow(&mut self, filter: &FilterArgs) -> anyhow::Result<()> {
+        for &pid in &filter.pid {
+            if !identity::exists(pid) {
+                bail!("there is no process {pid}; see `ps -e` for the processes that run");
+            }
+        }
+        for &tid in &filter.tid {
+            if !identity::exists(tid) {
+                bail!("there is no thread {tid}; see `ps -eL` for the threads that run");
+            }
+        }
+        // With both, processes narrow the kernel's work and the model picks the threads.
+        if !filter.pid.is_empty() {
+            (self.scope, self.ids) = (Scope::Processes, filter.pid.clone());
+        } else if !filter.tid.is_empty() {
+            (self.scope, self.ids) = (Scope::Threads, filter.tid.clone());
+        }
+        Ok(())
+    }
+
+    fn signals(&self) -> BTreeSet<Signal> {
+        let metrics = self.metrics.iter().copied().map(Number::Metric);
+        let mut signals = if self.counters {
+            wanted(metrics.chain(Number::all().filter(is_counter)))
+        } else {
+            wanted(metrics)
+        };
+        if self.scope == Scope::Trees {
+            signals.insert(Signal::ProcessFork);
+        }
+        signals
+    }
+}
+
+fn is_counter(number: &Number) -> bool {
+    !matches!(number, Number::Metric(_))
+}
+
+/// What a family on the command line means to the plan.
+pub fn family(choice: ProbeFamily) -> FamilyChoice {
+    match choice {
+        ProbeFamily::Auto => FamilyChoice::Auto,
+        ProbeFamily::Fentry => FamilyChoice::Force(Family::Fentry),
+        ProbeFamily::Kprobe => FamilyChoice::Force(Family::Kprobe),
+        ProbeFamily::Tracepoint => FamilyChoice::Force(Family::Tracepoint),
+    }
+}
+
+/// The facts of the running kernel.
+pub fn facts() -> Facts {
+    Facts::read(Path::new("/"), &RunningKernel)
+}
+
+/// Starts tracing: from here on the kernel counts. Dropping the source ends it.
+///
+/// # Errors
+/// When this kernel cannot do the main job, with the reason.
+pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Status)> {
+    let facts = facts();
+    let plan = plan(&facts, &wishes.signals(), family(global.probes));
+    plan.check()?;
+    let mut loaded = load_plan(&facts, &plan, wishes, global.verbose)?;
+    if global.verbose >= DIAGNOSTICS {
+        forward_logs(&mut loaded)?;
+    }
+    let mut live = Live::new(loaded, wishes.metrics.clone())?;
+    for &id in &wishes.ids {
+        live.trace(id)?;
+    }
+    live.loaded().attach();
+    let status = Status::attached(&facts, &plan, &live.loaded().broken);
+    if let Some(error) = &status.error {
+        bail!("{error}");
+    }
+    let mut absent = status.absent.clone();
+    add_unmeasured(wishes, &mut absent);
+    live.describe(absent, status.line());
+    Ok((live, status))
+}
+
+/// `-v` so often turns on the programs' own diagnostics.
+const DIAGNOSTICS: u8 = 2;
+
+/// Between two readings of the programs' log.
+const LOG_INTERVAL: Duration = Duration::from_millis(100);
+
+fn load_plan(facts: &Facts, plan: &Plan, wishes: &Wishes, verbose: u8) -> anyhow::Result<Loaded> {
+    let options = Options {
+        metrics: wishes.metrics.clone(),
+        per_thread: wishes.per_thread,
+        count_per_epoll: wishes.counters,
+        epoll_by_fd: matches!(plan.identity, Identity::Descriptor(_)),
+        scope: wishes.scope.clone(),
+        rows: 0,
+        log_level: if verbose >= DIAGNOSTICS {
+            aya_log::Level::Debug as u8
+        } else {
+            0
+        },
+    };
+    load(&plan.programs(), &offsets::globals(facts), &options)
+}
+
+/// Metrics that the kernel could measure and nobody asked for have no histogram.
+fn add_unmeasured(wishes: &Wishes, absent: &mut BTreeMap<String, String>) {
+    for metric in Metric::ALL
+        .iter()
+        .filter(|metric| !wishes.metrics.contains(metric))
+    {
+        absent
+            .entry(metric.name().to_owned())
+            .or_insert_with(|| "not measured in this run".to_owned());
+    }
+}
+
+/// Passes what the programs say to this process's log.
+fn forward_logs(loaded: &mut Loaded) -> anyhow::Result<()> {
+    let mut logger = EbpfLogger::init(&mut loaded.ebpf).context("cannot read the programs' log")?;
+    // Read by the clock: a reader that waits on the ring buffer would be one more epoll to wake for each record.
+    let mut ticks = tokio::time::interval(LOG_INTERVAL);
+    tokio::spawn(async move {
+        loop {
+            ticks.tick().await;
+            logger.flush();
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! Names of processes and threads: the only reader of /proc after start.
+
+use std::path::PathBuf;
+
+/// The kernel's name (`comm`) of thread `tid` of process `pid`, or of the process without one; `None` once it is gone.
+/// Raw: not yet safe for a terminal.
+pub fn comm(pid: u32, tid: Option<u32>) -> Option<String> {
+    let mut path = PathBuf::from(format!("/proc/{pid}"));
+    if let Some(tid) = tid {
+        path.push(format!("task/{tid}"));
+    }
+    let name = std::fs::read(path.join("comm")).ok()?;
+    Some(String::from_utf8_lossy(name.strip_suffix(b"\n").unwrap_or(&name)).into_owned())
+}
+
+/// Whether a process `pid` exists now.
+pub fn exists(pid: u32) -> bool {
+    PathBuf::from(format!("/proc/{pid}")).exists()
+}

@@ -1,0 +1,150 @@
+//! Snapshots from the maps of the loaded programs. The only place that turns the programs' layout into plain numbers.
+
+mod epolls;
+mod pool;
+mod rows;
+mod tally;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use anyhow::Context as _;
+use aya::maps::{Array, HashMap as BpfHashMap, MapData};
+use epoll_trace_ebpf::{self as abi, Loss};
+use nix::time::{ClockId, clock_gettime};
+
+use self::{
+    epolls::Epolls,
+    rows::{RowMaps, Rows},
+};
+use super::Source;
+use crate::{
+    identity,
+    model::{
+        histogram::Shape,
+        snapshot::{Metric, Snapshot},
+    },
+    probe::load::Loaded,
+};
+
+/// Name of the loss that no map counts: hits of our programs that the kernel dropped.
+pub const PROBE_MISSES: &str = "probe_misses";
+
+/// The running programs as a [`Source`]. Dropping it detaches them.
+pub struct Live {
+    rows: Rows,
+    epolls: Epolls,
+    losses: Array<MapData, u64>,
+    traced: BpfHashMap<MapData, u32, u32>,
+    shape: Shape,
+    absent: Arc<BTreeMap<String, String>>,
+    plan_line: String,
+    loaded: Loaded,
+}
+
+impl Live {
+    /// Takes over the maps of `loaded`. `metrics` are those it keeps, in the order of their slots.
+    ///
+    /// # Errors
+    /// When the object and this agent are not of one build, or the kernel refuses to fill a map.
+    pub fn new(mut loaded: Loaded, metrics: Vec<Metric>) -> anyhow::Result<Self> {
+        let ebpf = &mut loaded.ebpf;
+        let mut take = |name: &str| {
+            ebpf.take_map(name)
+                .with_context(|| format!("the BPF object has no map {name}"))
+        };
+        let maps = RowMaps {
+            rows: take("ROWS")?.try_into()?,
+            histograms: take("HISTOGRAMS")?.try_into()?,
+            index: take("ROW_INDEX")?.try_into()?,
+            free: take("FREE_ROWS")?.try_into()?,
+        };
+        let epolls = Epolls::new(take("EPOLL_ROWS")?.try_into()?, take("FREE_EPOLLS")?.try_into()?)?;
+        let losses = take("LOSSES")?.try_into()?;
+        let traced = take("TRACED")?.try_into()?;
+        Ok(Self {
+            rows: Rows::new(maps, metrics)?,
+            epolls,
+            losses,
+            traced,
+            shape: tally::shape(),
+            absent: Arc::default(),
+            plan_line: String::new(),
+            loaded,
+        })
+    }
+
+    /// Lets the programs trace process (or thread, by the filter's kind) `id`.
+    ///
+    /// # Errors
+    /// When more are asked for than the map holds.
+    pub fn trace(&mut self, id: u32) -> anyhow::Result<()> {
+        self.traced
+            .insert(id, 1, 0)
+            .with_context(|| format!("cannot trace {id}: at most {} ids", abi::MAX_TREE))
+    }
+
+    /// The loaded programs.
+    pub fn loaded(&mut self) -> &mut Loaded {
+        &mut self.loaded
+    }
+
+    /// Takes what the views say of this run: why numbers are `absent`, and the probes in one line.
+    pub fn describe(&mut self, absent: BTreeMap<String, String>, plan_line: String) {
+        self.absent = Arc::new(absent);
+        self.plan_line = plan_line;
+    }
+
+    fn losses(&self) -> anyhow::Result<BTreeMap<String, u64>> {
+        let mut losses = BTreeMap::new();
+        for &loss in Loss::ALL {
+            losses.insert(loss.name().to_owned(), self.losses.get(&(loss as u32), 0)?);
+        }
+        if let Some(misses) = self.loaded.misses() {
+            losses.insert(PROBE_MISSES.to_owned(), misses);
+        }
+        Ok(losses)
+    }
+}
+
+impl Source for Live {
+    fn snapshot(&mut self) -> anyhow::Result<Snapshot> {
+        let at = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
+        self.epolls.read()?;
+        self.rows.read()?;
+        let absent = Arc::clone(&self.absent);
+        let known = |name: &str| !absent.contains_key(name);
+        let (rows, mut names) = self.rows.model(&self.shape, known);
+        refresh_names(
+            &rows.iter().map(|row| (row.key.pid, row.key.tid)).collect(),
+            &mut names,
+        );
+        let snapshot = Snapshot {
+            at_ns: at.tv_sec() as u64 * 1_000_000_000 + at.tv_nsec() as u64,
+            epolls: self.epolls.model(known),
+            rows,
+            names,
+            losses: self.losses()?,
+            absent: Arc::clone(&self.absent),
+        };
+        let dead = self.epolls.dead();
+        self.epolls.fold(|epoll| self.rows.waiters(epoll))?;
+        self.rows.fold(&dead)?;
+        Ok(snapshot)
+    }
+
+    fn plan_line(&self) -> &str {
+        &self.plan_line
+    }
+}
+
+/// A process that still runs may have got another name since its row was made.
+fn refresh_names(waiters: &BTreeSet<(u32, Option<u32>)>, names: &mut BTreeMap<u32, String>) {
+    for &(pid, tid) in waiters {
+        if let Some(comm) = identity::comm(pid, tid) {
+            names.insert(tid.unwrap_or(pid), comm);
+        }
+    }
+}
