@@ -5,8 +5,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, PerCpuArray, Queue},
 };
 use epoll_trace_ebpf::{
-    DEFAULT_ROWS, Epoll, Histogram, Loss, MAX_EPOLLS, MAX_NESTING, MAX_THREADS, MAX_TREE, Row, RowKey,
-    TID_FILTER_SLOTS,
+    DEFAULT_ROWS, Epoll, Histogram, KnownEpoll, Loss, MAX_EPOLLS, MAX_NESTING, MAX_THREADS, MAX_TREE, Row,
+    RowKey, TID_FILTER_SLOTS,
 };
 
 /// What is known of a thread that waits on epolls, or of one that is not traced.
@@ -49,18 +49,6 @@ pub struct Thread {
     pub pad: u32,
 }
 
-/// Identity and counters of a live epoll.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct KnownEpoll {
-    /// Part of its identity.
-    pub born_ns: u64,
-    /// Index in [`EPOLL_ROWS`].
-    pub index: u32,
-    /// Explicit padding.
-    pub pad: u32,
-}
-
 /// The notifications in progress on this CPU: they run with interrupts off, so nothing else comes between.
 #[repr(C)]
 pub struct Cpu {
@@ -76,7 +64,7 @@ pub const NO_ROW: u32 = u32::MAX;
 /// task_struct address → thread. Written by waits and wakeups, removed by task exit. Full: `threads_full`.
 #[map]
 pub static THREADS: HashMap<u64, Thread> = HashMap::with_max_entries(MAX_THREADS, 0);
-/// eventpoll address → identity. Written by birth and first wait, removed by death. Full: `epolls_full`.
+/// eventpoll address → identity. Written by birth and first wait, removed by death and by the agent. Full: `epolls_full`.
 #[map]
 pub static EPOLLS: HashMap<u64, KnownEpoll> = HashMap::with_max_entries(MAX_EPOLLS, 0);
 /// Counters of epolls; read and recycled by the agent.

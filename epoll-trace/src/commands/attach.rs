@@ -96,6 +96,11 @@ pub fn facts() -> Facts {
 /// # Errors
 /// When this kernel cannot do the main job, with the reason.
 pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Status)> {
+    if !identity::sees_all_processes() {
+        bail!(
+            "this is not the host's pid namespace, so process ids would be wrong; in a container use --pid=host"
+        );
+    }
     let facts = facts();
     let plan = plan(&facts, &wishes.signals(), family(global.probes));
     plan.check()?;
