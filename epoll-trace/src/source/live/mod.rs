@@ -12,6 +12,7 @@ use std::{
 
 use anyhow::Context as _;
 use aya::maps::{Array, HashMap as BpfHashMap, MapData};
+use aya_log::EbpfLogger;
 use epoll_trace_ebpf::{self as abi, Loss};
 use nix::time::{ClockId, clock_gettime};
 
@@ -41,7 +42,16 @@ pub struct Live {
     shape: Shape,
     absent: Arc<BTreeMap<String, String>>,
     plan_line: String,
+    /// What the programs say, if they were asked to. Read with each snapshot: a reader that waits on the ring buffer would
+    /// be one more epoll to wake for each record.
+    log: Option<EbpfLogger<&'static dyn log::Log>>,
     loaded: Loaded,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.flush_log();
+    }
 }
 
 impl Live {
@@ -50,6 +60,11 @@ impl Live {
     /// # Errors
     /// When the object and this agent are not of one build, or the kernel refuses to fill a map.
     pub fn new(mut loaded: Loaded, metrics: Vec<Metric>) -> anyhow::Result<Self> {
+        let log = loaded
+            .logs
+            .then(|| EbpfLogger::init(&mut loaded.ebpf))
+            .transpose();
+        let log = log.context("cannot read the programs' log")?;
         let ebpf = &mut loaded.ebpf;
         let mut take = |name: &str| {
             ebpf.take_map(name)
@@ -76,6 +91,7 @@ impl Live {
             shape: tally::shape(),
             absent: Arc::default(),
             plan_line: String::new(),
+            log,
             loaded,
         })
     }
@@ -101,6 +117,12 @@ impl Live {
         self.plan_line = plan_line;
     }
 
+    fn flush_log(&mut self) {
+        if let Some(log) = &mut self.log {
+            log.flush();
+        }
+    }
+
     fn losses(&self) -> anyhow::Result<BTreeMap<String, u64>> {
         let mut losses = BTreeMap::new();
         for &loss in Loss::ALL {
@@ -116,6 +138,7 @@ impl Live {
 impl Source for Live {
     fn snapshot(&mut self) -> anyhow::Result<Snapshot> {
         let at = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
+        self.flush_log();
         self.epolls.read()?;
         self.rows.read()?;
         let absent = Arc::clone(&self.absent);
