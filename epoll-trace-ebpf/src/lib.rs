@@ -246,10 +246,24 @@ pub struct Epoll {
     pub dead: u32,
     /// Explicit padding.
     pub pad: u32,
+    /// Name of that process.
+    pub creator_comm: [u8; COMM_LEN],
     /// `ep_poll_callback` calls.
     pub notifications: u64,
     /// Scans of the ready list.
     pub scans: u64,
+}
+
+/// Where a live epoll, known by its address, has its counters.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KnownEpoll {
+    /// Part of its identity.
+    pub born_ns: u64,
+    /// Index of its [`Epoll`].
+    pub index: u32,
+    /// Explicit padding.
+    pub pad: u32,
 }
 
 /// In [`RowKey::tgid`] of a row that lost a race and stays unused until the agent recycles it.
@@ -260,13 +274,13 @@ const _: () = {
     assert!(size_of::<RowKey>() == 24);
     assert!(size_of::<Row>() == 24 + 8 + COMM_LEN + 8 * Counter::COUNT);
     assert!(size_of::<Histogram>() == 8 + 4 * BUCKETS);
-    assert!(size_of::<Epoll>() == 48);
+    assert!(size_of::<Epoll>() == 64 && size_of::<KnownEpoll>() == 16);
     assert!(bucket_low(BUCKETS) >= 60_000_000_000);
 };
 
 #[cfg(feature = "user")]
 mod pod {
-    use super::{Epoll, EpollId, Histogram, Row, RowKey};
+    use super::{Epoll, EpollId, Histogram, KnownEpoll, Row, RowKey};
 
     // SAFETY: repr(C), integers and arrays of integers, no padding (asserted above), every bit pattern valid.
     unsafe impl aya::Pod for EpollId {}
@@ -278,6 +292,8 @@ mod pod {
     unsafe impl aya::Pod for Histogram {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Epoll {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for KnownEpoll {}
 }
 
 #[cfg(test)]

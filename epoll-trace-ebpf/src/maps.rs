@@ -5,8 +5,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, PerCpuArray, Queue},
 };
 use epoll_trace_ebpf::{
-    DEFAULT_ROWS, Epoll, Histogram, Loss, MAX_EPOLLS, MAX_NESTING, MAX_THREADS, MAX_TREE, Row, RowKey,
-    TID_FILTER_SLOTS,
+    DEFAULT_ROWS, Epoll, Histogram, KnownEpoll, Loss, MAX_EPOLLS, MAX_NESTING, MAX_THREADS, MAX_TREE, Row,
+    RowKey, TID_FILTER_SLOTS,
 };
 
 /// What is known of a thread that waits on epolls, or of one that is not traced.
@@ -49,18 +49,6 @@ pub struct Thread {
     pub pad: u32,
 }
 
-/// Identity and counters of a live epoll.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct KnownEpoll {
-    /// Part of its identity.
-    pub born_ns: u64,
-    /// Index in [`EPOLL_ROWS`].
-    pub index: u32,
-    /// Explicit padding.
-    pub pad: u32,
-}
-
 /// The notifications in progress on this CPU: they run with interrupts off, so nothing else comes between.
 #[repr(C)]
 pub struct Cpu {
@@ -77,8 +65,8 @@ pub const NO_ROW: u32 = u32::MAX;
 /// waits, wakeups and context switches. Full: `threads_full`.
 #[map]
 pub static THREADS: HashMap<u64, Thread> = HashMap::with_max_entries(MAX_THREADS, 0);
-/// By eventpoll address: its identity. Written by birth, first wait or wakeup, removed by death. Read by waits,
-/// wakeups, notifications and scans. Full: `epolls_full`.
+/// By eventpoll address: its identity. Written by birth, first wait or wakeup, removed by death and by the agent.
+/// Read by waits, wakeups, notifications and scans. Full: `epolls_full`.
 #[map]
 pub static EPOLLS: HashMap<u64, KnownEpoll> = HashMap::with_max_entries(MAX_EPOLLS, 0);
 /// Counters of epolls. Written by birth, first wait or wakeup, notifications, scans and death. Read by the agent,

@@ -13,6 +13,13 @@ pub fn comm(pid: u32, tid: Option<u32>) -> Option<String> {
     Some(String::from_utf8_lossy(name.strip_suffix(b"\n").unwrap_or(&name)).into_owned())
 }
 
+/// Whether this process sees process ids as the kernel's programs do: in the initial pid namespace (`PROC_PID_INIT_INO`,
+/// include/linux/proc_ns.h).
+pub fn sees_all_processes() -> bool {
+    const INITIAL: &str = "pid:[4026531836]";
+    std::fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == INITIAL)
+}
+
 /// Whether a process `pid` exists now.
 pub fn exists(pid: u32) -> bool {
     PathBuf::from(format!("/proc/{pid}")).exists()

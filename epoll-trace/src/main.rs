@@ -14,6 +14,7 @@ use epoll_trace::commands::{probes, top};
 use epoll_trace::model::snapshot::Metric;
 use epoll_trace::probe::load::Scope;
 use epoll_trace::workload;
+use log::LevelFilter;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -60,12 +61,15 @@ fn block_on(command: impl Future<Output = anyhow::Result<u8>>) -> anyhow::Result
 }
 
 async fn hist(args: &HistArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
+    // aya's own diagnostics are for its authors: they take a third -v.
+    let (ours, others) = match global.verbose {
+        0 => (LevelFilter::Warn, LevelFilter::Warn),
+        1 | 2 => (LevelFilter::Debug, LevelFilter::Warn),
+        _ => (LevelFilter::Debug, LevelFilter::Debug),
+    };
     env_logger::Builder::new()
-        .filter_level(if global.verbose > 0 {
-            log::LevelFilter::Debug
-        } else {
-            log::LevelFilter::Warn
-        })
+        .filter_module("epoll_trace", ours)
+        .filter_level(others)
         .init();
     let mut out = open(args.output.output.as_deref())?;
     let mut wishes = Wishes {

@@ -1,7 +1,7 @@
 //! Which epolls there are, and the row of a (process, epoll) pair.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
-use epoll_trace_ebpf::{Counter, Epoll, EpollId, Loss, Row, RowKey, TOMBSTONE};
+use epoll_trace_ebpf::{Counter, Epoll, EpollId, KnownEpoll, Loss, Row, RowKey, TOMBSTONE};
 
 use super::{
     aggregate::{add, lose},
@@ -10,7 +10,7 @@ use super::{
 use crate::{
     globals::{COUNT_PER_EPOLL, PER_THREAD},
     kernel,
-    maps::{EPOCH, EPOLL_ROWS, EPOLLS, FREE_EPOLLS, FREE_ROWS, KnownEpoll, NO_ROW, ROW_INDEX, ROWS, Thread},
+    maps::{EPOCH, EPOLL_ROWS, EPOLLS, FREE_EPOLLS, FREE_ROWS, NO_ROW, ROW_INDEX, ROWS, Thread},
 };
 
 #[inline(always)]
@@ -62,6 +62,9 @@ fn introduce(address: u64, creator_tgid: u32, epfd: i32, flags: u64) -> Option<*
             (*row).id = EpollId { address, born_ns };
             (*row).creator_tgid = creator_tgid;
             (*row).epfd = epfd;
+            if creator_tgid != 0 {
+                (*row).creator_comm = kernel::comm(kernel::current_task(), true);
+            }
         }
     }
     EPOLLS.get_ptr_mut(address)

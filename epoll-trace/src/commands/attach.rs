@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use aya_log::EbpfLogger;
+use anyhow::bail;
 
 use crate::cli::{FilterArgs, GlobalArgs, ProbeFamily};
 use crate::identity;
@@ -96,13 +94,15 @@ pub fn facts() -> Facts {
 /// # Errors
 /// When this kernel cannot do the main job, with the reason.
 pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Status)> {
+    if !identity::sees_all_processes() {
+        bail!(
+            "this is not the host's pid namespace, so process ids would be wrong; in a container use --pid=host"
+        );
+    }
     let facts = facts();
     let plan = plan(&facts, &wishes.signals(), family(global.probes));
     plan.check()?;
-    let mut loaded = load_plan(&facts, &plan, wishes, global.verbose)?;
-    if global.verbose >= DIAGNOSTICS {
-        forward_logs(&mut loaded)?;
-    }
+    let loaded = load_plan(&facts, &plan, wishes, global.verbose)?;
     let mut live = Live::new(loaded, wishes.metrics.clone())?;
     for &id in &wishes.ids {
         live.trace(id)?;
@@ -120,9 +120,6 @@ pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Stat
 
 /// `-v` so often turns on the programs' own diagnostics.
 const DIAGNOSTICS: u8 = 2;
-
-/// Between two readings of the programs' log.
-const LOG_INTERVAL: Duration = Duration::from_millis(100);
 
 fn load_plan(facts: &Facts, plan: &Plan, wishes: &Wishes, verbose: u8) -> anyhow::Result<Loaded> {
     let options = Options {
@@ -151,18 +148,4 @@ fn add_unmeasured(wishes: &Wishes, absent: &mut BTreeMap<String, String>) {
             .entry(metric.name().to_owned())
             .or_insert_with(|| "not measured in this run".to_owned());
     }
-}
-
-/// Passes what the programs say to this process's log.
-fn forward_logs(loaded: &mut Loaded) -> anyhow::Result<()> {
-    let mut logger = EbpfLogger::init(&mut loaded.ebpf).context("cannot read the programs' log")?;
-    // Read by the clock: a reader that waits on the ring buffer would be one more epoll to wake for each record.
-    let mut ticks = tokio::time::interval(LOG_INTERVAL);
-    tokio::spawn(async move {
-        loop {
-            ticks.tick().await;
-            logger.flush();
-        }
-    });
-    Ok(())
 }

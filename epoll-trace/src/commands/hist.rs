@@ -35,7 +35,7 @@ impl std::fmt::Debug for Hist<'_> {
     }
 }
 
-/// Between two readings while a command runs: counts of 32 bits must not wrap twice unseen, and closed epolls give up their room.
+/// Between two readings at most: counts of 32 bits must not wrap twice unseen, and closed epolls give up their room.
 const READING: Duration = Duration::from_secs(1);
 
 /// A shell's number for the end by Ctrl-C.
@@ -85,7 +85,7 @@ impl<'a> Hist<'a> {
         while left > 0 {
             next = next_block(next, schedule.interval());
             let until = [next, end].into_iter().flatten().min();
-            let woken = stop.or_until(until).await;
+            let woken = self.read_on(&mut stop, until).await?;
             let later = self.source.snapshot()?;
             self.block(&earlier, &later)?;
             earlier = later;
@@ -110,11 +110,10 @@ impl<'a> Hist<'a> {
         let code = loop {
             tokio::select! {
                 status = command.wait() => break exit_code(status?),
-                woken = stop.or_until(Some(Instant::now() + READING)) => match woken {
-                    // What was closed meanwhile makes room.
-                    Woken::Time => drop(self.source.snapshot()?),
-                    Woken::Stop => interrupts += 1,
-                },
+                woken = self.read_on(&mut stop, None) => {
+                    woken?;
+                    interrupts += 1;
+                }
             }
             if interrupts > 1 {
                 break INTERRUPTED;
@@ -123,6 +122,20 @@ impl<'a> Hist<'a> {
         let later = self.source.snapshot()?;
         self.block(&earlier, &later)?;
         Ok(code)
+    }
+
+    /// Waits for a signal, at most until `time`; reads meanwhile.
+    async fn read_on(&mut self, stop: &mut Stop, time: Option<Instant>) -> anyhow::Result<Woken> {
+        loop {
+            let reading = Instant::now() + READING;
+            let woken = stop
+                .or_until(Some(time.map_or(reading, |time| time.min(reading))))
+                .await;
+            if woken == Woken::Stop || time.is_some_and(|time| time <= Instant::now()) {
+                return Ok(woken);
+            }
+            self.source.snapshot()?;
+        }
     }
 
     fn begin(&mut self, words: &str) -> anyhow::Result<Snapshot> {

@@ -271,7 +271,8 @@ pub const PROGRAMS: &[Program] = &[
     program(
         "death_fentry",
         Hook::Fentry("ep_eventpoll_release"),
-        &[Need::Offset(Offset::FilePrivate)],
+        // Typed loads would do; without the helper epolls are not known by the address that this tells.
+        &[PROBE_READ, Need::Offset(Offset::FilePrivate)],
     ),
     program(
         "death_kprobe",

@@ -81,6 +81,8 @@ pub struct Loaded {
     /// Owns programs and maps.
     pub ebpf: Ebpf,
     programs: Vec<&'static Spec>,
+    /// Whether the programs were asked to say what they do.
+    pub logs: bool,
     /// Programs that the plan chose and the kernel refused, with the kernel's word.
     pub broken: BTreeMap<String, String>,
 }
@@ -125,6 +127,7 @@ pub fn load(
     Ok(Loaded {
         ebpf,
         programs: programs.to_vec(),
+        logs: options.log_level > 0,
         broken,
     })
 }

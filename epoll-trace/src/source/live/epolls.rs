@@ -2,16 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use aya::maps::{Array, MapData, MapError, Queue};
+use aya::maps::{Array, HashMap as BpfHashMap, MapData, MapError, Queue};
 use epoll_trace_ebpf as abi;
 
 use super::pool::{Found, Pool};
+use super::text;
+use crate::identity;
 use crate::model::snapshot::{Epoll, EpollCounter, EpollId};
+
+/// The three maps that hold epolls.
+pub(super) struct EpollMaps {
+    pub(super) rows: Array<MapData, abi::Epoll>,
+    pub(super) known: BpfHashMap<MapData, u64, abi::KnownEpoll>,
+    pub(super) free: Queue<MapData, u32>,
+}
 
 /// All epolls.
 pub(super) struct Epolls {
-    rows: Array<MapData, abi::Epoll>,
-    free: Queue<MapData, u32>,
+    maps: EpollMaps,
     pool: Pool,
     live: HashMap<u32, abi::Epoll>,
     /// Sums of the closed ones by process.
@@ -31,18 +39,14 @@ impl Epolls {
     ///
     /// # Errors
     /// When the kernel refuses to fill the queue.
-    pub(super) fn new(
-        rows: Array<MapData, abi::Epoll>,
-        mut free: Queue<MapData, u32>,
-    ) -> Result<Self, MapError> {
-        let size = rows.len();
+    pub(super) fn new(mut maps: EpollMaps) -> Result<Self, MapError> {
+        let size = maps.rows.len();
         for index in 0..size {
-            free.push(index, 0)?;
+            maps.free.push(index, 0)?;
         }
         let (live, closed, dying) = (HashMap::new(), BTreeMap::new(), BTreeSet::new());
         Ok(Self {
-            rows,
-            free,
+            maps,
             pool: Pool::new(size),
             live,
             closed,
@@ -55,7 +59,7 @@ impl Epolls {
     /// # Errors
     /// When the kernel refuses a read.
     pub(super) fn read(&mut self) -> Result<(), MapError> {
-        let rows = &self.rows;
+        let rows = &self.maps.rows;
         let tombstones = self.pool.discover(|index| {
             rows.get(&index, 0).map(|row| match (row.id.born_ns, row.dead) {
                 (0, 0) => Found::Unused,
@@ -67,7 +71,7 @@ impl Epolls {
             self.give_back(index)?;
         }
         for &index in &self.pool.used {
-            self.live.insert(index, self.rows.get(&index, 0)?);
+            self.live.insert(index, self.maps.rows.get(&index, 0)?);
         }
         Ok(())
     }
@@ -81,18 +85,20 @@ impl Epolls {
             .collect()
     }
 
-    /// Adds those that were dead at the last look already to the sums of `processes_of` them, and hands their rows out again.
+    /// Adds those that were dead at the last look already to the sums of their waiters (of their creator without any),
+    /// and hands their rows out again. Where the end of an epoll cannot be seen, one that nobody knows any more is dead.
     ///
     /// # Errors
     /// When the kernel refuses a write.
-    pub(super) fn fold(
-        &mut self,
-        processes_of: impl Fn(abi::EpollId) -> BTreeSet<u32>,
-    ) -> Result<(), MapError> {
+    pub(super) fn fold(&mut self, waiters: &HashMap<abi::EpollId, BTreeSet<u32>>) -> Result<(), MapError> {
+        let abandoned = |epoll: &abi::Epoll| {
+            !waiters.contains_key(&epoll.id)
+                && (epoll.creator_tgid == 0 || !identity::exists(epoll.creator_tgid))
+        };
         let now_dead: BTreeSet<u32> = self
             .live
             .iter()
-            .filter(|(_, epoll)| epoll.dead != 0)
+            .filter(|(_, epoll)| epoll.dead != 0 || abandoned(epoll))
             .map(|(&index, _)| index)
             .collect();
         let final_rows: Vec<u32> = now_dead.intersection(&self.dying).copied().collect();
@@ -100,23 +106,44 @@ impl Epolls {
             let Some(gone) = self.live.remove(&index) else {
                 continue;
             };
-            let mut processes = processes_of(gone.id);
-            processes.extend((gone.creator_tgid != 0).then_some(gone.creator_tgid));
+            let creator = || {
+                (gone.creator_tgid != 0)
+                    .then_some(gone.creator_tgid)
+                    .into_iter()
+                    .collect()
+            };
+            let processes: BTreeSet<u32> = waiters.get(&gone.id).cloned().unwrap_or_else(creator);
             for process in processes {
                 let sums = self.closed.entry(process).or_default();
                 sums.iter_mut()
                     .zip(counters(&gone))
                     .for_each(|(sum, count)| *sum += count);
             }
+            self.forget_address(&gone, index)?;
             self.give_back(index)?;
         }
         self.dying = now_dead;
         Ok(())
     }
 
+    /// The programs forget an epoll when they see its end; here that is made up for.
+    fn forget_address(&mut self, gone: &abi::Epoll, index: u32) -> Result<(), MapError> {
+        match self.maps.known.get(&gone.id.address, 0) {
+            Ok(known) if known.index == index => self.maps.known.remove(&gone.id.address),
+            Ok(_) | Err(MapError::KeyNotFound) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Names of the processes that created epolls while we looked.
+    pub(super) fn creators(&self) -> impl Iterator<Item = (u32, String)> {
+        let created = self.live.values().filter(|epoll| epoll.creator_tgid != 0);
+        created.map(|epoll| (epoll.creator_tgid, text(&epoll.creator_comm)))
+    }
+
     fn give_back(&mut self, index: u32) -> Result<(), MapError> {
-        self.rows.set(index, abi::Epoll::default(), 0)?;
-        self.free.push(index, 0)?;
+        self.maps.rows.set(index, abi::Epoll::default(), 0)?;
+        self.maps.free.push(index, 0)?;
         self.pool.recycled(index);
         Ok(())
     }

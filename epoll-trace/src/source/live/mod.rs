@@ -12,11 +12,12 @@ use std::{
 
 use anyhow::Context as _;
 use aya::maps::{Array, HashMap as BpfHashMap, MapData};
+use aya_log::EbpfLogger;
 use epoll_trace_ebpf::{self as abi, Loss};
 use nix::time::{ClockId, clock_gettime};
 
 use self::{
-    epolls::Epolls,
+    epolls::{EpollMaps, Epolls},
     rows::{RowMaps, Rows},
 };
 use super::Source;
@@ -41,7 +42,16 @@ pub struct Live {
     shape: Shape,
     absent: Arc<BTreeMap<String, String>>,
     plan_line: String,
+    /// What the programs say, if they were asked to. Read with each snapshot: a reader that waits on the ring buffer would
+    /// be one more epoll to wake for each record.
+    log: Option<EbpfLogger<&'static dyn log::Log>>,
     loaded: Loaded,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.flush_log();
+    }
 }
 
 impl Live {
@@ -50,6 +60,11 @@ impl Live {
     /// # Errors
     /// When the object and this agent are not of one build, or the kernel refuses to fill a map.
     pub fn new(mut loaded: Loaded, metrics: Vec<Metric>) -> anyhow::Result<Self> {
+        let log = loaded
+            .logs
+            .then(|| EbpfLogger::init(&mut loaded.ebpf))
+            .transpose();
+        let log = log.context("cannot read the programs' log")?;
         let ebpf = &mut loaded.ebpf;
         let mut take = |name: &str| {
             ebpf.take_map(name)
@@ -61,17 +76,22 @@ impl Live {
             index: take("ROW_INDEX")?.try_into()?,
             free: take("FREE_ROWS")?.try_into()?,
         };
-        let epolls = Epolls::new(take("EPOLL_ROWS")?.try_into()?, take("FREE_EPOLLS")?.try_into()?)?;
+        let epolls = EpollMaps {
+            rows: take("EPOLL_ROWS")?.try_into()?,
+            known: take("EPOLLS")?.try_into()?,
+            free: take("FREE_EPOLLS")?.try_into()?,
+        };
         let losses = take("LOSSES")?.try_into()?;
         let traced = take("TRACED")?.try_into()?;
         Ok(Self {
             rows: Rows::new(maps, metrics)?,
-            epolls,
+            epolls: Epolls::new(epolls)?,
             losses,
             traced,
             shape: tally::shape(),
             absent: Arc::default(),
             plan_line: String::new(),
+            log,
             loaded,
         })
     }
@@ -97,6 +117,12 @@ impl Live {
         self.plan_line = plan_line;
     }
 
+    fn flush_log(&mut self) {
+        if let Some(log) = &mut self.log {
+            log.flush();
+        }
+    }
+
     fn losses(&self) -> anyhow::Result<BTreeMap<String, u64>> {
         let mut losses = BTreeMap::new();
         for &loss in Loss::ALL {
@@ -112,15 +138,17 @@ impl Live {
 impl Source for Live {
     fn snapshot(&mut self) -> anyhow::Result<Snapshot> {
         let at = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
+        self.flush_log();
         self.epolls.read()?;
         self.rows.read()?;
         let absent = Arc::clone(&self.absent);
         let known = |name: &str| !absent.contains_key(name);
         let (rows, mut names) = self.rows.model(&self.shape, known);
-        refresh_names(
-            &rows.iter().map(|row| (row.key.pid, row.key.tid)).collect(),
-            &mut names,
-        );
+        let waiters = rows.iter().map(|row| (row.key.pid, row.key.tid)).collect();
+        let gone = refresh_names(&waiters, &mut names);
+        for (creator, name) in self.epolls.creators() {
+            names.entry(creator).or_insert(name);
+        }
         let snapshot = Snapshot {
             at_ns: at.tv_sec() as u64 * 1_000_000_000 + at.tv_nsec() as u64,
             epolls: self.epolls.model(known),
@@ -130,8 +158,8 @@ impl Source for Live {
             absent: Arc::clone(&self.absent),
         };
         let dead = self.epolls.dead();
-        self.epolls.fold(|epoll| self.rows.waiters(epoll))?;
-        self.rows.fold(&dead)?;
+        self.epolls.fold(&self.rows.waiters())?;
+        self.rows.fold(&dead, &gone)?;
         Ok(snapshot)
     }
 
@@ -140,11 +168,28 @@ impl Source for Live {
     }
 }
 
-/// A process that still runs may have got another name since its row was made.
-fn refresh_names(waiters: &BTreeSet<(u32, Option<u32>)>, names: &mut BTreeMap<u32, String>) {
+/// A name as the kernel keeps it: bytes up to the first 0.
+fn text(comm: &[u8]) -> String {
+    let end = comm.iter().position(|&byte| byte == 0).unwrap_or(comm.len());
+    String::from_utf8_lossy(&comm[..end]).into_owned()
+}
+
+/// A process that still runs may have got another name since its row was made. Gives those that do not run any more.
+fn refresh_names(
+    waiters: &BTreeSet<(u32, Option<u32>)>,
+    names: &mut BTreeMap<u32, String>,
+) -> BTreeSet<(u32, Option<u32>)> {
+    let mut gone = BTreeSet::new();
     for &(pid, tid) in waiters {
-        if let Some(comm) = identity::comm(pid, tid) {
-            names.insert(tid.unwrap_or(pid), comm);
+        match identity::comm(pid, tid) {
+            Some(comm) => {
+                names.insert(tid.unwrap_or(pid), comm);
+            }
+            None if !identity::exists(tid.unwrap_or(pid)) => {
+                gone.insert((pid, tid));
+            }
+            None => {}
         }
     }
+    gone
 }

@@ -8,6 +8,7 @@ use epoll_trace_ebpf as abi;
 use super::{
     pool::{Found, Pool},
     tally::{self, Tally},
+    text,
 };
 use crate::model::{
     histogram::Shape,
@@ -28,6 +29,8 @@ struct Followed {
     comm: String,
     counters: [u64; Counter::COUNT],
     tallies: Vec<Tally>,
+    /// Nothing was counted between the last two readings, so the histograms were read after the last count.
+    settled: bool,
 }
 
 /// All rows.
@@ -118,15 +121,18 @@ impl Rows {
                 comm: String::new(),
                 counters: [0; Counter::COUNT],
                 tallies: Vec::new(),
+                settled: false,
             };
             (raw.key, new)
         });
-        let idle = followed.counters == counters && !followed.tallies.is_empty();
+        let quiet = followed.counters == counters;
+        let unchanged = quiet && followed.settled;
+        followed.settled = quiet && !followed.tallies.is_empty();
         followed.epfd = raw.epfd;
         followed.counters = counters;
-        followed.comm = comm(&raw.comm);
+        followed.comm = text(&raw.comm);
         followed.tallies.resize(slots, Tally::default());
-        if idle {
+        if unchanged {
             return Ok(());
         }
         for (slot, tally) in (0u32..).zip(&mut followed.tallies) {
@@ -135,15 +141,23 @@ impl Rows {
         Ok(())
     }
 
-    /// Folds the rows of epolls in `dead` into one of their process, and hands the rows out again.
+    /// Folds the rows of epolls in `dead` and of threads and processes in `gone` into one of their process, and hands the
+    /// rows out again. That takes two calls: what was on its way when it died is in by then.
     ///
     /// # Errors
     /// When the kernel refuses a write.
-    pub(super) fn fold(&mut self, dead: &BTreeSet<abi::EpollId>) -> Result<(), MapError> {
+    pub(super) fn fold(
+        &mut self,
+        dead: &BTreeSet<abi::EpollId>,
+        gone: &BTreeSet<(u32, Option<u32>)>,
+    ) -> Result<(), MapError> {
+        let is_final = |key: &abi::RowKey| {
+            dead.contains(&key.epoll) || gone.contains(&(key.tgid, (key.tid != 0).then_some(key.tid)))
+        };
         let now_dead: BTreeSet<u32> = self
             .live
             .iter()
-            .filter(|(_, (key, _))| dead.contains(&key.epoll))
+            .filter(|(_, (key, _))| is_final(key))
             .map(|(&index, _)| index)
             .collect();
         let final_rows: Vec<u32> = now_dead.intersection(&self.dying).copied().collect();
@@ -188,13 +202,13 @@ impl Rows {
         Ok(())
     }
 
-    /// Processes that wait or waited on `epoll`.
-    pub(super) fn waiters(&self, epoll: abi::EpollId) -> BTreeSet<u32> {
-        self.live
-            .values()
-            .filter(|(key, _)| key.epoll == epoll)
-            .map(|(key, _)| key.tgid)
-            .collect()
+    /// Processes that wait or waited on each epoll.
+    pub(super) fn waiters(&self) -> HashMap<abi::EpollId, BTreeSet<u32>> {
+        let mut waiters: HashMap<abi::EpollId, BTreeSet<u32>> = HashMap::new();
+        for (key, _) in self.live.values() {
+            waiters.entry(key.epoll).or_default().insert(key.tgid);
+        }
+        waiters
     }
 
     /// Everything read, with the programs' name for each process (or thread).
@@ -250,9 +264,4 @@ impl Followed {
         }
         row
     }
-}
-
-fn comm(raw: &[u8]) -> String {
-    let end = raw.iter().position(|&byte| byte == 0).unwrap_or(raw.len());
-    String::from_utf8_lossy(&raw[..end]).into_owned()
 }
