@@ -61,43 +61,56 @@ pub struct Cpu {
 /// In [`Thread::row`]: none.
 pub const NO_ROW: u32 = u32::MAX;
 
-/// task_struct address → thread. Written by waits and wakeups, removed by task exit. Full: `threads_full`.
+/// By task_struct address: what is known of the thread. Written by waits and wakeups, removed by task exit. Read by
+/// waits, wakeups and context switches. Full: `threads_full`.
 #[map]
 pub static THREADS: HashMap<u64, Thread> = HashMap::with_max_entries(MAX_THREADS, 0);
-/// eventpoll address → identity. Written by birth and first wait, removed by death and by the agent. Full: `epolls_full`.
+/// By eventpoll address: its identity. Written by birth, first wait or wakeup, removed by death and by the agent.
+/// Read by waits, wakeups, notifications and scans. Full: `epolls_full`.
 #[map]
 pub static EPOLLS: HashMap<u64, KnownEpoll> = HashMap::with_max_entries(MAX_EPOLLS, 0);
-/// Counters of epolls; read and recycled by the agent.
+/// Counters of epolls. Written by birth, first wait or wakeup, notifications, scans and death. Read by the agent,
+/// which zeroes what it recycles. Full: `epolls_full`.
 #[map]
 pub static EPOLL_ROWS: Array<Epoll> = Array::with_max_entries(MAX_EPOLLS, 0);
-/// Unused indices of `EPOLL_ROWS`, filled by the agent. Empty: `epolls_full`.
+/// Unused indices of `EPOLL_ROWS`. Written by the agent. Read by birth and first wait or wakeup, which take one.
+/// Full: always at the start; empty is `epolls_full`.
 #[map]
 pub static FREE_EPOLLS: Queue<u32> = Queue::with_max_entries(MAX_EPOLLS, 0);
-/// (epoll, process, thread) → index of its row. Written by the first wait or wakeup, removed by the agent. Full: `rows_full`.
+/// By epoll, process and thread: the index of its row. Written by the first wait or wakeup, removed by the agent.
+/// Read by waits and wakeups whose thread changes its epoll. Full: `rows_full`.
 #[map]
 pub static ROW_INDEX: HashMap<RowKey, u32> = HashMap::with_max_entries(DEFAULT_ROWS, 0);
-/// Counters; read and recycled by the agent.
+/// Counters of (process, epoll) pairs. Written by waits and wakeups. Read by the agent, which zeroes what it
+/// recycles. Full: `rows_full`.
 #[map]
 pub static ROWS: Array<Row> = Array::with_max_entries(DEFAULT_ROWS, 0);
-/// Histograms, `SLOTS` for each row; read and zeroed by the agent.
+/// Histograms, `SLOTS` for each row. Written by returns of waits. Read by the agent, which zeroes what it recycles.
+/// Full: with `ROWS`.
 #[map]
 pub static HISTOGRAMS: Array<Histogram> = Array::with_max_entries(DEFAULT_ROWS, 0);
-/// Unused indices of `ROWS`, filled by the agent. Empty: `rows_full`.
+/// Unused indices of `ROWS`. Written by the agent. Read by the first wait or wakeup of a pair, which takes one. Full:
+/// always at the start; empty is `rows_full`.
 #[map]
 pub static FREE_ROWS: Queue<u32> = Queue::with_max_entries(DEFAULT_ROWS, 0);
-/// Notifications in progress; one element.
+/// Notifications in progress. Written by entry and exit of notifications. Read by wakeups. Full: deeper than
+/// `MAX_NESTING` is `nesting_too_deep`.
 #[map]
 pub static CPUS: PerCpuArray<Cpu> = PerCpuArray::with_max_entries(1, 0);
-/// By [`Loss`]; read by the agent.
+/// Counts by [`Loss`]. Written by whoever loses something. Read by the agent. Full: never, it has a place for each.
 #[map]
 pub static LOSSES: Array<u64> = Array::with_max_entries(Loss::COUNT as u32, 0);
-/// Process (or thread) ids to trace, where a filter is on. Written by the agent and by fork. Full: `tree_full`.
+/// Process (or thread) ids to trace, where a filter is on. Written by the agent and by fork, removed by exit. Read by
+/// threads seen for the first time. Full: `tree_full`.
 #[map]
 pub static TRACED: HashMap<u32, u32> = HashMap::with_max_entries(MAX_TREE, 0);
 
-/// By thread id modulo its size: how many threads in `THREADS` have such an id. Keeps everybody else's context switches cheap.
+/// By thread id modulo its size: how many threads in `THREADS` have such an id; keeps everybody else's context
+/// switches cheap. Written by whoever adds to `THREADS` or removes from it. Read by context switches. Full: never,
+/// ids share places.
 #[unsafe(no_mangle)]
 pub static mut TID_FILTER: [u32; TID_FILTER_SLOTS] = [0; TID_FILTER_SLOTS];
-/// Grows with every birth and death of an epoll: what was looked up before is stale.
+/// Grows with every birth and death of an epoll: what was looked up before is stale. Written by birth and death. Read
+/// by waits and wakeups. Full: never, it is one number.
 #[unsafe(no_mangle)]
 pub static mut EPOCH: u64 = 0;

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::docs;
 use crate::exec;
 use crate::layers;
 use crate::paths;
@@ -16,6 +17,8 @@ use crate::vmtest::matrix::{self, Selection};
 
 /// Rust's name of the BPF target.
 const BPF_TARGET: &str = "bpfel-unknown-none";
+/// How cargo-deny says that the list of known holes is out of reach.
+const NO_ADVISORIES: &str = "failed to fetch advisory database";
 
 /// Runs everything, or with `--only` some VM tests, and says whether nothing failed. The last line counts.
 pub(crate) fn run(selection: &Selection) -> Result<bool> {
@@ -29,6 +32,7 @@ pub(crate) fn run(selection: &Selection) -> Result<bool> {
         step(&mut tally, "clippy for BPF", || clippy_bpf(&toolchain));
         step(&mut tally, "host tests", || host_tests(&toolchain));
         step(&mut tally, "deny", deny);
+        step(&mut tally, "docs", || Ok(Tally::of(docs::check()?)));
         step(&mut tally, "layers", || Ok(Tally::of(layers::run()?)));
     }
     step(&mut tally, "VM tests", || matrix::run(selection));
@@ -136,11 +140,28 @@ fn host_tests(toolchain: &BpfToolchain) -> Result<Tally> {
     Ok(tally)
 }
 
-/// Licences, advisories, sources and duplicate crates, as `.cargo/deny.toml` wants them.
+/// Licences, sources, duplicate crates and known holes, as `.cargo/deny.toml` wants them.
 fn deny() -> Result<Tally> {
     if exec::find_program("cargo-deny").is_none() {
         println!("skip: cargo-deny is not installed (`cargo install cargo-deny --locked`)");
         return Ok(Tally::skip());
     }
-    single(exec::cargo().args(["deny", "--locked", "check"]))
+    let check = |what: &[&str]| {
+        let mut command = exec::cargo();
+        // Duplicates are only warned of, at great length.
+        command
+            .args(["deny", "--log-level", "error", "--locked", "check"])
+            .args(what);
+        command
+    };
+    let mut tally = single(&mut check(&["bans", "licenses", "sources"]))?;
+    tally += match exec::output(&mut check(&["advisories"])) {
+        Ok(_) => Tally::of(true),
+        Err(error) if error.to_string().contains(NO_ADVISORIES) => {
+            println!("skip: advisories, their database cannot be fetched from here");
+            Tally::skip()
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(tally)
 }

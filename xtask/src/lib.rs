@@ -1,5 +1,6 @@
-//! What the host and PID 1 of the test VM say to each other.
+//! What the host and PID 1 of the test VM say to each other, and what PID 1 does besides running jobs.
 //!
 //! Everything else of the crate belongs to the command `xtask`.
 
 pub mod guest;
+pub mod screen;

@@ -2,6 +2,7 @@
 
 mod builds;
 mod checks;
+mod docs;
 mod exec;
 mod kernels;
 mod layers;
@@ -55,6 +56,8 @@ enum Task {
     /// Everything that CI runs: formatting, lints, tests, layers, and the tests on every kernel
     #[command(alias = "ci")]
     Test(vmtest::matrix::Selection),
+    /// Write the generated parts of the documents: help texts, maps, kernels, screens
+    Docs(docs::Arguments),
     /// Check which module names which other
     Layers,
 }
@@ -77,6 +80,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Install { root } => builds::install(&setup::bpf::ensure()?, &root)?,
         Task::Vm(arguments) => return vm::run(&arguments),
         Task::Test(selection) => return Ok(exit_code(checks::run(&selection)?)),
+        Task::Docs(arguments) => return Ok(exit_code(docs::run(&arguments)?)),
         Task::Layers => return Ok(exit_code(layers::run()?)),
     }
     Ok(ExitCode::SUCCESS)

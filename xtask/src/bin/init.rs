@@ -41,7 +41,7 @@ const OUTPUT_LIMIT: u64 = 4 << 20;
 
 fn main() -> ExitCode {
     if std::process::id() != 1 {
-        return selftest();
+        return asked();
     }
     if let Err(error) = boot() {
         eprintln!("init: {error:#}");
@@ -53,8 +53,37 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// What a job can ask of this program itself: `/init loopback` sends one byte to itself over 127.0.0.1.
-fn selftest() -> ExitCode {
+/// What a job can ask of this program itself: `/init screen SECONDS COMMAND` prints what the command shows on a
+/// terminal after so many seconds, `/init loopback` sends one byte to itself over 127.0.0.1.
+fn asked() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.split_first() {
+        Some((task, rest)) if task == "screen" => screen(rest),
+        _ => loopback(),
+    }
+}
+
+fn screen(arguments: &[String]) -> ExitCode {
+    let shown = arguments
+        .split_first()
+        .context("screen: SECONDS and a command are missing")
+        .and_then(|(seconds, command)| {
+            let seconds = seconds.parse().context("screen: give whole seconds")?;
+            xtask::screen::capture(command, Duration::from_secs(seconds))
+        });
+    match shown {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn loopback() -> ExitCode {
     let echoed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| {
         let mut out = TcpStream::connect(listener.local_addr()?)?;
         out.write_all(b"x")?;
