@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use regex::Regex;
 
-use crate::fields::{FIELDS, Field};
+use crate::fields::{FIELDS, Field, Needs};
 use crate::model::filter::Filter;
 use crate::model::group::GroupBy;
 use crate::model::snapshot::Metric;
@@ -52,6 +52,27 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Parses the command line `args`, program name first.
+    ///
+    /// # Errors
+    /// Help, version and every misuse, as clap words them.
+    pub fn from_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let args: Vec<OsString> = args.into_iter().collect();
+        let cli = Self::try_parse_from(&args)?;
+        // To clap a `--` with nothing behind it is none at all: `hist` would trace everything until Ctrl-C.
+        if let Command::Hist(hist) = &cli.command
+            && hist.command.is_empty()
+            && args.last().is_some_and(|last| last == "--")
+        {
+            let kind = clap::error::ErrorKind::MissingRequiredArgument;
+            let words = "no command after `--`: give the program to trace, as in `hist -- ./server`";
+            return Err(Self::command().error(kind, words));
+        }
+        Ok(cli)
+    }
 }
 
 /// Options of every command.
@@ -195,9 +216,25 @@ impl HistArgs {
         self.group.by() == GroupBy::Thread || self.filter.needs_threads()
     }
 
-    /// Whether the source must count, besides measuring times.
-    pub fn needs_counters(&self) -> bool {
+    /// Whether counters are shown.
+    pub fn shows_counters(&self) -> bool {
         self.counters || !self.command.is_empty()
+    }
+
+    /// Whether the source must count, besides measuring times: to show it, or to sort by it.
+    pub fn needs_counters(&self) -> bool {
+        self.shows_counters() || self.sort.needs == Needs::Counters
+    }
+
+    /// Histograms that the source must keep: those that are shown, and those that are sorted by.
+    pub fn needed_metrics(&self) -> Vec<Metric> {
+        let mut metrics = self.metrics.clone();
+        if let Needs::Metrics(sorted_by) = self.sort.needs {
+            metrics.extend(sorted_by);
+        }
+        metrics.sort_unstable();
+        metrics.dedup();
+        metrics
     }
 }
 

@@ -72,6 +72,17 @@ enum Get {
     Epoll(EpollCounter),
 }
 
+/// What must be measured for a field to have a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing beyond the entry itself.
+    Nothing,
+    /// These histograms.
+    Metrics(&'static [Metric]),
+    /// The counters.
+    Counters,
+}
+
 /// One field.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
@@ -91,6 +102,8 @@ pub struct Field {
     pub place: Place,
     /// Columns with the highest number go first where the screen is narrow.
     pub dispensable: u8,
+    /// What it takes to know it.
+    pub needs: Needs,
     get: Get,
 }
 
@@ -102,6 +115,10 @@ impl Field {
 
     const fn dispensable(self, dispensable: u8) -> Self {
         Self { dispensable, ..self }
+    }
+
+    const fn needs(self, needs: Needs) -> Self {
+        Self { needs, ..self }
     }
 
     /// Its value in `entry`.
@@ -175,6 +192,7 @@ const fn column(
         order,
         place: Place::Table,
         dispensable: 0,
+        needs: Needs::Nothing,
         get: Get::Of(get),
     }
 }
@@ -197,6 +215,7 @@ const fn item(id: &'static str, help: &'static str, get: Get) -> Field {
         order: Order::Down,
         place: Place::Counters,
         dispensable: 0,
+        needs: Needs::Counters,
         get,
     }
 }
@@ -210,6 +229,8 @@ fn wakeup(entry: &Entry, quantile: Quantile) -> Value {
         .percentile(Metric::Wakeup, quantile)
         .map_or(Value::Absent, Value::Nanos)
 }
+
+const WAKEUP: Needs = Needs::Metrics(&[Metric::Wakeup]);
 
 /// Every field, in the order of columns and items.
 pub static FIELDS: &[Field] = &[
@@ -253,7 +274,8 @@ pub static FIELDS: &[Field] = &[
         |e| rate(e, e.counter(Counter::Waits)),
         "Waits that ended",
     )
-    .dispensable(6),
+    .dispensable(6)
+    .needs(Needs::Counters),
     column(
         "wakeups_per_s",
         "WAKE/s",
@@ -263,7 +285,8 @@ pub static FIELDS: &[Field] = &[
         |e| rate(e, e.wakeups()),
         "Wakeups of all causes",
     )
-    .dispensable(2),
+    .dispensable(2)
+    .needs(Needs::Counters),
     column(
         "events_per_wait",
         "EV/WAIT",
@@ -273,7 +296,8 @@ pub static FIELDS: &[Field] = &[
         |e| e.events_per_wait().map_or(Value::Absent, Value::Ratio),
         "Events per wait; below 1 some waits return nothing",
     )
-    .dispensable(7),
+    .dispensable(7)
+    .needs(Needs::Counters),
     column(
         "p50",
         "P50",
@@ -283,7 +307,8 @@ pub static FIELDS: &[Field] = &[
         |e| wakeup(e, Quantile::P50),
         "Median wakeup latency",
     )
-    .dispensable(3),
+    .dispensable(3)
+    .needs(WAKEUP),
     column(
         "p99",
         "P99",
@@ -293,7 +318,8 @@ pub static FIELDS: &[Field] = &[
         |e| wakeup(e, Quantile::P99),
         "Wakeup latency that 1 % exceed",
     )
-    .dispensable(1),
+    .dispensable(1)
+    .needs(WAKEUP),
     column(
         "max",
         "MAX",
@@ -307,7 +333,8 @@ pub static FIELDS: &[Field] = &[
         },
         "Longest wakeup latency, at most 6.25 % too long",
     )
-    .dispensable(5),
+    .dispensable(5)
+    .needs(WAKEUP),
     column(
         "runqueue_share",
         "RUNQ%",
@@ -317,7 +344,8 @@ pub static FIELDS: &[Field] = &[
         |e| e.runqueue_share().map_or(Value::Absent, Value::Share),
         "Part of the wakeup latency spent waiting for a CPU",
     )
-    .dispensable(4),
+    .dispensable(4)
+    .needs(Needs::Metrics(&[Metric::Wakeup, Metric::Runqueue])),
     counter(Counter::Waits),
     item(
         "wakeups",
@@ -367,6 +395,19 @@ mod tests {
         }
         let ids: BTreeSet<_> = FIELDS.iter().map(|field| field.id).collect();
         assert_eq!(ids.len(), FIELDS.len());
+    }
+
+    #[test]
+    fn what_needs_nothing_is_known_without_anything() {
+        let entry = Entry {
+            span_ns: 1,
+            counters: [None; Counter::COUNT],
+            ..Entry::default()
+        };
+        for field in FIELDS {
+            let absent = field.value(&entry) == Value::Absent;
+            assert_eq!(absent, field.needs != Needs::Nothing, "{}", field.id);
+        }
     }
 
     #[test]

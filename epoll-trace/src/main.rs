@@ -4,7 +4,6 @@ use std::io::stderr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::Parser as _;
 use epoll_trace::cli::{BenchArgs, BenchKind, Cli, Command, GlobalArgs, HistArgs, TopArgs};
 use epoll_trace::commands::attach::{Wishes, start};
 use epoll_trace::commands::child::{Gated, gate};
@@ -17,7 +16,7 @@ use epoll_trace::workload;
 use log::LevelFilter;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::from_args(std::env::args_os()).unwrap_or_else(|error| error.exit());
     match run(&cli) {
         Ok(code) => code.into(),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -73,7 +72,7 @@ async fn hist(args: &HistArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
         .init();
     let mut out = open(args.output.output.as_deref())?;
     let mut wishes = Wishes {
-        metrics: args.metrics.clone(),
+        metrics: args.needed_metrics(),
         counters: args.needs_counters(),
         per_thread: args.needs_threads(),
         ..Wishes::default()

@@ -96,3 +96,25 @@ fn no_color() {
     );
     assert!(Color::Always.enabled(Some(set)) && !Color::Never.enabled(None));
 }
+
+#[test]
+fn what_is_sorted_by_is_measured() {
+    assert!(hist("epoll-trace hist -S waits").needs_counters());
+    assert!(!hist("epoll-trace hist -S waits").shows_counters());
+    let metrics = hist("epoll-trace hist --metric delivery -S runqueue_share").needed_metrics();
+    assert_eq!(metrics, [Metric::Wakeup, Metric::Runqueue, Metric::Delivery]);
+    assert_eq!(
+        hist("epoll-trace hist --metric delivery -S pid").needed_metrics(),
+        [Metric::Delivery]
+    );
+}
+
+#[test]
+fn nothing_after_two_dashes_is_no_command() {
+    let parse = |line: &str| Cli::from_args(line.split(' ').map(OsString::from));
+    for line in ["epoll-trace hist --", "epoll-trace hist 1 --"] {
+        assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+    }
+    assert!(parse("epoll-trace hist -- printf --").is_ok());
+    assert!(parse("epoll-trace hist 1").is_ok());
+}

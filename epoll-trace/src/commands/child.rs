@@ -1,15 +1,19 @@
 //! A command that is held before its exec, so that it can be followed from its first instruction.
 //! The child is first this program again, which waits for a byte on a socket and then becomes the command under the same PID.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
 use std::process::ExitStatus;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::unistd::{AccessFlags, access};
 use tokio::process::{Child, Command};
 
 use crate::cli::GateArgs;
@@ -33,8 +37,11 @@ impl Gated {
     /// Starts `argv` up to its gate. Needs a tokio runtime.
     ///
     /// # Errors
-    /// When `argv` is empty or no process can be started.
+    /// When `argv` is empty, its program cannot be found or no process can be started.
     pub fn spawn(argv: &[OsString]) -> anyhow::Result<Self> {
+        if let Some(program) = argv.first() {
+            look_for(program)?;
+        }
         let mut gate = Command::new("/proc/self/exe");
         gate.arg(GATE);
         Self::spawn_through(gate, argv, |gate, fd| {
@@ -85,8 +92,7 @@ impl Gated {
         let Ok(errno) = <[u8; 4]>::try_from(errno.as_slice()) else {
             return Ok(());
         };
-        let reason = std::io::Error::from_raw_os_error(i32::from_ne_bytes(errno));
-        bail!("cannot run {program}: {reason}; check the name, or give its full path")
+        Err(cannot_run(&self.program, i32::from_ne_bytes(errno)))
     }
 
     /// Waits until the command has ended.
@@ -99,6 +105,37 @@ impl Gated {
             .await
             .with_context(|| format!("cannot learn how {} ended", self.program.display()))
     }
+}
+
+/// Fails on a program that cannot be executed before anything is traced. What slips through, the exec itself reports.
+fn look_for(program: &OsStr) -> anyhow::Result<()> {
+    let path = std::env::var_os("PATH");
+    let places: Vec<PathBuf> = match &path {
+        _ if program.as_bytes().contains(&b'/') => vec![program.into()],
+        Some(path) => std::env::split_paths(path)
+            .map(|directory| directory.join(program))
+            .collect(),
+        None => return Ok(()),
+    };
+    let mut refusal = Errno::ENOENT;
+    for place in places {
+        match access(&place, AccessFlags::X_OK) {
+            Ok(()) if place.is_file() => return Ok(()),
+            Ok(()) => refusal = Errno::EACCES,
+            // As execvp: a file that may not be executed says more than the places where there is none.
+            Err(Errno::EACCES) => refusal = Errno::EACCES,
+            Err(_) => {}
+        }
+    }
+    Err(cannot_run(program, refusal as i32))
+}
+
+fn cannot_run(program: &OsStr, errno: i32) -> anyhow::Error {
+    let reason = std::io::Error::from_raw_os_error(errno);
+    anyhow!(
+        "cannot run {}: {reason}; check the name, or give its full path",
+        program.display()
+    )
 }
 
 /// A shell's number for how a process ended: its own code, or 128 + signal.

@@ -164,7 +164,7 @@ impl<'a> Hist<'a> {
             window: &window,
             entries: &entries,
             metrics: &self.args.metrics,
-            counters: self.args.needs_counters(),
+            counters: self.args.shows_counters(),
         };
         let time = self
             .args

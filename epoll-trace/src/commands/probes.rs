@@ -20,8 +20,7 @@ use crate::view;
 pub fn run(args: &ProbesArgs, global: &GlobalArgs, streams: &mut Streams<'_>) -> anyhow::Result<u8> {
     let status = try_everything(global);
     if args.json {
-        let text = serde_json::to_string(&status).context("cannot write the plan as JSON")?;
-        writeln!(streams.out, "{text}")
+        view::json::write_line(streams.out, &status)
     } else {
         write!(streams.out, "{}", view::probes::render(&status))
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use crossterm::event::EventStream;
 use futures_util::StreamExt;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::cli::{GlobalArgs, TopArgs};
@@ -52,7 +52,7 @@ pub async fn run(args: &TopArgs, global: &GlobalArgs, source: Box<dyn Source>) -
 
 async fn show(app: &mut App, look: Look, sampling: &Sampling) -> anyhow::Result<()> {
     let mut samples = sampling.samples.clone();
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen to SIGTERM")?;
+    let mut end = EndSignals::new()?;
     let mut screen = Screen::enter().context("cannot take over the terminal")?;
     let mut events = EventStream::new();
     loop {
@@ -75,7 +75,33 @@ async fn show(app: &mut App, look: Look, sampling: &Sampling) -> anyhow::Result<
                     None => {}
                 }
             }
-            _ = terminate.recv() => return Ok(()),
+            () = end.recv() => return Ok(()),
+        }
+    }
+}
+
+/// Signals that end the screen as `q` does. Ctrl-C is a key here, but SIGINT may come from elsewhere.
+struct EndSignals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl EndSignals {
+    fn new() -> anyhow::Result<Self> {
+        let on = |kind| signal(kind).context("cannot listen to signals");
+        Ok(Self {
+            terminate: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+            hangup: on(SignalKind::hangup())?,
+        })
+    }
+
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.hangup.recv() => {}
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The kernel's own type information: which functions and tracepoints exist, where fields lie, what a parameter is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use btf_rs::{Btf, BtfType, Struct, Type};
+use btf_rs::{Backend, Btf, BtfType, Struct, Type};
 use serde::{Deserialize, Serialize};
 
 use super::fields::Field;
@@ -38,13 +39,18 @@ pub struct Targets {
 
 /// Reads BTF below `root`; the error is one sentence.
 pub(super) fn read(root: &Path) -> Result<(TypeFacts, Targets), String> {
-    let btf = Btf::from_file(root.join(PATH)).map_err(|error| {
-        let what = match &error {
-            btf_rs::Error::IO(error) if error.kind() == ErrorKind::NotFound => "does not exist".to_owned(),
-            _ => format!("cannot be read ({error})"),
-        };
-        format!("/{PATH} {what}: it takes a kernel built with CONFIG_DEBUG_INFO_BTF")
+    let path = root.join(PATH);
+    let refused = |what: &str| format!("/{PATH} {what}: it takes a kernel built with CONFIG_DEBUG_INFO_BTF");
+    // A few dozen names are wanted of 100,000: mapped, nothing else is ever copied. Before 6.16 the kernel cannot map it.
+    if let Ok(btf) = Btf::from_file_with_backend(&path, Backend::Mmap) {
+        return Ok((facts(&btf), targets(&btf)));
+    }
+    // In one piece: parsed from the open file it takes a system call per type.
+    let bytes = fs::read(&path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => refused("does not exist"),
+        _ => refused(&format!("cannot be read ({error})")),
     })?;
+    let btf = Btf::from_bytes(&bytes).map_err(|error| refused(&format!("cannot be read ({error})")))?;
     Ok((facts(&btf), targets(&btf)))
 }
 

@@ -82,6 +82,18 @@ impl Facts {
     ///
     /// Never fails: what cannot be read is a fact too, kept with its reason.
     pub fn read(root: &Path, probe: &dyn CapabilityProbe) -> Self {
+        // The kernel takes as long to write its symbols out as we take over everything else.
+        std::thread::scope(|scope| {
+            let symbols = scope.spawn(|| Symbols::read(root));
+            Self::read_with(root, probe, || {
+                symbols
+                    .join()
+                    .unwrap_or_else(|_| Symbols::unreadable("reading /proc/kallsyms panicked"))
+            })
+        })
+    }
+
+    fn read_with(root: &Path, probe: &dyn CapabilityProbe, symbols: impl FnOnce() -> Symbols) -> Self {
         let privilege = privilege::read(root);
         let (btf, types, targets) = match btf::read(root) {
             Ok((types, targets)) => (Support::Yes, types, targets),
@@ -100,7 +112,7 @@ impl Facts {
             privilege,
             btf,
             types,
-            symbols: Symbols::read(root),
+            symbols: symbols(),
             caps,
             lockdown,
             config,

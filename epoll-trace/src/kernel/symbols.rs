@@ -40,6 +40,15 @@ impl Symbols {
         symbols
     }
 
+    /// None, for `reason`.
+    pub(super) fn unreadable(reason: &str) -> Self {
+        Self {
+            readable: Support::no(reason),
+            present: BTreeSet::new(),
+            eventpoll_fops: None,
+        }
+    }
+
     /// Takes in one line, `ADDRESS TYPE NAME [MODULE]`.
     fn add(&mut self, line: &str) {
         let mut words = line.split_ascii_whitespace();

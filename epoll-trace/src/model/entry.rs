@@ -121,6 +121,12 @@ impl Entry {
             .is_some_and(|histogram| histogram.count() >= ENOUGH_VALUES)
     }
 
+    /// Whether nothing was counted.
+    pub fn is_idle(&self) -> bool {
+        let counters = self.counters.iter().chain(&self.epoll_counters);
+        counters.flatten().all(|&count| count == 0)
+    }
+
     fn sum(&self, counters: &[Counter]) -> Option<u64> {
         counters
             .iter()

@@ -1,6 +1,6 @@
 //! From rows to entries: the sums over a process, a thread or an epoll.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::delta::{Window, add_counters, add_metric};
 use super::entry::{Entry, EntryKey, EpollRef};
@@ -36,7 +36,7 @@ struct Group<'a> {
     epolls: BTreeSet<EpollId>,
 }
 
-/// The entries of a window, ordered by key. The epolls of a process that nobody waited on count as its own when it created them.
+/// The entries of a window, ordered by key. An epoll belongs to those who wait on it, and to its creator only when nobody does.
 pub fn group(window: &Window, by: GroupBy, filter: &Filter) -> Vec<Entry> {
     let counted = &window.counted;
     let epolls: HashMap<EpollId, &Epoll> = counted.epolls.iter().map(|epoll| (epoll.id, epoll)).collect();
@@ -54,12 +54,16 @@ pub fn group(window: &Window, by: GroupBy, filter: &Filter) -> Vec<Entry> {
 }
 
 /// `total` with the counters (not the histograms) of `recent`: rates that are of now, percentiles that rest on many values.
+/// What closed its last epoll before `recent` has left.
 pub fn with_recent_counters(total: Vec<Entry>, recent: &[Entry]) -> Vec<Entry> {
     let recent: HashMap<EntryKey, &Entry> = recent.iter().map(|entry| (entry.key, entry)).collect();
     total
         .into_iter()
         .filter_map(|entry| {
             let now = recent.get(&entry.key)?;
+            if now.epolls == 0 && now.is_idle() {
+                return None;
+            }
             Some(Entry {
                 span_ns: now.span_ns,
                 counters: now.counters,
@@ -80,14 +84,22 @@ fn slot(row: &Row, by: GroupBy) -> Slot {
     }
 }
 
+/// An epoll without a waiter goes to its creator: to the entry there is, or to one of its own when it was notified.
 fn add_created(groups: &mut BTreeMap<Slot, Group<'_>>, counted: &Snapshot, by: GroupBy, filter: &Filter) {
     if filter.epfd.is_some() {
         return;
     }
-    for epoll in &counted.epolls {
+    // Of all rows, not of those that pass: a waiter that the filter hides is a waiter still.
+    let waited_on: HashSet<EpollId> = counted.rows.iter().filter_map(|row| row.key.epoll).collect();
+    for epoll in counted
+        .epolls
+        .iter()
+        .filter(|epoll| !waited_on.contains(&epoll.id))
+    {
         let Some(creator) = epoll.creator else { continue };
         let slot = match by {
             GroupBy::Process => Slot::Process(creator),
+            GroupBy::Epoll if epoll.id.stands_for_closed() => Slot::Private(creator, None),
             GroupBy::Epoll if !epoll.id.is_private() => Slot::Epoll(epoll.id),
             GroupBy::Epoll | GroupBy::Thread => continue,
         };
@@ -201,155 +213,4 @@ fn epoll_sums(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::source::Source;
-    use crate::source::synthetic::{self, Synthetic};
-
-    fn window(source: &mut Synthetic, ticks: usize) -> Window {
-        let first = source.snapshot().unwrap();
-        let mut last = first.clone();
-        for _ in 0..ticks {
-            last = source.snapshot().unwrap();
-        }
-        Window::between(&first, &last)
-    }
-
-    fn of(entries: &[Entry], pid: u32) -> &Entry {
-        entries.iter().find(|entry| entry.key.pid == pid).unwrap()
-    }
-
-    #[test]
-    fn a_process_sums_its_epolls() {
-        let window = window(&mut Synthetic::demo(), 3);
-        let entries = group(&window, GroupBy::Process, &Filter::default());
-        let nginx = of(&entries, synthetic::NGINX);
-        assert_eq!((nginx.name.as_str(), nginx.epolls), ("nginx", 2));
-        assert_eq!(nginx.counter(Counter::DeliveriesSlept), Some(2 * 3 * 200));
-        assert_eq!(nginx.metric(Metric::Wakeup).unwrap().count(), 2 * 3 * 200);
-        assert_eq!(nginx.per_second(nginx.wakeups()), Some(2.0 * 200.0));
-        assert!(nginx.has_enough_values());
-    }
-
-    #[test]
-    fn threads_and_epolls_are_told_apart() {
-        let mut source = Synthetic::demo();
-        source.per_thread();
-        let window = window(&mut source, 1);
-        let threads = group(&window, GroupBy::Thread, &Filter::default());
-        let tids: Vec<_> = threads
-            .iter()
-            .filter(|entry| entry.key.pid == synthetic::NGINX)
-            .map(|entry| entry.key.tid)
-            .collect();
-        assert_eq!(tids, [Some(synthetic::NGINX), Some(synthetic::NGINX + 1)]);
-        let epolls = group(&window, GroupBy::Epoll, &Filter::default());
-        let names: Vec<_> = epolls.iter().filter_map(|entry| entry.key.epoll_name()).collect();
-        assert!(
-            names.contains(&"185:8".to_owned()) && names.contains(&"185:9".to_owned()),
-            "{names:?}"
-        );
-    }
-
-    #[test]
-    fn a_shared_epoll_is_one_and_each_of_its_processes_shows_its_notifications() {
-        let window = window(&mut Synthetic::demo(), 1);
-        let shared: Vec<_> = group(&window, GroupBy::Epoll, &Filter::default())
-            .into_iter()
-            .filter(|entry| entry.name == "worker")
-            .collect();
-        assert_eq!(shared.len(), 1);
-        assert_eq!(shared[0].key.epoll_name().as_deref(), Some("300:5"));
-        assert_eq!(shared[0].counter(Counter::DeliveriesSlept), Some(100));
-        let processes = group(&window, GroupBy::Process, &Filter::default());
-        for pid in [300, 301] {
-            assert_eq!(
-                of(&processes, pid).epoll_counter(EpollCounter::Notifications),
-                Some(100)
-            );
-            assert_eq!(of(&processes, pid).counter(Counter::DeliveriesSlept), Some(50));
-        }
-    }
-
-    #[test]
-    fn descriptor_numbers_of_two_processes_are_two_epolls() {
-        let id = EpollId {
-            address: EpollId::BY_FD | 5,
-            born_ns: 0,
-        };
-        let rows = [1, 2].map(|pid| Row {
-            key: crate::model::snapshot::RowKey {
-                pid,
-                tid: None,
-                epoll: Some(id),
-            },
-            epfd: Some(5),
-            ..Row::default()
-        });
-        let counted = Snapshot {
-            rows: rows.to_vec(),
-            ..Snapshot::default()
-        };
-        let entries = group(
-            &Window { span_ns: 1, counted },
-            GroupBy::Epoll,
-            &Filter::default(),
-        );
-        let names: Vec<_> = entries
-            .iter()
-            .filter_map(|entry| entry.key.epoll_name())
-            .collect();
-        assert_eq!(names, ["1:5", "2:5"]);
-    }
-
-    #[test]
-    fn what_is_absent_is_absent_everywhere() {
-        let mut source = Synthetic::demo();
-        source.without(&["callback", "empty_wakeups", "notifications"]);
-        let entries = group(&window(&mut source, 2), GroupBy::Process, &Filter::default());
-        let nginx = of(&entries, synthetic::NGINX);
-        assert_eq!(nginx.metric(Metric::Callback), None);
-        assert_eq!(nginx.empty_share(), None);
-        assert_eq!(nginx.epoll_counter(EpollCounter::Notifications), None);
-        assert!(nginx.wakeups().is_some());
-    }
-
-    #[test]
-    fn filters_keep_what_they_name() {
-        let window = window(&mut Synthetic::demo(), 1);
-        let pids = |filter: Filter| -> Vec<u32> {
-            group(&window, GroupBy::Process, &filter)
-                .iter()
-                .map(|entry| entry.key.pid)
-                .collect()
-        };
-        assert_eq!(
-            pids(Filter {
-                pids: vec![185],
-                ..Filter::default()
-            }),
-            [185]
-        );
-        assert_eq!(
-            pids(Filter {
-                comm: Some(regex::Regex::new("^work").unwrap()),
-                ..Filter::default()
-            }),
-            [300, 301]
-        );
-        assert_eq!(
-            pids(Filter {
-                epfd: Some(9),
-                ..Filter::default()
-            }),
-            [185]
-        );
-        assert!(
-            pids(Filter {
-                tids: vec![185],
-                ..Filter::default()
-            })
-            .is_empty()
-        );
-    }
-}
+mod tests;

@@ -87,6 +87,11 @@ impl EpollId {
     /// Marks an `address` that is a descriptor number; kernel addresses have the bit above it set.
     pub const BY_FD: u64 = 1 << 62;
 
+    /// Whether it stands for all closed epolls of a process: no epoll lies at address 0.
+    pub fn stands_for_closed(self) -> bool {
+        self.address == 0
+    }
+
     /// Whether the same id in another process is another epoll.
     pub fn is_private(self) -> bool {
         self.address >> 62 == Self::BY_FD >> 62

@@ -1,13 +1,16 @@
 //! JSON Lines for programs: one object per line, each with a version and a kind, the same names as everywhere.
 //! A number that cannot be known is null; its reason stands in `absent` of the plan and losses lines.
+//! Names stay whole, but what a terminal would obey instead of print comes out escaped.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use serde_json::ser::Formatter;
 
 use super::Report;
+use super::sanitize::is_harmful;
 use crate::fields::{self, Value};
 use crate::model::entry::Entry;
 use crate::model::histogram::{Bucket, Histogram, Quantile};
@@ -184,9 +187,33 @@ fn hist_line(entry: &Entry, metric: Metric, absent: bool) -> HistLine<'_> {
     }
 }
 
-fn write_line(out: &mut dyn Write, line: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, line)?;
+/// Writes `line` as one JSON object and a line break.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_line(out: &mut dyn Write, line: &impl Serialize) -> io::Result<()> {
+    line.serialize(&mut serde_json::Serializer::with_formatter(
+        &mut *out,
+        TerminalSafe,
+    ))?;
     writeln!(out)
+}
+
+/// JSON allows most characters that [`super::sanitize`] keeps from terminals to stand as they are; here they are escaped.
+struct TerminalSafe;
+
+impl Formatter for TerminalSafe {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut plain = 0;
+        for (place, harmful) in fragment.match_indices(is_harmful) {
+            writer.write_all(&fragment.as_bytes()[plain..place])?;
+            for unit in harmful.encode_utf16() {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            plain = place + harmful.len();
+        }
+        writer.write_all(&fragment.as_bytes()[plain..])
+    }
 }
 
 #[cfg(test)]
@@ -197,6 +224,7 @@ mod tests {
     use crate::model::group::{GroupBy, group};
     use crate::source::Source;
     use crate::source::synthetic::Synthetic;
+    use proptest::prelude::*;
 
     fn lines(source: &mut Synthetic, by: GroupBy) -> String {
         let first = source.snapshot().unwrap();
@@ -259,5 +287,29 @@ mod tests {
             "this kernel refuses the probe"
         );
         assert!(lines.iter().all(|line| line["v"] == 1));
+    }
+
+    fn written(name: &str) -> String {
+        let mut out = Vec::new();
+        write_line(&mut out, &serde_json::json!({ "comm": name })).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped_and_comes_back() {
+        assert_eq!(
+            written("a\u{9b}31m\u{202e}b\u{7f}\u{e0041}\u{1b}\"größe"),
+            "{\"comm\":\"a\\u009b31m\\u202eb\\u007f\\udb40\\udc41\\u001b\\\"größe\"}\n"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_comes_back_from_safe_text(name in ".*") {
+            let text = written(&name);
+            prop_assert!(!text.trim_end().contains(is_harmful));
+            let back: serde_json::Value = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(back["comm"].as_str(), Some(name.as_str()));
+        }
     }
 }

@@ -6,6 +6,7 @@ pub mod sanitize;
 pub mod text;
 pub mod tui;
 pub mod units;
+pub mod wrap;
 
 use std::collections::BTreeMap;
 

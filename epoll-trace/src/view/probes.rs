@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
+use super::wrap::wrapped;
 use crate::probe::status::{Epolls, Outcome, SignalStatus, Status};
 
-const COLUMNS: usize = 80;
 const NOTE_INDENT: &str = "    ";
 
 /// The whole page, with a final line break.
@@ -18,25 +18,25 @@ pub fn render(status: &Status) -> String {
         let hook = signal.hook.as_deref().unwrap_or("-");
         page.push_str(&row([signal.signal.name(), signal.verdict.name(), hook, &price]));
         for note in notes(signal, status.family.is_some()) {
-            page.push_str(&wrapped(&note, NOTE_INDENT));
+            page.push_str(&wrapped(&note, NOTE_INDENT, NOTE_INDENT));
         }
     }
     if let Some(error) = &status.error {
         page.push('\n');
-        page.push_str(&wrapped(error, ""));
+        page.push_str(&wrapped(error, "", ""));
     }
     page
 }
 
 fn header(status: &Status) -> String {
     let family = status.family.map_or("none", |family| family.name());
-    let mut text = wrapped(&format!("kernel {}, probes: {family}", status.kernel), "");
+    let mut text = wrapped(&format!("kernel {}, probes: {family}", status.kernel), "", "");
     if status.family.is_some() {
         let epolls = match &status.epolls {
             Epolls::ByAddress => "epolls are told apart by kernel address".to_owned(),
             Epolls::ByDescriptor(why) => format!("epolls are told apart by PID:epfd only: {why}"),
         };
-        text.push_str(&wrapped(&epolls, ""));
+        text.push_str(&wrapped(&epolls, "", ""));
     }
     text.push('\n');
     text
@@ -68,31 +68,10 @@ fn notes(signal: &SignalStatus, possible: bool) -> Vec<String> {
     notes
 }
 
-/// `text` broken at spaces, each line behind `indent`; control characters become spaces, since kernels and errors write it.
-fn wrapped(text: &str, indent: &str) -> String {
-    let clean: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    let mut lines = vec![String::new()];
-    for word in clean.split_whitespace() {
-        let line = lines.last().map_or(0, |line| line.chars().count());
-        if line > 0 && indent.len() + line + 1 + word.chars().count() > COLUMNS {
-            lines.push(String::new());
-        }
-        if let Some(line) = lines.last_mut() {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-    }
-    lines.iter().map(|line| format!("{indent}{line}\n")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::view::wrap::COLUMNS;
     use std::collections::BTreeMap;
 
     use crate::kernel::{Facts, canned};

@@ -13,7 +13,8 @@ pub fn sanitize(name: &str, ascii: bool) -> String {
         .collect()
 }
 
-fn is_harmful(c: char) -> bool {
+/// Whether a terminal would do something else than print `c`.
+pub(super) fn is_harmful(c: char) -> bool {
     // Beyond control characters: soft hyphen, zero-width, bidirectional and invisible ones, line separators, tags.
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

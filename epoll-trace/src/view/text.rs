@@ -4,14 +4,15 @@ use std::io::{self, Write};
 
 use super::sanitize::sanitize;
 use super::units::{ABSENT, TimeUnit, short};
+use super::wrap::{COLUMNS, wrapped};
 use super::{Report, losses_line};
 use crate::fields;
 use crate::model::entry::Entry;
 use crate::model::histogram::{Histogram, Log2Row, Quantile};
 use crate::model::snapshot::Metric;
 
-const COLUMNS: usize = 80;
 const MOST_STARS: usize = 40;
+const INDENT: &str = "  ";
 
 /// How text is written.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +44,7 @@ pub fn write(
         writeln!(out, "No epoll wakeups seen.")?;
     }
     absent(out, report)?;
-    writeln!(out, "{}", losses_line(report.losses()))?;
+    write!(out, "{}", wrapped(&losses_line(report.losses()), "", INDENT))?;
     writeln!(out)
 }
 
@@ -54,7 +55,6 @@ fn section(
     report: &Report<'_>,
     options: &TextOptions,
 ) -> io::Result<bool> {
-    let head = head(entry, options.ascii);
     let mut shown = false;
     for &metric in report.metrics {
         let Some(values) = entry.metric(metric).filter(|values| values.count() > 0) else {
@@ -65,13 +65,13 @@ fn section(
         } else {
             format!(", {}", metric.name())
         };
-        writeln!(out, "{head}{which}")?;
+        writeln!(out, "{}", head(entry, &which, options.ascii))?;
         histogram(out, values, options.unit)?;
         shown = true;
     }
-    if report.counters {
+    if report.counters && (shown || !entry.is_idle()) {
         if !shown {
-            writeln!(out, "{head}")?;
+            writeln!(out, "{}", head(entry, "", options.ascii))?;
         }
         counters(out, entry)?;
         shown = true;
@@ -82,14 +82,17 @@ fn section(
     Ok(shown)
 }
 
-fn head(entry: &Entry, ascii: bool) -> String {
-    let name = sanitize(&entry.name, ascii);
+/// Whose numbers follow, and `which` of them. A name that is too long loses its end.
+fn head(entry: &Entry, which: &str, ascii: bool) -> String {
     let key = &entry.key;
-    match (key.epoll_name(), key.tid) {
-        (Some(epoll), _) => format!("epoll = {epoll} {name}"),
-        (None, Some(tid)) => format!("tid = {tid} {name}"),
-        (None, None) => format!("pid = {} {name}", key.pid),
-    }
+    let id = match (key.epoll_name(), key.tid) {
+        (Some(epoll), _) => format!("epoll = {epoll}"),
+        (None, Some(tid)) => format!("tid = {tid}"),
+        (None, None) => format!("pid = {}", key.pid),
+    };
+    let room = COLUMNS.saturating_sub(id.len() + 1 + which.len());
+    let name: String = sanitize(&entry.name, ascii).chars().take(room).collect();
+    format!("{id} {name}{which}")
 }
 
 fn histogram(out: &mut dyn Write, values: &Histogram, unit: TimeUnit) -> io::Result<()> {
@@ -119,7 +122,7 @@ fn histogram(out: &mut dyn Write, values: &Histogram, unit: TimeUnit) -> io::Res
             row.low, row.high, row.count
         )?;
     }
-    writeln!(out, "{}", percentiles(values, unit))
+    write!(out, "{}", wrapped(&percentiles(values, unit), "", INDENT))
 }
 
 /// Length of a bar of `count` where `most` is `full` long. A count that is not 0 may still round to nothing.
@@ -160,7 +163,8 @@ fn absent(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
         }
     }
     for (reason, names) in reasons {
-        writeln!(out, "{}: {ABSENT} ({reason})", names.join(", "))?;
+        let line = format!("{}: {ABSENT} ({reason})", names.join(", "));
+        write!(out, "{}", wrapped(&line, "", INDENT))?;
     }
     Ok(())
 }
@@ -241,6 +245,34 @@ mod tests {
             true,
             TimeUnit::Millis
         ));
+    }
+
+    #[test]
+    fn nothing_is_wider_than_80() {
+        let mut source = Synthetic::demo();
+        source.lose(&"x".repeat(90), 3);
+        source.without(&[
+            "callback",
+            "notifications",
+            "scans",
+            "wakeups_source",
+            "wakeups_chain",
+        ]);
+        for by in [GroupBy::Process, GroupBy::Thread, GroupBy::Epoll] {
+            for unit in [TimeUnit::Nanos, TimeUnit::Micros, TimeUnit::Millis] {
+                shown(&mut source, by, Metric::ALL, true, unit);
+            }
+        }
+        let mut entry = Entry::default();
+        entry.key.tid = Some(u32::MAX);
+        entry.name = "wide ".repeat(40);
+        assert_eq!(head(&entry, ", callback", false).chars().count(), COLUMNS);
+        let shape: std::sync::Arc<[u64]> = [0, 1, 60_000_000_000].into();
+        let values = Histogram::new(shape, vec![(1, u64::MAX / 2)], 0);
+        let mut out = Vec::new();
+        histogram(&mut out, &values, TimeUnit::Nanos).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
     }
 
     #[test]

@@ -7,16 +7,15 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Cell, Clear, Paragraph, Row, Table};
 
 use super::actions::BINDINGS;
-use super::app::{App, Mode, Sample};
+use super::app::{App, Mode};
+use super::header;
 use super::pane;
 use super::style::Look;
 use crate::fields::{Field, Value, columns, columns_within};
 use crate::model::entry::Entry;
-use crate::view::losses_line;
 use crate::view::sanitize::sanitize;
-use crate::view::units::{auto_time, short};
+use crate::view::units::short;
 
-const HEADER: u16 = 2;
 const FOOTER: u16 = 1;
 /// Below this height the table needs every line.
 const PANE_FROM: u16 = 16;
@@ -25,21 +24,18 @@ const PANE_MOST: u16 = 20;
 /// Draws everything.
 pub fn draw(frame: &mut Frame<'_>, app: &App, look: Look) {
     let area = frame.area();
-    let [header, body, footer] = Layout::vertical([
-        Constraint::Length(HEADER),
+    let head = header::lines(app, look, area.width, area.height);
+    let [top, body, footer] = Layout::vertical([
+        Constraint::Length(head.len() as u16),
         Constraint::Min(0),
         Constraint::Length(FOOTER),
     ])
     .areas(area);
-    draw_header(frame, header, app, look);
+    header::draw(frame, top, head);
     if app.mode == Mode::Zoomed {
         pane::draw(frame, body, app, look);
     } else {
-        let pane = if area.height < PANE_FROM {
-            0
-        } else {
-            (area.height / 2).min(PANE_MOST)
-        };
+        let pane = pane_height(area.height, body.height, app.rows().len());
         let [table, pane] = Layout::vertical([Constraint::Min(0), Constraint::Length(pane)]).areas(body);
         draw_table(frame, table, app, look);
         pane::draw(frame, pane, app, look);
@@ -52,41 +48,13 @@ pub fn draw(frame: &mut Frame<'_>, app: &App, look: Look) {
     }
 }
 
-fn draw_header(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look) {
-    let mut first = vec![
-        Span::styled("epoll-trace top", look.head()),
-        Span::raw(format!("{}every {:.1}s", look.dot(), app.interval.as_secs_f64())),
-    ];
-    let waiting = Sample::default();
-    let sample = app.sample().unwrap_or(&waiting);
-    if app.sample().is_some() {
-        first.push(Span::raw(format!(
-            "{}times over {}",
-            look.dot(),
-            auto_time(sample.since_ns)
-        )));
-        first.push(Span::raw(format!("{}{} processes", look.dot(), app.rows().len())));
+/// Half of the screen, and what a short table leaves.
+fn pane_height(screen: u16, body: u16, rows: usize) -> u16 {
+    if screen < PANE_FROM {
+        return 0;
     }
-    if !app.filter.is_empty() {
-        first.push(Span::styled(
-            format!("{}/{}", look.dot(), sanitize(&app.filter, look.ascii)),
-            look.accent(),
-        ));
-    }
-    if app.frozen {
-        first.push(Span::styled(format!("{}FROZEN", look.dot()), look.alarm()));
-    }
-    let lost = sample.losses.values().any(|&count| count > 0);
-    // Losses stand first: a narrow screen cuts the end.
-    let second = vec![
-        Span::styled(
-            losses_line(&sample.losses),
-            if lost { look.alarm() } else { look.dim() },
-        ),
-        Span::raw(look.dot()),
-        Span::styled(sanitize(&sample.plan_line, look.ascii), look.dim()),
-    ];
-    frame.render_widget(Paragraph::new(vec![Line::from(first), Line::from(second)]), area);
+    let table = u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(1);
+    (screen / 2).max(body.saturating_sub(table)).min(PANE_MOST)
 }
 
 fn draw_table(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look) {
@@ -94,8 +62,13 @@ fn draw_table(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look) {
         frame.render_widget(Paragraph::new("Waiting for the first look..."), area);
         return;
     };
-    if sample.entries.is_empty() {
-        frame.render_widget(Paragraph::new("No process has waited on an epoll yet."), area);
+    if app.rows().len() == 0 {
+        let words = if sample.entries.is_empty() {
+            "No process has waited on an epoll yet."
+        } else {
+            "No process matches the filter; Esc clears it."
+        };
+        frame.render_widget(Paragraph::new(words), area);
         return;
     }
     let fields = columns_within(area.width);
@@ -116,7 +89,7 @@ fn draw_table(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look) {
         });
     let head = Row::new(fields.iter().map(|field| {
         let style = if field.id == app.sort.id {
-            look.accent().patch(look.head())
+            look.sorted()
         } else {
             look.head()
         };

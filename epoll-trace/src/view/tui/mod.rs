@@ -4,6 +4,7 @@
 pub mod actions;
 pub mod app;
 pub mod draw;
+mod header;
 mod pane;
 pub mod style;
 pub mod terminal;

@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Paragraph};
 
 use super::app::{App, Sample};
+use super::header::whole_words;
 use super::style::Look;
 use crate::model::entry::Entry;
 use crate::model::histogram::{Histogram, Log2Row, Quantile};
@@ -38,7 +39,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look) {
         .title(title);
     let inner = block.inner(area);
     frame.render_widget(block, area);
-    let mut lines = summary(entry, sample, look);
+    let mut lines = summary(entry, sample, look, usize::from(inner.width));
     if let Some(values) = entry.metric(Metric::Wakeup) {
         let room = usize::from(inner.height).saturating_sub(lines.len());
         lines.extend(histogram(values, usize::from(inner.width), room, look));
@@ -46,7 +47,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look) {
     frame.render_widget(Paragraph::new(lines), inner);
 }
 
-fn summary(entry: &Entry, sample: &Sample, look: Look) -> Vec<Line<'static>> {
+fn summary(entry: &Entry, sample: &Sample, look: Look, width: usize) -> Vec<Line<'static>> {
     let Some(values) = entry.metric(Metric::Wakeup).filter(|values| values.count() > 0) else {
         let why = sample.absent.get(Metric::Wakeup.name());
         let why = why.map_or("no wakeup yet".to_owned(), |reason| {
@@ -55,25 +56,37 @@ fn summary(entry: &Entry, sample: &Sample, look: Look) -> Vec<Line<'static>> {
         return vec![Line::from(sanitize(&why, look.ascii))];
     };
     vec![
-        Line::from(percentiles(values, UNIT)),
-        phases(entry, "p50", Quantile::P50, look),
-        phases(entry, "p99", Quantile::P99, look),
+        Line::from(whole_words(&percentiles(values, UNIT), width, look)),
+        phases(entry, "p50", Quantile::P50, look, width),
+        phases(entry, "p99", Quantile::P99, look, width),
     ]
 }
 
 /// Where the time goes: each phase's own percentile, so the three need not add up to the whole's.
-fn phases(entry: &Entry, label: &str, quantile: Quantile, look: Look) -> Line<'static> {
+/// Where it is narrow, first the bar goes, then the phases that cannot be known.
+fn phases(entry: &Entry, label: &'static str, quantile: Quantile, look: Look, width: usize) -> Line<'static> {
     let times = PHASES.map(|(metric, _)| entry.percentile(metric, quantile));
     let lengths = parts(times.map(|time| time.unwrap_or(0)), PHASE_BAR);
     let glyphs = look.phases();
-    let mut spans = vec![Span::raw(format!("{label} "))];
-    for (glyph, length) in glyphs.iter().zip(lengths) {
-        spans.push(Span::styled(glyph.repeat(length), look.accent()));
+    let word = |place: usize| {
+        let time = times[place].map_or(ABSENT.to_owned(), auto_time);
+        format!(" {} {} {time}", glyphs[place], PHASES[place].1)
+    };
+    let words: String = (0..PHASES.len()).map(word).collect();
+    let bare = label.len() + words.chars().count();
+    if bare > width {
+        let known = (0..PHASES.len()).filter(|&place| times[place].is_some());
+        let known: String = known.map(word).collect();
+        return Line::from(whole_words(&format!("{label}{known}"), width, look));
     }
-    for ((glyph, (_, name)), time) in glyphs.iter().zip(PHASES).zip(times) {
-        let time = time.map_or(ABSENT.to_owned(), auto_time);
-        spans.push(Span::raw(format!(" {glyph} {name} {time}")));
+    let mut spans = vec![Span::raw(label)];
+    if bare + 1 + PHASE_BAR <= width {
+        spans.push(Span::raw(" "));
+        for (glyph, length) in glyphs.iter().zip(lengths) {
+            spans.push(Span::styled(glyph.repeat(length), look.accent()));
+        }
     }
+    spans.push(Span::raw(words));
     Line::from(spans)
 }
 
@@ -126,20 +139,19 @@ fn histogram(values: &Histogram, width: usize, room: usize, look: Look) -> Vec<L
     lines
 }
 
-/// Leaves out empty rows at the start and gathers what is too much for `room` in the first row: no count gets lost.
-fn fitting(rows: Vec<Log2Row>, room: usize) -> Vec<Log2Row> {
+/// Leaves out empty rows at the start, and joins neighbours where there are too many for `room`: no count gets lost.
+fn fitting(mut rows: Vec<Log2Row>, room: usize) -> Vec<Log2Row> {
     let empty = rows.iter().take_while(|row| row.count == 0).count();
-    let mut rows = rows;
     rows.drain(..empty);
-    let surplus = rows.len().saturating_sub(room.max(1));
-    if surplus > 0 {
-        let gathered: Vec<_> = rows.drain(..surplus).collect();
-        if let Some(first) = rows.first_mut() {
-            first.low = gathered.first().map_or(first.low, |row| row.low);
-            first.count += gathered.iter().map(|row| row.count).sum::<u64>();
-        }
-    }
-    rows
+    let joined = rows.len().div_ceil(room.max(1)).max(1);
+    let join = |rows: &[Log2Row]| {
+        Some(Log2Row {
+            low: rows.first()?.low,
+            high: rows.last()?.high,
+            count: rows.iter().map(|row| row.count).sum(),
+        })
+    };
+    rows.chunks(joined).filter_map(join).collect()
 }
 
 /// Which percentiles lie in which row.
@@ -176,25 +188,16 @@ mod tests {
     }
 
     #[test]
-    fn gathering_keeps_every_count() {
-        let row = |exponent: u32, count| Log2Row {
-            low: 1 << exponent,
-            high: (2 << exponent) - 1,
+    fn joining_keeps_every_count() {
+        let row = |from: u32, to: u32, count| Log2Row {
+            low: 1 << from,
+            high: (2 << to) - 1,
             count,
         };
-        let rows = vec![row(1, 0), row(2, 3), row(3, 4), row(4, 5)];
-        let fitted = fitting(rows.clone(), 2);
-        assert_eq!(
-            fitted,
-            [
-                Log2Row {
-                    low: 4,
-                    high: 15,
-                    count: 7
-                },
-                row(4, 5)
-            ]
-        );
+        let rows = vec![row(1, 1, 0), row(2, 2, 3), row(3, 3, 4), row(4, 4, 5)];
+        assert_eq!(fitting(rows.clone(), 2), [row(2, 3, 7), row(4, 4, 5)]);
+        assert_eq!(fitting(rows.clone(), 1), [row(2, 4, 12)]);
         assert_eq!(fitting(rows, 10).len(), 3);
+        assert_eq!(fitting(Vec::new(), 0), []);
     }
 }

@@ -43,6 +43,11 @@ impl Look {
         if self.ascii { " | " } else { " · " }
     }
 
+    /// Where words are left out.
+    pub(super) fn ellipsis(self) -> &'static str {
+        if self.ascii { "..." } else { "…" }
+    }
+
     /// What boxes are made of.
     pub(super) fn border(self) -> border::Set<'static> {
         if self.ascii { ASCII_BORDER } else { border::PLAIN }
@@ -62,6 +67,13 @@ impl Look {
 
     pub(super) fn accent(self) -> Style {
         self.colored(Color::Cyan)
+    }
+
+    /// The column that is sorted by; to be seen without colors too.
+    pub(super) fn sorted(self) -> Style {
+        self.accent()
+            .patch(self.head())
+            .add_modifier(Modifier::UNDERLINED)
     }
 
     pub(super) fn cursor(self) -> Style {

@@ -1,17 +1,26 @@
 //! The terminal: taken over, and given back however the program ends.
 
-use std::io;
+use std::io::{self, stdout};
+use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use crossterm::cursor::Show;
 use crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers};
-use ratatui::DefaultTerminal;
+use crossterm::execute;
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
 
 use super::actions::Key;
+
+/// Whether the terminal is ours at the moment.
+static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The taken-over terminal. Given back on drop, and on a panic of any thread.
 #[derive(Debug)]
 pub struct Screen {
     /// What to draw on.
-    pub terminal: DefaultTerminal,
+    pub terminal: Terminal<CrosstermBackend<io::Stdout>>,
 }
 
 impl Screen {
@@ -20,15 +29,33 @@ impl Screen {
     /// # Errors
     /// When the terminal refuses.
     pub fn enter() -> io::Result<Self> {
-        ratatui::try_init().map(|terminal| Self { terminal })
+        let next = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            give_back();
+            next(panic);
+        }));
+        TAKEN.store(true, Ordering::SeqCst);
+        let entered = enable_raw_mode()
+            .and_then(|()| execute!(stdout(), EnterAlternateScreen))
+            .and_then(|()| Terminal::new(CrosstermBackend::new(stdout())));
+        entered
+            .map(|terminal| Self { terminal })
+            .inspect_err(|_| give_back())
     }
 }
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        _ = self.terminal.show_cursor();
+        give_back();
+    }
+}
+
+/// Once only: to leave the alternate screen again would move the cursor back to where it was before, over a panic's message.
+fn give_back() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
         // A terminal that went away cannot be restored, and needs no word about it.
-        _ = ratatui::try_restore();
+        _ = disable_raw_mode();
+        _ = execute!(stdout(), LeaveAlternateScreen, Show);
     }
 }
 

@@ -1,0 +1,189 @@
+//! `top` on a real terminal: what it shows, its keys, and the terminal it leaves behind.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what fails in a helper fails its test"
+)]
+
+mod common;
+#[path = "common/pty.rs"]
+mod pty;
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use common::{BINARY, can_trace};
+use epoll_trace::view::tui::terminal::Screen;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use pty::OnTerminal;
+
+/// A known load that runs longer than any test here. Killed when dropped.
+struct Load(Child);
+
+impl Load {
+    fn start() -> Self {
+        let mut load = Command::new(BINARY);
+        load.args(["bench", "scenario", "pipe-lt", "--events", "100000000"]);
+        Self(load.stdout(Stdio::null()).spawn().unwrap())
+    }
+
+    /// PID of its only waiter.
+    fn waiter(&self) -> String {
+        let id = self.0.id();
+        let children = format!("/proc/{id}/task/{id}/children");
+        for _ in 0..500 {
+            if let Some(first) = fs::read_to_string(&children).unwrap().split_whitespace().next() {
+                return first.to_owned();
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        panic!("the load has no waiter");
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
+}
+
+fn top(args: &[&str]) -> OnTerminal {
+    let mut command = Command::new(BINARY);
+    command.arg("top").args(args).env_remove("NO_COLOR");
+    OnTerminal::start(command)
+}
+
+/// Whether the header, two lines above the table, says `word`.
+fn header_says(text: &str, word: &str) -> bool {
+    text.lines().next().is_some_and(|line| line.contains(word))
+}
+
+#[test]
+fn rows_keys_sizes_and_the_end() {
+    if !can_trace("rows_keys_sizes_and_the_end") {
+        return;
+    }
+    let load = Load::start();
+    let pid = load.waiter();
+    let mut top = top(&["0.2"]);
+    top.wait_for("the load's row", |text| {
+        text.lines()
+            .any(|line| line.contains(&pid) && line.contains("waiter"))
+    });
+    assert!(top.screen().screen().alternate_screen());
+    top.wait_for("its phases", |text| {
+        text.contains("run queue") && text.contains("p99.9=")
+    });
+
+    top.press("?");
+    top.wait_for("the keys", |text| text.contains("measure anew from now"));
+    top.press("x");
+    top.wait_for("no keys", |text| !text.contains("measure anew from now"));
+
+    top.press("s");
+    top.wait_for("the columns", |text| {
+        text.contains("sort by") && text.contains("EV/WAIT")
+    });
+    top.press("\u{1b}");
+    top.wait_for("no columns", |text| !text.contains("sort by"));
+
+    top.press("/nobody-is-called-so");
+    top.wait_for("no row", |text| text.contains("0 processes"));
+    top.press("\u{1b}");
+    top.wait_for("the row again", |text| text.contains(&pid));
+    top.press(&format!("/{pid}\r"));
+    top.wait_for("one row", |text| header_says(text, "1 process "));
+
+    top.press(" ");
+    top.wait_for("frozen", |text| header_says(text, "FROZEN"));
+    top.press(" ");
+    top.wait_for("not frozen", |text| !header_says(text, "FROZEN"));
+    top.press("\r");
+    top.wait_for("the process alone", |text| !text.contains("WAKE/s"));
+    top.press("\u{1b}");
+    top.wait_for("the table", |text| text.contains("WAKE/s"));
+
+    for (rows, columns) in [(12, 40), (40, 120), (3, 10), (24, 80)] {
+        top.resize(rows, columns);
+        top.wait_for("another size", |text| {
+            text.lines().count() <= rows.into() && text.starts_with("epoll")
+        });
+    }
+    top.wait_for("the row at 80x24", |text| text.contains(&pid));
+
+    top.press("q");
+    assert_eq!(top.ended().code(), Some(0));
+    top.is_restored();
+}
+
+#[test]
+fn each_end_gives_the_terminal_back() {
+    if !can_trace("each_end_gives_the_terminal_back") {
+        return;
+    }
+    type End = fn(&mut OnTerminal);
+    let ends: [(&str, End); 3] = [
+        ("Ctrl-C", |top| top.press("\u{3}")),
+        ("SIGTERM", |top| signal(top, Signal::SIGTERM)),
+        ("SIGINT", |top| signal(top, Signal::SIGINT)),
+    ];
+    for (name, end) in ends {
+        let mut top = top(&["--ascii", "--color", "never"]);
+        top.wait_for("the footer", |text| text.contains("q quit"));
+        end(&mut top);
+        assert_eq!(top.ended().code(), Some(0), "{name}");
+        top.is_restored();
+        assert_eq!(top.text().trim(), "", "{name}");
+    }
+}
+
+fn signal(top: &OnTerminal, signal: Signal) {
+    kill(Pid::from_raw(top.child.id() as i32), signal).unwrap();
+}
+
+#[test]
+fn what_fails_before_the_screen_is_one_line() {
+    let mut top = top(&["-p", "4194305"]);
+    assert_eq!(top.ended().code(), Some(1));
+    top.is_restored();
+    let words: Vec<String> = top.text().lines().map(str::to_owned).collect();
+    assert!(
+        words
+            .concat()
+            .starts_with("epoll-trace: there is no process 4194305"),
+        "{words:?}"
+    );
+}
+
+#[test]
+#[ignore = "runs on a terminal of the test below"]
+fn panics_while_it_has_the_screen() {
+    if std::env::var_os("EPOLL_TRACE_TEST_PANIC").is_none() {
+        return;
+    }
+    let _screen = Screen::enter().unwrap();
+    panic!("on purpose");
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_and_is_seen() {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args([
+            "--ignored",
+            "--exact",
+            "--nocapture",
+            "panics_while_it_has_the_screen",
+        ])
+        .env("EPOLL_TRACE_TEST_PANIC", "1")
+        .env("RUST_BACKTRACE", "0");
+    let mut panicking = OnTerminal::start(command);
+    assert_eq!(panicking.ended().code(), Some(101));
+    panicking.is_restored();
+    assert!(panicking.text().contains("on purpose"), "{}", panicking.text());
+}
