@@ -5,16 +5,19 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use regex::Regex;
 
-use crate::fields::{FIELDS, Field, Needs};
+use crate::fields::{Field, Needs};
 use crate::model::filter::Filter;
 use crate::model::group::GroupBy;
 use crate::model::snapshot::Metric;
 use crate::view::units::TimeUnit;
 use crate::workload::ScenarioArgs;
+
+mod values;
+
+use values::{column_parser, field_parser, metric_parser, screen_seconds, seconds};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -420,38 +423,6 @@ pub struct GateArgs {
     /// What to become
     #[arg(last = true, required = true)]
     pub command: Vec<OsString>,
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    within(text, 0.01, 7.0 * 86_400.0)
-}
-
-fn screen_seconds(text: &str) -> Result<Duration, String> {
-    within(text, 0.1, 10.0)
-}
-
-fn within(text: &str, least: f64, most: f64) -> Result<Duration, String> {
-    let wanted = || format!("give seconds from {least} to {most}");
-    let seconds: f64 = text.parse().map_err(|_| wanted())?;
-    if !(least..=most).contains(&seconds) {
-        return Err(wanted());
-    }
-    Duration::try_from_secs_f64(seconds).map_err(|_| wanted())
-}
-
-fn metric_parser() -> impl TypedValueParser<Value = Metric> {
-    PossibleValuesParser::new(Metric::ALL.iter().map(|metric| metric.name()))
-        .try_map(|name| Metric::from_name(&name).ok_or("no such metric"))
-}
-
-fn field_parser() -> impl TypedValueParser<Value = &'static Field> {
-    PossibleValuesParser::new(FIELDS.iter().map(|field| field.id))
-        .try_map(|id| Field::from_id(&id).ok_or("no such field"))
-}
-
-fn column_parser() -> impl TypedValueParser<Value = &'static Field> {
-    PossibleValuesParser::new(crate::fields::columns().map(|field| field.id))
-        .try_map(|id| Field::from_id(&id).ok_or("no such column"))
 }
 
 #[cfg(test)]

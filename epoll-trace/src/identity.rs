@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+/// The program that runs now, even after its file was replaced.
+pub const OWN_PROGRAM: &str = "/proc/self/exe";
+
 /// The kernel's name (`comm`) of thread `tid` of process `pid`, or of the process without one; `None` once it is gone.
 /// Raw: not yet safe for a terminal.
 pub fn comm(pid: u32, tid: Option<u32>) -> Option<String> {

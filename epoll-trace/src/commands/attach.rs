@@ -8,12 +8,13 @@ use anyhow::bail;
 use crate::cli::{FilterArgs, GlobalArgs, ProbeFamily};
 use crate::identity;
 use crate::kernel::{Facts, caps::RunningKernel, offsets};
+use crate::model::probes::Status;
 use crate::model::snapshot::Metric;
 use crate::probe::catalog::{Family, Signal};
 use crate::probe::load::{Loaded, Options, Scope, load};
 use crate::probe::numbers::{Number, wanted};
 use crate::probe::plan::{FamilyChoice, Identity, Plan, plan};
-use crate::probe::status::Status;
+use crate::probe::status;
 use crate::source::live::Live;
 
 /// What a command wants of the kernel.
@@ -108,7 +109,7 @@ pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Stat
         live.trace(id)?;
     }
     live.loaded().attach();
-    let status = Status::attached(&facts, &plan, &live.loaded().broken);
+    let status = status::attached(&facts, &plan, &live.loaded().broken);
     if let Some(error) = &status.error {
         bail!("{error}");
     }

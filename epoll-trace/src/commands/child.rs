@@ -17,6 +17,7 @@ use nix::unistd::{AccessFlags, access};
 use tokio::process::{Child, Command};
 
 use crate::cli::GateArgs;
+use crate::identity::OWN_PROGRAM;
 
 /// Name of the hidden command that is the gate.
 pub const GATE: &str = "__exec-gate";
@@ -42,7 +43,7 @@ impl Gated {
         if let Some(program) = argv.first() {
             look_for(program)?;
         }
-        let mut gate = Command::new("/proc/self/exe");
+        let mut gate = Command::new(OWN_PROGRAM);
         gate.arg(GATE);
         Self::spawn_through(gate, argv, |gate, fd| {
             gate.arg(fd.to_string()).arg("--").args(argv);
@@ -192,7 +193,7 @@ pub(super) mod tests {
 
     pub(in crate::commands) fn spawn(command: &str) -> Gated {
         let argv: Vec<OsString> = command.split(' ').map(OsString::from).collect();
-        let mut gate = Command::new("/proc/self/exe");
+        let mut gate = Command::new(OWN_PROGRAM);
         gate.args([
             "--exact",
             "commands::child::tests::as_gate",

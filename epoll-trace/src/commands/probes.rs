@@ -6,11 +6,12 @@ use super::attach::{facts, family};
 use super::output::Streams;
 use crate::cli::{GlobalArgs, ProbesArgs};
 use crate::kernel::offsets;
+use crate::model::probes::Status;
 use crate::model::snapshot::Metric;
 use crate::probe::catalog::Signal;
 use crate::probe::load::{Options, Scope, load};
 use crate::probe::plan::{Identity, plan};
-use crate::probe::status::Status;
+use crate::probe::status::{attached, planned};
 use crate::view;
 
 /// Prints the verdict on every signal; gives the exit code: 1 when the main job is impossible.
@@ -34,7 +35,7 @@ fn try_everything(global: &GlobalArgs) -> Status {
     let wanted = Signal::ALL.iter().copied().collect();
     let plan = plan(&facts, &wanted, family(global.probes));
     if plan.check().is_err() {
-        return Status::planned(&facts, &plan);
+        return planned(&facts, &plan);
     }
     let options = Options {
         metrics: Metric::ALL.to_vec(),
@@ -48,7 +49,7 @@ fn try_everything(global: &GlobalArgs) -> Status {
     match load(&plan.programs(), &offsets::globals(&facts), &options) {
         Ok(mut loaded) => {
             loaded.attach();
-            Status::attached(&facts, &plan, &loaded.broken)
+            attached(&facts, &plan, &loaded.broken)
         }
         Err(error) => {
             let why = format!("{error:#}");
@@ -57,7 +58,7 @@ fn try_everything(global: &GlobalArgs) -> Status {
                 .iter()
                 .map(|program| (program.name.to_owned(), why.clone()))
                 .collect();
-            Status::attached(&facts, &plan, &all)
+            attached(&facts, &plan, &all)
         }
     }
 }

@@ -5,4 +5,5 @@ pub mod entry;
 pub mod filter;
 pub mod group;
 pub mod histogram;
+pub mod probes;
 pub mod snapshot;

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::catalog::{Family, Need, Program, ROWS, Row, Signal};
@@ -12,6 +11,7 @@ use super::numbers::{self, MAIN};
 use crate::kernel::caps::Capability;
 use crate::kernel::offsets::Offset;
 use crate::kernel::{Facts, Support};
+use crate::model::probes::PassedOver;
 
 /// Which family to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,15 +52,6 @@ pub enum PlanError {
     /// No family works here.
     #[error("epoll cannot be traced on this kernel: {0}")]
     Nothing(String),
-}
-
-/// A row that was looked at and not taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PassedOver {
-    /// Its hook, such as `kprobe do_epoll_wait`.
-    pub hook: String,
-    /// Why.
-    pub why: String,
 }
 
 /// What the plan says of a signal.
@@ -226,9 +217,6 @@ fn identity(facts: &Facts) -> Identity {
     }
 }
 
-/// Views are 80 columns wide.
-const LINE_COLUMNS: usize = 80;
-
 impl Plan {
     /// Whether the main job can be done: every wait and every wakeup is seen.
     ///
@@ -267,37 +255,6 @@ impl Plan {
             None => Some("not measured in this run".to_owned()),
         }
     }
-
-    /// The plan in one line of at most 80 columns, for every view.
-    pub fn line(&self) -> String {
-        let absent: Vec<_> = self
-            .choices
-            .iter()
-            .filter(|(_, choice)| choice.row().is_none())
-            .collect();
-        let names: Vec<_> = absent.iter().map(|(signal, _)| signal.name()).collect();
-        line(self.family, &self.identity, &names)
-    }
-}
-
-/// One line about a plan in which the signals `absent` are missing.
-pub(super) fn line(family: Option<Family>, identity: &Identity, absent: &[&str]) -> String {
-    let Some(family) = family else {
-        return "probes: none, see epoll-trace probes".to_owned();
-    };
-    let identity = match identity {
-        Identity::Address => "epolls by address",
-        Identity::Descriptor(_) => "epolls by PID:epfd",
-    };
-    let start = format!("probes: {}, {identity}", family.name());
-    if absent.is_empty() {
-        return start;
-    }
-    let full = format!("{start}; no {}", absent.join(", "));
-    if full.chars().count() <= LINE_COLUMNS {
-        return full;
-    }
-    format!("{start}; {} signals absent, see epoll-trace probes", absent.len())
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! `epoll-trace probes` as text: a table of signals, then what is lost, why, and what was passed over. 80 columns.
 
-use std::fmt::Write;
-
+use super::sanitize::sanitize;
 use super::wrap::wrapped;
-use crate::probe::status::{Epolls, Outcome, SignalStatus, Status};
+use crate::model::probes::{Epolls, Outcome, SignalStatus, Status};
 
 const NOTE_INDENT: &str = "    ";
 
@@ -16,7 +15,7 @@ pub fn render(status: &Status) -> String {
             .instructions_per_hit
             .map_or_else(|| "-".to_owned(), |price| price.to_string());
         let hook = signal.hook.as_deref().unwrap_or("-");
-        page.push_str(&row([signal.signal.name(), signal.verdict.name(), hook, &price]));
+        page.push_str(&row([&signal.signal, signal.verdict.name(), hook, &price]));
         for note in notes(signal, status.family.is_some()) {
             page.push_str(&wrapped(&note, NOTE_INDENT, NOTE_INDENT));
         }
@@ -29,7 +28,7 @@ pub fn render(status: &Status) -> String {
 }
 
 fn header(status: &Status) -> String {
-    let family = status.family.map_or("none", |family| family.name());
+    let family = status.family.as_deref().unwrap_or("none");
     let mut text = wrapped(&format!("kernel {}, probes: {family}", status.kernel), "", "");
     if status.family.is_some() {
         let epolls = match &status.epolls {
@@ -43,10 +42,8 @@ fn header(status: &Status) -> String {
 }
 
 fn row([signal, verdict, hook, price]: [&str; 4]) -> String {
-    let mut line = String::new();
-    // Writing to a String cannot fail.
-    let _ = writeln!(line, "{signal:<12}  {verdict:<8}  {hook:<44} {price:>11}");
-    line
+    let line = format!("{signal:<12}  {verdict:<8}  {hook:<44} {price:>11}");
+    sanitize(&line, false) + "\n"
 }
 
 fn notes(signal: &SignalStatus, possible: bool) -> Vec<String> {
@@ -77,10 +74,11 @@ mod tests {
     use crate::kernel::{Facts, canned};
     use crate::probe::numbers::{self, Number};
     use crate::probe::plan::{FamilyChoice, plan};
+    use crate::probe::status::attached;
 
     fn page(facts: &Facts, failed: &BTreeMap<String, String>) -> String {
         let plan = plan(facts, &numbers::wanted(Number::all()), FamilyChoice::Auto);
-        render(&Status::attached(facts, &plan, failed))
+        render(&attached(facts, &plan, failed))
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! `cargo xtask layers`: checks which module names which other against the table of the design.
 //!
-//! Looks at every path in the code, not only at `use` lines. Tests may know anything, and the arguments of macros
-//! are not looked into.
+//! Looks at every path in the code, not only at `use` lines, and at texts that are files of `/proc`. Tests may know
+//! anything, those in files of their own too, and the paths in arguments of macros are not looked into.
 
 mod names;
+mod rules;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,150 +12,97 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::paths;
-use names::Name;
+use names::{Name, Names};
+use rules::{AGENT, OBJECT, PROC, PROC_READERS, ROOTS, RULES};
 
-/// A row of the table: what the modules below `module` may not name, as path prefixes.
-struct Rule {
-    /// Source directory of the crate, from the top of the workspace.
-    source: &'static str,
-    /// Path of the module within the crate, as `probe::plan`; it stands for its submodules too. `lib` and `main` are
-    /// the two roots by themselves, and nothing is every module.
-    module: &'static str,
-    forbidden: &'static [&'static str],
+/// What one file names.
+struct Module {
+    /// As people find it.
+    shown: PathBuf,
+    /// As `view::tui`.
+    path: String,
+    names: Names,
 }
-
-const AGENT: &str = "epoll-trace/src";
-const ROOTS: [&str; 2] = ["lib", "main"];
-const OBJECT: &str = "epoll-trace-ebpf/src";
-
-const PURE: &[&str] = &[
-    "aya",
-    "procfs",
-    "std::fs",
-    "std::io",
-    "std::time::Instant",
-    "std::time::SystemTime",
-];
-
-const fn rule(source: &'static str, module: &'static str, forbidden: &'static [&'static str]) -> Rule {
-    Rule {
-        source,
-        module,
-        forbidden,
-    }
-}
-
-/// Design, section 5.
-const RULES: &[Rule] = &[
-    rule(OBJECT, "", &["std"]),
-    rule(OBJECT, "lib", &["aya_ebpf", "aya_log_ebpf"]),
-    rule(OBJECT, "probes", &["crate::maps", "crate::kernel"]),
-    rule(OBJECT, "signals", &["crate::probes"]),
-    rule(AGENT, "kernel", &["aya", "epoll_trace_ebpf"]),
-    rule(
-        AGENT,
-        "kernel",
-        &["crate::probe", "crate::source", "crate::view", "crate::commands"],
-    ),
-    rule(AGENT, "probe::catalog", PURE),
-    rule(AGENT, "probe::plan", PURE),
-    rule(
-        AGENT,
-        "probe",
-        &["crate::source", "crate::view", "crate::commands"],
-    ),
-    rule(AGENT, "source", &["crate::view", "crate::commands"]),
-    rule(
-        AGENT,
-        "model",
-        &["aya", "epoll_trace_ebpf", "procfs", "ratatui", "crossterm"],
-    ),
-    rule(
-        AGENT,
-        "model",
-        &["std::fs", "std::time::Instant", "std::time::SystemTime"],
-    ),
-    rule(
-        AGENT,
-        "model",
-        &["crate::source", "crate::view", "crate::commands"],
-    ),
-    rule(
-        AGENT,
-        "fields",
-        &["ratatui", "crate::source", "crate::probe", "crate::view"],
-    ),
-    rule(
-        AGENT,
-        "view",
-        &[
-            "aya",
-            "epoll_trace_ebpf",
-            "crate::source",
-            "crate::probe",
-            "crate::commands",
-        ],
-    ),
-    rule(
-        AGENT,
-        "view::tui::app",
-        &["ratatui", "crossterm", "std::fs", "std::io", "std::time::Instant"],
-    ),
-    rule(
-        AGENT,
-        "workload",
-        &["aya", "crate::probe", "crate::source", "crate::view"],
-    ),
-];
 
 /// Prints every breach, and says whether there is none.
 pub(crate) fn run() -> Result<bool> {
     let mut breaches = Vec::new();
     for source in [AGENT, OBJECT] {
-        for file in rust_files(&paths::workspace().join(source))? {
-            let text =
-                fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            let shown = file.strip_prefix(paths::workspace()).unwrap_or(&file);
-            let module = module_of(shown.strip_prefix(source).unwrap_or(shown));
-            // `super` counts from the module; the rules name the roots by their files.
-            let within = if ROOTS.contains(&module.as_str()) {
-                ""
-            } else {
-                &module
-            };
-            let names =
-                names::of(&text, within).with_context(|| format!("cannot parse {}", shown.display()))?;
-            breaches.extend(check(source, &module, &names).map(|(name, forbidden)| {
-                let (file, line) = (shown.display(), name.line);
-                format!(
-                    "{file}:{line}: {module} names {}, and may not know {forbidden}",
-                    name.path
-                )
+        let modules = read(source)?;
+        for module in without_tests(&modules) {
+            breaches.extend(check(source, module).map(|(name, rule)| {
+                format!("{}:{}: {} {rule}", module.shown.display(), name.line, module.path)
             }));
         }
     }
     for breach in &breaches {
         println!("{breach}");
     }
-    println!("layers: {} breaches of {} rules", breaches.len(), RULES.len());
+    // One more for `/proc`.
+    println!("layers: {} breaches of {} rules", breaches.len(), RULES.len() + 1);
     Ok(breaches.is_empty())
 }
 
-fn check<'a>(
-    source: &'a str,
-    module: &'a str,
-    names: &'a [Name],
-) -> impl Iterator<Item = (&'a Name, &'static str)> + 'a {
-    RULES
+fn read(source: &str) -> Result<Vec<Module>> {
+    let mut modules = Vec::new();
+    for file in rust_files(&paths::workspace().join(source))? {
+        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let shown = file
+            .strip_prefix(paths::workspace())
+            .unwrap_or(&file)
+            .to_path_buf();
+        let path = module_of(shown.strip_prefix(source).unwrap_or(&shown));
+        let names = names_of(&text, &path).with_context(|| format!("cannot parse {}", shown.display()))?;
+        modules.push(Module { shown, path, names });
+    }
+    Ok(modules)
+}
+
+/// `super` counts from the module; the rules name the roots by their files.
+fn names_of(text: &str, module: &str) -> Result<Names> {
+    names::of(text, if ROOTS.contains(&module) { "" } else { module })
+}
+
+/// The modules that no other declares as a test.
+fn without_tests(modules: &[Module]) -> impl Iterator<Item = &Module> {
+    modules.iter().filter(|module| {
+        !modules
+            .iter()
+            .flat_map(|other| &other.names.test_modules)
+            .any(|test| below(&module.path, test))
+    })
+}
+
+/// Every name that breaks a rule, with that rule in words.
+fn check<'a>(source: &'a str, module: &'a Module) -> impl Iterator<Item = (&'a Name, String)> + 'a {
+    let paths = RULES
         .iter()
-        .filter(move |rule| rule.source == source && below(module, rule.module))
+        .filter(move |rule| rule.source == source && below(&module.path, rule.module))
         .flat_map(|rule| rule.forbidden)
         .flat_map(move |&forbidden| {
-            names
+            let breaks = move |name: &&Name| below(&name.text, forbidden);
+            module
+                .names
+                .paths
                 .iter()
-                .filter(move |name| below(&name.path, forbidden))
-                .map(move |name| (name, forbidden))
-        })
+                .filter(breaks)
+                .map(move |name| (name, format!("names {}, and may not know {forbidden}", name.text)))
+        });
+    let may_read = PROC_READERS.iter().any(|reader| below(&module.path, reader));
+    let files = module
+        .names
+        .texts
+        .iter()
+        .filter(move |name| source == AGENT && !may_read && is_in_proc(&name.text))
+        .map(|name| {
+            let words = format!(
+                "names the file {}: only {} may",
+                name.text,
+                PROC_READERS.join(", ")
+            );
+            (name, words)
+        });
+    paths.chain(files)
 }
 
 /// Whether `path` is `prefix` or lies below it; the empty prefix stands for everything.
@@ -163,6 +111,12 @@ fn below(path: &str, prefix: &str) -> bool {
         || path
             .strip_prefix(prefix)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+/// Whether `text` is a file, and no sentence about one.
+fn is_in_proc(text: &str) -> bool {
+    text.strip_prefix(PROC)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// `view/tui/mod.rs` is `view::tui`.
@@ -191,70 +145,4 @@ fn rust_files(dir: &Path) -> Result<Vec<PathBuf>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::{AGENT, OBJECT, check, module_of, names};
-
-    fn breaches(source: &str, module: &str, text: &str) -> Vec<String> {
-        let names = names::of(text, module).unwrap();
-        check(source, module, &names)
-            .map(|(name, _)| name.path.clone())
-            .collect()
-    }
-
-    #[test]
-    fn modules_of_files() {
-        assert_eq!(module_of(Path::new("view/tui/mod.rs")), "view::tui");
-        assert_eq!(module_of(Path::new("probe/plan.rs")), "probe::plan");
-        assert_eq!(module_of(Path::new("lib.rs")), "lib");
-    }
-
-    #[test]
-    fn a_view_that_reads_the_source() {
-        let text = "use crate::{model::snapshot::Snapshot, source::Source};";
-        assert_eq!(breaches(AGENT, "view::text", text), ["crate::source::Source"]);
-        assert!(breaches(AGENT, "commands::hist", text).is_empty());
-    }
-
-    #[test]
-    fn a_model_that_knows_the_clock() {
-        let text = "fn now() -> u64 { std::time::Instant::now(); aya::Ebpf::load(); 0 }";
-        assert_eq!(
-            breaches(AGENT, "model::delta", text),
-            ["aya::Ebpf::load", "std::time::Instant::now"]
-        );
-    }
-
-    #[test]
-    fn relative_paths_and_longer_names() {
-        assert_eq!(
-            breaches(AGENT, "model::process", "use super::super::view::text;"),
-            ["crate::view::text"]
-        );
-        assert!(breaches(AGENT, "model::process", "use crate::viewer::X; use aya_log::Y;").is_empty());
-    }
-
-    #[test]
-    fn probes_leave_maps_to_the_signals() {
-        assert_eq!(
-            breaches(OBJECT, "probes::fentry", "use crate::maps::WAITS;"),
-            ["crate::maps::WAITS"]
-        );
-        assert!(breaches(OBJECT, "signals::wait", "use crate::maps::WAITS;").is_empty());
-    }
-
-    #[test]
-    fn the_shared_layout_knows_no_bpf() {
-        let text = "use aya_ebpf::maps::Array;";
-        assert_eq!(breaches(OBJECT, "lib", text), ["aya_ebpf::maps::Array"]);
-        assert!(breaches(OBJECT, "maps", text).is_empty());
-        assert_eq!(breaches(OBJECT, "maps", "use std::fs;"), ["std::fs"]);
-    }
-
-    #[test]
-    fn tests_may_know_anything() {
-        let text = "#[cfg(test)] mod tests { use crate::source::Source; }";
-        assert!(breaches(AGENT, "model::process", text).is_empty());
-    }
-}
+mod tests;

@@ -1,23 +1,35 @@
-//! The paths that a source file names, made absolute.
+//! The paths and texts that a source file names.
 
 use anyhow::Result;
+use proc_macro2::{TokenStream, TokenTree};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{Attribute, Item, ItemMod, Meta, Path, UseTree};
+use syn::{Attribute, Item, ItemMod, LitStr, Macro, Meta, Path, UseTree};
 
-/// A path in the code.
+/// A path or text in the code.
 pub(super) struct Name {
     /// `crate::...` for paths within the crate, else as written.
-    pub(super) path: String,
+    pub(super) text: String,
     /// Line in the file.
     pub(super) line: usize,
 }
 
-/// Every path that the code of `text`, the file of `module`, names outside its tests.
+/// What a file names outside its tests.
+#[derive(Default)]
+pub(super) struct Names {
+    /// Paths in the code.
+    pub(super) paths: Vec<Name>,
+    /// String literals, those in arguments of macros too.
+    pub(super) texts: Vec<Name>,
+    /// Modules in other files that exist for tests only, as `model::group::tests`.
+    pub(super) test_modules: Vec<String>,
+}
+
+/// Everything that `text`, the file of `module`, names.
 ///
 /// # Errors
 /// It is no valid Rust.
-pub(super) fn of(text: &str, module: &str) -> Result<Vec<Name>> {
+pub(super) fn of(text: &str, module: &str) -> Result<Names> {
     let module = module
         .split("::")
         .filter(|part| !part.is_empty())
@@ -25,7 +37,7 @@ pub(super) fn of(text: &str, module: &str) -> Result<Vec<Name>> {
         .collect();
     let mut visitor = Visitor {
         module,
-        names: Vec::new(),
+        names: Names::default(),
     };
     visitor.visit_file(&syn::parse_file(text)?);
     Ok(visitor.names)
@@ -33,7 +45,7 @@ pub(super) fn of(text: &str, module: &str) -> Result<Vec<Name>> {
 
 struct Visitor {
     module: Vec<String>,
-    names: Vec<Name>,
+    names: Names,
 }
 
 impl Visitor {
@@ -59,10 +71,31 @@ impl Visitor {
         } else {
             rest.to_vec()
         };
-        self.names.push(Name {
-            path: absolute.join("::"),
+        self.names.paths.push(Name {
+            text: absolute.join("::"),
             line,
         });
+    }
+
+    fn add_text(&mut self, text: &LitStr) {
+        self.names.texts.push(Name {
+            text: text.value(),
+            line: line(text),
+        });
+    }
+
+    fn texts_of(&mut self, tokens: TokenStream) {
+        for token in tokens {
+            match token {
+                TokenTree::Group(group) => self.texts_of(group.stream()),
+                TokenTree::Literal(literal) => {
+                    if let syn::Lit::Str(text) = syn::Lit::new(literal) {
+                        self.add_text(&text);
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     fn use_tree(&mut self, tree: &UseTree, before: &[String]) {
@@ -90,7 +123,29 @@ impl<'ast> Visit<'ast> for Visitor {
         };
         if !attributes.iter().any(is_test) {
             visit::visit_item(self, item);
+        } else if let Item::Mod(ItemMod {
+            ident, content: None, ..
+        }) = item
+        {
+            let path = [self.module.as_slice(), &[ident.to_string()]].concat();
+            self.names.test_modules.push(path.join("::"));
         }
+    }
+
+    fn visit_attribute(&mut self, attribute: &'ast Attribute) {
+        // Documentation is a text too.
+        if !attribute.path().is_ident("doc") {
+            visit::visit_attribute(self, attribute);
+        }
+    }
+
+    fn visit_macro(&mut self, call: &'ast Macro) {
+        self.texts_of(call.tokens.clone());
+        visit::visit_macro(self, call);
+    }
+
+    fn visit_lit_str(&mut self, text: &'ast LitStr) {
+        self.add_text(text);
     }
 
     fn visit_item_mod(&mut self, item: &'ast ItemMod) {

@@ -1,3 +1,5 @@
+//! Grouping: what is summed, what is told apart, and whose an epoll is.
+
 use super::*;
 use crate::source::Source;
 use crate::source::synthetic::{self, Synthetic};

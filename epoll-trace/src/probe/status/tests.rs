@@ -1,7 +1,9 @@
 use super::*;
 use crate::kernel::canned;
+use crate::probe::catalog::Family;
 use crate::probe::numbers::{Number, wanted};
 use crate::probe::plan::{FamilyChoice, plan};
+use crate::view::wrap::COLUMNS;
 
 fn status(facts: &Facts, failed: &[(&str, &str)]) -> Status {
     let plan = plan(facts, &wanted(Number::all()), FamilyChoice::Auto);
@@ -9,12 +11,12 @@ fn status(facts: &Facts, failed: &[(&str, &str)]) -> Status {
         .iter()
         .map(|&(name, error)| (name.to_owned(), error.to_owned()))
         .collect();
-    Status::attached(facts, &plan, &failed)
+    attached(facts, &plan, &failed)
 }
 
-fn verdicts(status: &Status, wanted: Outcome) -> Vec<&'static str> {
+fn verdicts(status: &Status, wanted: Outcome) -> Vec<&str> {
     let signals = status.signals.iter().filter(|signal| signal.verdict == wanted);
-    signals.map(|status| status.signal.name()).collect()
+    signals.map(|status| status.signal.as_str()).collect()
 }
 
 #[test]
@@ -70,4 +72,26 @@ fn the_json_form() {
     let json = serde_json::to_string_pretty(&status).unwrap();
     assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), status);
     insta::assert_snapshot!("json", json);
+}
+
+#[test]
+fn the_line_fits() {
+    for name in canned::KERNELS {
+        for family in [Family::Fentry, Family::Kprobe, Family::Tracepoint] {
+            let facts = canned::kernel(name);
+            let plan = plan(&facts, &wanted(Number::all()), FamilyChoice::Force(family));
+            let line = planned(&facts, &plan).line();
+            assert!(line.chars().count() <= COLUMNS, "{line}");
+        }
+    }
+    let mut crowded = status(&canned::kernel("debian-6.1"), &[]);
+    let signals = crowded.signals.len();
+    for signal in &mut crowded.signals {
+        signal.verdict = Outcome::Absent;
+    }
+    let line = crowded.line();
+    assert!(
+        line.chars().count() <= COLUMNS && line.contains(&format!("{signals} signals absent")),
+        "{line}"
+    );
 }

@@ -1,0 +1,40 @@
+//! Values on the command line: what is accepted, from the tables that define it.
+
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use crate::fields::{FIELDS, Field};
+use crate::model::snapshot::Metric;
+
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    within(text, 0.01, 7.0 * 86_400.0)
+}
+
+pub(super) fn screen_seconds(text: &str) -> Result<Duration, String> {
+    within(text, 0.1, 10.0)
+}
+
+fn within(text: &str, least: f64, most: f64) -> Result<Duration, String> {
+    let wanted = || format!("give seconds from {least} to {most}");
+    let seconds: f64 = text.parse().map_err(|_| wanted())?;
+    if !(least..=most).contains(&seconds) {
+        return Err(wanted());
+    }
+    Duration::try_from_secs_f64(seconds).map_err(|_| wanted())
+}
+
+pub(super) fn metric_parser() -> impl TypedValueParser<Value = Metric> {
+    PossibleValuesParser::new(Metric::ALL.iter().map(|metric| metric.name()))
+        .try_map(|name| Metric::from_name(&name).ok_or("no such metric"))
+}
+
+pub(super) fn field_parser() -> impl TypedValueParser<Value = &'static Field> {
+    PossibleValuesParser::new(FIELDS.iter().map(|field| field.id))
+        .try_map(|id| Field::from_id(&id).ok_or("no such field"))
+}
+
+pub(super) fn column_parser() -> impl TypedValueParser<Value = &'static Field> {
+    PossibleValuesParser::new(crate::fields::columns().map(|field| field.id))
+        .try_map(|id| Field::from_id(&id).ok_or("no such column"))
+}
