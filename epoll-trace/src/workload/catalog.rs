@@ -29,6 +29,16 @@ pub(super) enum Family {
     Crowd,
 }
 
+impl Family {
+    /// Whether all waiters are there, and asleep, before the first event.
+    pub(super) const fn waits_first(self) -> bool {
+        matches!(
+            self,
+            Self::Single(..) | Self::Nested | Self::Herd(..) | Self::Shared(..) | Self::Crowd
+        )
+    }
+}
+
 /// How many waiters a scenario may have.
 #[derive(Clone, Copy, Debug)]
 pub struct Waiters {

@@ -1,6 +1,7 @@
 //! The waiters of one run: starts them, knows when all of them sleep, ends and reaps them.
 //! Everything is bounded: no progress for [`WATCHDOG`] is an error, and what is left is killed by pid.
 
+use std::io::{self, Write as _};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -38,6 +39,15 @@ pub(super) struct Need {
     pub(super) consumed: u64,
     /// So many waiters are done in all.
     pub(super) done: usize,
+}
+
+/// When the first event is sent, once all waiters sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// At once.
+    AtOnce,
+    /// When a line, or the end, of standard input comes.
+    OnLine,
 }
 
 /// Waiters with their shared memory.
@@ -148,6 +158,22 @@ impl Crew {
         for slot in self.arena.slots().iter().take(waiters.end).skip(waiters.start) {
             slot.sent_ns.store(now_ns(), Ordering::Release);
         }
+    }
+
+    /// Waits until every waiter sleeps for the first time, then for the start.
+    ///
+    /// # Errors
+    /// As [`Crew::settle`], and when standard input or error does not work.
+    pub(super) fn begin(&mut self, start: Start) -> Result<()> {
+        self.settle(&Need::default())?;
+        if start == Start::OnLine {
+            writeln!(io::stderr(), "all waiters sleep; Enter sends the first event")
+                .context("cannot say that all waiters sleep")?;
+            io::stdin()
+                .read_line(&mut String::new())
+                .context("cannot read the line that starts the events")?;
+        }
+        Ok(())
     }
 
     /// Waits until every waiter sleeps in epoll_wait (or is done) and `need` holds: nothing moves any more

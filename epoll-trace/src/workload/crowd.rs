@@ -8,7 +8,7 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::write;
 
-use super::crew::{Crew, Need};
+use super::crew::{Crew, Need, Start};
 use super::report::Known;
 use super::source::{epoll, eventfd};
 use super::waiter::{Duty, SOURCE, Take, serve};
@@ -37,7 +37,7 @@ fn allow_files(waiters: u64) -> Result<()> {
 ///
 /// # Errors
 /// When the kernel refuses something, or no progress is made.
-pub(super) fn run(waiters: usize, events: u64) -> Result<(Crew, Known)> {
+pub(super) fn run(waiters: usize, events: u64, start: Start) -> Result<(Crew, Known)> {
     let count = waiters as u64;
     allow_files(count)?;
     // With fewer events than threads the rest would have nothing to end on.
@@ -70,7 +70,7 @@ pub(super) fn run(waiters: usize, events: u64) -> Result<(Crew, Known)> {
         })?;
         files.push((epoll, file));
     }
-    crew.settle(&Need::default())?;
+    crew.begin(start)?;
     let mut consumed = 0;
     while consumed < events {
         let due = usize::try_from(events - consumed).map_or(waiters, |left| left.min(waiters));

@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd as _;
 use anyhow::Result;
 use nix::sys::epoll::EpollFlags;
 
-use super::crew::{Crew, Need};
+use super::crew::{Crew, Need, Start};
 use super::report::Known;
 use super::source::{Kind, Source, Stop, epoll_on};
 use super::waiter::{Duty, serve};
@@ -14,7 +14,13 @@ use super::waiter::{Duty, serve};
 ///
 /// # Errors
 /// When the kernel refuses something, or no progress is made.
-pub(super) fn run(kind: Kind, exclusive: bool, waiters: usize, events: u64) -> Result<(Crew, Known)> {
+pub(super) fn run(
+    kind: Kind,
+    exclusive: bool,
+    waiters: usize,
+    events: u64,
+    start: Start,
+) -> Result<(Crew, Known)> {
     let mut source = Source::new(kind)?;
     let mode = if exclusive {
         EpollFlags::EPOLLEXCLUSIVE
@@ -39,7 +45,7 @@ pub(super) fn run(kind: Kind, exclusive: bool, waiters: usize, events: u64) -> R
         epolls.push(epoll);
         stops.push(stop);
     }
-    crew.settle(&Need::default())?;
+    crew.begin(start)?;
     // All are woken by each event; with EPOLLEXCLUSIVE one is, and that it took the event shows it was.
     let woken = if exclusive { 0..0 } else { 0..waiters };
     for sent in 1..=events {

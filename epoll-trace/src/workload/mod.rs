@@ -28,6 +28,7 @@ pub use catalog::{CATALOG, Scenario, Waiters};
 pub use report::{Expect, Latency, Report, Waiter};
 
 use catalog::Family;
+use crew::Start;
 
 /// Arguments of `bench scenario`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -42,6 +43,9 @@ pub struct ScenarioArgs {
     /// Processes or threads that wait [default: see --list]
     #[arg(long, value_name = "K")]
     pub waiters: Option<usize>,
+    /// When all waiters sleep, say so on stderr and send the first event only after a line on stdin
+    #[arg(long)]
+    pub hold: bool,
     /// One JSON object instead of a table (with --list: one per line)
     #[arg(long)]
     pub json: bool,
@@ -63,7 +67,8 @@ pub fn run(args: &ScenarioArgs) -> Result<()> {
         .name
         .as_deref()
         .context("no scenario given: `bench scenario --list` shows all")?;
-    let report = perform(name, args.events, args.waiters)?;
+    let start = if args.hold { Start::OnLine } else { Start::AtOnce };
+    let report = perform_from(start, name, args.events, args.waiters)?;
     if args.json {
         serde_json::to_writer(&mut out, &report).context("cannot write the report")?;
         writeln!(out).context("cannot write the report")
@@ -77,6 +82,10 @@ pub fn run(args: &ScenarioArgs) -> Result<()> {
 /// # Errors
 /// As [`run`], without the printing.
 pub fn perform(name: &str, events: Option<u64>, waiters: Option<usize>) -> Result<Report> {
+    perform_from(Start::AtOnce, name, events, waiters)
+}
+
+fn perform_from(start: Start, name: &str, events: Option<u64>, waiters: Option<usize>) -> Result<Report> {
     let scenario = Scenario::by_name(name)
         .with_context(|| format!("no scenario is called `{name}`: `bench scenario --list` shows all"))?;
     let events = events.unwrap_or(scenario.events).clamp(1, scenario.most_events);
@@ -89,17 +98,20 @@ pub fn perform(name: &str, events: Option<u64>, waiters: Option<usize>) -> Resul
         }
         (Some(_), None) => bail!("{name} has a fixed number of waiters: leave --waiters out"),
     };
+    if start == Start::OnLine && !scenario.family.waits_first() {
+        bail!("{name} has no moment before its first event at which all waiters sleep: leave --hold out");
+    }
     let (crew, known) = match scenario.family {
-        Family::Single(kind, mode) => single::run(kind, mode, events),
-        Family::Nested => single::run_nested(events),
-        Family::Herd(kind, exclusive) => herd::run(kind, exclusive, waiters, events),
-        Family::Shared(host, mode) => shared::run(host, mode, waiters, events),
+        Family::Single(kind, mode) => single::run(kind, mode, events, start),
+        Family::Nested => single::run_nested(events, start),
+        Family::Herd(kind, exclusive) => herd::run(kind, exclusive, waiters, events, start),
+        Family::Shared(host, mode) => shared::run(host, mode, waiters, events, start),
         Family::Timeouts => quiet::run_timeouts(events),
         Family::Signals => quiet::run_signals(events),
         Family::Hidden => quiet::run_hidden(events),
         Family::Killed => lifetime::run_killed(events),
         Family::Reuse => lifetime::run_reuse(events),
-        Family::Crowd => crowd::run(waiters, events),
+        Family::Crowd => crowd::run(waiters, events, start),
     }
     .with_context(|| format!("scenario {name}"))?;
     Report::new(scenario, &known, &crew)

@@ -132,6 +132,8 @@ pub struct Report {
     pub name: &'static str,
     /// Release of the running kernel.
     pub kernel: String,
+    /// The process that sent the events; waiters are its threads or children.
+    pub pid: u32,
     /// How many waiters there were, one after the other or at once.
     pub waiters: u64,
     /// Events fired on the watched file.
@@ -176,6 +178,7 @@ impl Report {
             kind: "scenario",
             name: scenario.name,
             kernel: kernel.trim_end().to_owned(),
+            pid: std::process::id(),
             waiters: arena.slots().len() as u64,
             events_sent: known.events_sent,
             events_received: arena.sum(|slot| &slot.consumed),

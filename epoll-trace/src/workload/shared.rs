@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::crew::{Crew, Need};
+use super::crew::{Crew, Need, Start};
 use super::report::Known;
 use super::single::Mode;
 use super::source::{Kind, Source, Stop, epoll_on};
@@ -24,7 +24,13 @@ pub(super) enum Host {
 ///
 /// # Errors
 /// When the kernel refuses something, or no progress is made.
-pub(super) fn run(host: Host, mode: Mode, waiters: usize, events: u64) -> Result<(Crew, Known)> {
+pub(super) fn run(
+    host: Host,
+    mode: Mode,
+    waiters: usize,
+    events: u64,
+    start: Start,
+) -> Result<(Crew, Known)> {
     let mut source = Source::new(Kind::Pipe)?;
     let stop = Stop::new()?;
     let epoll = epoll_on(&source, mode.flags())?;
@@ -53,7 +59,7 @@ pub(super) fn run(host: Host, mode: Mode, waiters: usize, events: u64) -> Result
             }
         }
     }
-    crew.settle(&Need::default())?;
+    crew.begin(start)?;
     let count = waiters as u64;
     let mut wakeups_chain = 0;
     for sent in 1..=events {

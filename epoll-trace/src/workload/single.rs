@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd as _;
 use anyhow::{Context as _, Result};
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
-use super::crew::{Crew, Need};
+use super::crew::{Crew, Need, Start};
 use super::report::Known;
 use super::source::{Kind, Source, epoll, epoll_on};
 use super::waiter::{Duty, SOURCE, serve};
@@ -33,8 +33,8 @@ impl Mode {
 }
 
 /// Fires `events` one by one, each when the waiter sleeps, and sees the waiter off.
-fn drive(crew: &mut Crew, source: &mut Source, events: u64) -> Result<()> {
-    crew.settle(&Need::default())?;
+fn drive(crew: &mut Crew, source: &mut Source, events: u64, start: Start) -> Result<()> {
+    crew.begin(start)?;
     for sent in 1..=events {
         crew.stamp(0..1);
         source.fire()?;
@@ -51,7 +51,7 @@ fn drive(crew: &mut Crew, source: &mut Source, events: u64) -> Result<()> {
 ///
 /// # Errors
 /// When the kernel refuses something, or no progress is made.
-pub(super) fn run(kind: Kind, mode: Mode, events: u64) -> Result<(Crew, Known)> {
+pub(super) fn run(kind: Kind, mode: Mode, events: u64, start: Start) -> Result<(Crew, Known)> {
     let mut source = Source::new(kind)?;
     let epoll = epoll_on(&source, mode.flags())?;
     let rearm = EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT;
@@ -64,7 +64,7 @@ pub(super) fn run(kind: Kind, mode: Mode, events: u64) -> Result<(Crew, Known)> 
     };
     let mut crew = Crew::new(1, events)?;
     crew.fork(|place| serve(place, &duty))?;
-    drive(&mut crew, &mut source, events)?;
+    drive(&mut crew, &mut source, events, start)?;
     // A level-triggered item is queued again by its delivery, and the next wait polls it for nothing first.
     let polled_again = if mode == Mode::Level { events - 1 } else { 0 };
     Ok((
@@ -84,7 +84,7 @@ pub(super) fn run(kind: Kind, mode: Mode, events: u64) -> Result<(Crew, Known)> 
 ///
 /// # Errors
 /// When the kernel refuses something, or no progress is made.
-pub(super) fn run_nested(events: u64) -> Result<(Crew, Known)> {
+pub(super) fn run_nested(events: u64, start: Start) -> Result<(Crew, Known)> {
     let mut source = Source::new(Kind::Pipe)?;
     let inner = epoll_on(&source, EpollFlags::empty())?;
     let outer = epoll()?;
@@ -100,7 +100,7 @@ pub(super) fn run_nested(events: u64) -> Result<(Crew, Known)> {
     };
     let mut crew = Crew::new(1, events)?;
     crew.fork(|place| serve(place, &duty))?;
-    drive(&mut crew, &mut source, events)?;
+    drive(&mut crew, &mut source, events, start)?;
     Ok((
         crew,
         Known {

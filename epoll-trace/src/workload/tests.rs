@@ -8,10 +8,10 @@ use clap::Parser as _;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 
-use super::crew::{Crew, Need};
+use super::crew::{Crew, Need, Start};
 use super::source::{Kind, Source, epoll, epoll_on};
 use super::waiter::{Duty, serve, wait_once};
-use super::{CATALOG, Report, Scenario, ScenarioArgs, perform};
+use super::{CATALOG, Report, Scenario, ScenarioArgs, perform, perform_from};
 use crate::model::snapshot::{Counter, EpollCounter};
 
 /// Every number of a report by name.
@@ -235,6 +235,8 @@ fn parameters_are_checked() {
     assert!(refusal("pipe", None).contains("--list"));
     assert!(refusal("pipe-lt", Some(2)).contains("leave --waiters out"));
     assert!(refusal("herd-tcp", Some(0)).contains("1 to 64"));
+    let held = perform_from(Start::OnLine, "timeouts", None, None).unwrap_err();
+    assert!(held.to_string().contains("leave --hold out"), "{held}");
     let names: std::collections::BTreeSet<&str> = CATALOG.iter().map(|scenario| scenario.name).collect();
     assert_eq!(names.len(), CATALOG.len(), "a name stands twice");
     assert!(

@@ -61,7 +61,6 @@ pub(crate) static IMAGES: [Image; 5] = [
 
 /// What a kernel may or may not let a BPF tool do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(dead_code, reason = "the tests of the probes use the rest")]
 pub(crate) enum Capability {
     /// fentry and fexit programs.
     Fentry,
@@ -95,14 +94,17 @@ pub(crate) struct Guest {
     pub(crate) cmdline: &'static str,
     /// What it cannot do, and why.
     pub(crate) lacks: &'static [(Capability, &'static str)],
+    /// Whether a task can be pushed off its CPU within the kernel (CONFIG_PREEMPT_LAZY and stronger).
+    pub(crate) preemptible: bool,
 }
 
-const fn plain(name: &'static str) -> Guest {
+const fn plain(name: &'static str, preemptible: bool) -> Guest {
     Guest {
         name,
         image: name,
         cmdline: "",
         lacks: &[],
+        preemptible,
     }
 }
 
@@ -110,11 +112,11 @@ const CONFIDENTIAL: &str = "lockdown=confidentiality refuses it";
 
 /// The columns of the matrix.
 pub(crate) static GUESTS: [Guest; 6] = [
-    plain("5.10"),
-    plain("6.1"),
-    plain("6.12"),
-    plain("6.18"),
-    plain("7.3"),
+    plain("5.10", false),
+    plain("6.1", false),
+    plain("6.12", false),
+    plain("6.18", true),
+    plain("7.3", true),
     Guest {
         name: "6.18-lockdown",
         image: "6.18",
@@ -123,6 +125,7 @@ pub(crate) static GUESTS: [Guest; 6] = [
             (Capability::Kprobe, CONFIDENTIAL),
             (Capability::ProbeRead, CONFIDENTIAL),
         ],
+        preemptible: true,
     },
 ];
 

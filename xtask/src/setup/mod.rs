@@ -12,6 +12,8 @@ use crate::kernels;
 
 /// QEMU's system emulator; also the name of the program to look for.
 pub(crate) const QEMU: &str = "qemu-system-x86_64";
+/// The lister of BPF programs; program and package have the same name.
+const BPFTOOL: &str = "bpftool";
 
 /// The BPF toolchain, and with `vm` also QEMU and the kernels.
 pub(crate) fn run(vm: bool) -> Result<()> {
@@ -19,12 +21,21 @@ pub(crate) fn run(vm: bool) -> Result<()> {
     println!("setup: BPF programs are built by toolchain {}", toolchain.name);
     if vm {
         ensure_qemu()?;
+        ensure_bpftool()?;
         for image in &kernels::IMAGES {
             let kernel = kernels::fetch::ensure(image)?;
             println!("setup: kernel {} is {}", image.name, kernel.version);
         }
     }
     Ok(())
+}
+
+/// bpftool, from the distribution where it is missing: it tells what a program under test leaves behind.
+pub(crate) fn ensure_bpftool() -> Result<()> {
+    if find_program(BPFTOOL).is_some() {
+        return Ok(());
+    }
+    apt::ensure(&[BPFTOOL], "shows in the tests what is left in the kernel")
 }
 
 /// QEMU, from the distribution where it is missing.

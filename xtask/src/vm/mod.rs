@@ -48,9 +48,25 @@ pub(crate) struct Machine {
     /// Added to the kernel command line
     #[arg(long, default_value = "", allow_hyphen_values = true)]
     cmdline: String,
-    /// Wall-clock limit in seconds for each VM
-    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
-    timeout: u64,
+    /// Wall-clock limit in seconds for each VM [default: 300, for tests as long as their jobs may take]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: Option<u64>,
+}
+
+/// Wall-clock limit of a VM in seconds, unless the command line says otherwise: enough for a boot and one command.
+const TIMEOUT: u64 = 300;
+/// Jobs end long before their own limits. When all of them together take this part of theirs, the VM stands still.
+const JOBS_TIMEOUT_PART: u64 = 4;
+
+impl Machine {
+    /// Wall-clock limit of a VM that runs `jobs`.
+    fn limit(&self, jobs: &[Job]) -> Duration {
+        let all: u64 = jobs.iter().map(|job| job.timeout_ms / 1000).sum();
+        Duration::from_secs(
+            self.timeout
+                .unwrap_or_else(|| TIMEOUT.max(all / JOBS_TIMEOUT_PART)),
+        )
+    }
 }
 
 /// Runs the command in each chosen VM; the exit code is that of the first one that is not 0.
@@ -59,7 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let job = Job {
         name: "vm".to_owned(),
         argv: arguments.command.clone(),
-        timeout_ms: arguments.machine.timeout.saturating_mul(1000),
+        timeout_ms: arguments.machine.timeout.unwrap_or(TIMEOUT).saturating_mul(1000),
         output: Output::Ports,
     };
     let guests = kernels::select(&arguments.kernel);
@@ -122,7 +138,7 @@ impl Prepared {
             initramfs: &initramfs,
             cmdline: &format!("{} {}", guest.cmdline, machine.cmdline),
             smp: machine.smp,
-            limit: Duration::from_secs(machine.timeout),
+            limit: machine.limit(jobs),
         };
         let mut attempt = 1;
         loop {

@@ -7,8 +7,9 @@ use anyhow::{Result, bail};
 use xtask::guest::{Job, JobResult, Output};
 
 use super::judge::{self, Cell};
-use super::{Outputs, PROGRAMS, Test};
+use super::{Length, Outputs, PROGRAMS, Test};
 use crate::kernels::{self, GUESTS, Guest};
+use crate::setup;
 use crate::tally::Tally;
 use crate::vm::qemu::Outcome;
 use crate::vm::{Machine, Prepared};
@@ -22,13 +23,20 @@ pub(crate) struct Selection {
     /// Only VM tests whose name contains this; checks and host tests are left out
     #[arg(long, value_name = "NAME")]
     pub(crate) only: Option<String>,
+    /// Also the long repetitions: 10,000 events, ten times in a row
+    #[arg(long)]
+    long: bool,
     #[command(flatten)]
     machine: Machine,
 }
 
 /// Runs the chosen part, prints the matrix, and counts its cells.
 pub(crate) fn run(selection: &Selection) -> Result<Tally> {
-    let mut tests = super::all();
+    let mut tests = super::all(if selection.long {
+        Length::Long
+    } else {
+        Length::Short
+    });
     let never_run: Vec<String> = judge::never_run(&tests, &GUESTS)
         .into_iter()
         .map(str::to_owned)
@@ -39,6 +47,7 @@ pub(crate) fn run(selection: &Selection) -> Result<Tally> {
             bail!("no VM test has {part:?} in its name");
         }
     }
+    setup::ensure_bpftool()?;
     let prepared = Prepared::new()?;
     let mut columns = Vec::new();
     for guest in kernels::select(&selection.kernel) {
@@ -50,7 +59,7 @@ pub(crate) fn run(selection: &Selection) -> Result<Tally> {
         match cell {
             Cell::Ok => tally.passed += 1,
             Cell::Skip(_) => tally.skipped += 1,
-            Cell::Fail(_) => tally.failed += 1,
+            Cell::Fail(_) | Cell::NotReached => tally.failed += 1,
         }
     }
     for name in never_run {
@@ -77,6 +86,9 @@ fn column(prepared: &Prepared, machine: &Machine, guest: &Guest, tests: &[Test])
     let outcome = prepared.boot(guest, machine, &programs, &jobs)?;
     for warning in &outcome.warnings {
         println!("VM {}: {warning}", guest.name);
+    }
+    if let Some(failure) = &outcome.failure {
+        println!("VM {}: {failure}", guest.name);
     }
     println!(
         "VM {}: {} jobs in {:.1} s",
@@ -113,13 +125,7 @@ fn check(test: &Test, guest: &Guest, outcome: &Outcome) -> Cell {
     };
     let results: Vec<Option<&JobResult>> = (0..test.jobs.len()).map(find).collect();
     let (Some(release), false) = (&outcome.release, results.iter().any(Option::is_none)) else {
-        // The console of the failed VM is printed once, not with each of its tests.
-        let why = outcome
-            .failure
-            .as_deref()
-            .and_then(|why| why.lines().next())
-            .unwrap_or("PID 1 left it out");
-        return Cell::Fail(format!("the VM ended before the test: {why}"));
+        return Cell::NotReached;
     };
     let outputs = Outputs {
         guest,
@@ -143,7 +149,7 @@ fn print(tests: &[Test], columns: &[(&str, Vec<Cell>)]) {
             let word = match &cells[row] {
                 Cell::Ok => "ok",
                 Cell::Skip(_) => "skip",
-                Cell::Fail(_) => "FAIL",
+                Cell::Fail(_) | Cell::NotReached => "FAIL",
             };
             line += &format!("  {word:>0$}", name.len().max(4));
         }
@@ -159,13 +165,22 @@ fn details(tests: &[Test], columns: &[(&str, Vec<Cell>)]) {
         let mut skips: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (guest, cells) in columns {
             match &cells[row] {
-                Cell::Ok => {}
+                // Counted below: one reason for all of them.
+                Cell::Ok | Cell::NotReached => {}
                 Cell::Skip(reason) => skips.entry(reason).or_default().push(guest),
                 Cell::Fail(why) => println!("FAIL {} on {guest}: {}", test.name, why.trim_end()),
             }
         }
         for (reason, guests) in skips {
             println!("skip {} on {}: {reason}", test.name, guests.join(", "));
+        }
+    }
+    for (guest, cells) in columns {
+        let missed = cells.iter().filter(|cell| **cell == Cell::NotReached).count();
+        if missed > 0 {
+            println!(
+                "FAIL {missed} tests on {guest}: its VM ended before them, for the reason printed above"
+            );
         }
     }
 }

@@ -4,8 +4,14 @@
 //! families are made in a loop; name and check are owned, so closures may capture.
 
 mod basics;
+mod ends;
 mod judge;
+mod laws;
 pub(crate) mod matrix;
+mod times;
+mod together;
+mod trace;
+mod views;
 
 use std::fmt;
 
@@ -17,11 +23,29 @@ use crate::kernels::{Capability, Guest};
 /// Time limit of a job unless the test sets its own: TCG is about ten times slower than the machine.
 const JOB_SECONDS: u64 = 60;
 /// Programs of this machine that every test VM has.
-const PROGRAMS: [&str; 1] = ["sh"];
+const PROGRAMS: [&str; 3] = ["sh", "sleep", "bpftool"];
+
+/// How much is asked of each kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// What CI runs on every change.
+    Short,
+    /// Long repetitions on top.
+    Long,
+}
 
 /// Every test, in the order of the matrix.
-pub(crate) fn all() -> Vec<Test> {
-    basics::tests()
+pub(crate) fn all(length: Length) -> Vec<Test> {
+    let groups = [
+        basics::tests(),
+        laws::tests(),
+        laws::repeated(length),
+        views::tests(),
+        times::tests(),
+        together::tests(),
+        ends::tests(),
+    ];
+    groups.into_iter().flatten().collect()
 }
 
 /// One row of the matrix.
@@ -66,11 +90,13 @@ impl Test {
     }
 
     /// Adds a command with a time limit of its own, in guest seconds.
-    pub(crate) fn job_with_limit(mut self, argv: &[&str], seconds: u64) -> Self {
-        self.jobs.push(Spec {
-            argv: argv.iter().map(|&word| word.to_owned()).collect(),
-            seconds,
-        });
+    pub(crate) fn job_with_limit(self, argv: &[&str], seconds: u64) -> Self {
+        self.run(argv.iter().map(|&word| word.to_owned()).collect(), seconds)
+    }
+
+    /// Adds a command whose words were put together, with its time limit in guest seconds.
+    pub(crate) fn run(mut self, argv: Vec<String>, seconds: u64) -> Self {
+        self.jobs.push(Spec { argv, seconds });
         self
     }
 }
@@ -78,7 +104,10 @@ impl Test {
 /// What a test says it needs of a kernel. The matrix holds the test to it: skipping on a kernel that meets every need
 /// is a failure, and so is a need that no kernel meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the tests of the probes use the rest"))]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "series are for tests that one kernel alone needs")
+)]
 pub(crate) enum Need {
     /// This series or a later one.
     Since(u32, u32),
@@ -170,7 +199,6 @@ impl<'a> Outputs<'a> {
     }
 
     /// Standard output of a job that must have exited with 0, one JSON value per line.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the tests of the probes use it"))]
     pub(crate) fn json_lines(&self, index: usize) -> Result<Vec<Value>, Problem> {
         let parse = |line: &str| {
             serde_json::from_str(line).map_err(|error| format!("not JSON ({error}): {line}").into())

@@ -1,0 +1,161 @@
+//! Ground truth: every scenario with every family of probes, every counter against what the scenario says it did.
+
+use super::trace::{FAMILIES, FENTRY, Family, KPROBE, Load, Trace, sum, traced};
+use super::{Length, Outputs, Problem, Test};
+
+/// Events per run: enough that one lost or counted twice shows, few enough for the emulator.
+const EVENTS: u64 = 50;
+/// Scenarios of which each round takes a process or milliseconds.
+const ROUNDS: u64 = 10;
+/// Scenarios with one waiter at a time.
+const SINGLE: [&str; 15] = [
+    "pipe-lt",
+    "pipe-et",
+    "pipe-oneshot",
+    "socketpair-lt",
+    "socketpair-et",
+    "socketpair-oneshot",
+    "eventfd-lt",
+    "eventfd-et",
+    "eventfd-oneshot",
+    "tcp-lt",
+    "tcp-et",
+    "tcp-oneshot",
+    "nested",
+    "hidden",
+    "reuse",
+];
+const ROUNDED: [&str; 3] = ["timeouts", "signals", "killed"];
+/// Scenarios in which several compete.
+const SHARED: [&str; 8] = [
+    "herd-tcp",
+    "herd-tcp-exclusive",
+    "herd-eventfd",
+    "herd-eventfd-exclusive",
+    "shared-lt",
+    "shared-et",
+    "fork-shared-lt",
+    "fork-shared-et",
+];
+/// Events of as many threads blocked at once: far more than any kernel keeps return probes for.
+const CROWD: u64 = 400;
+/// A time limit for some loads after a start of the tool, guest seconds.
+const GROUP_SECONDS: u64 = 120;
+/// The same for the longest.
+const LONG_SECONDS: u64 = 300;
+
+/// Every group of loads with every family, and that no scenario is left out.
+pub(super) fn tests() -> Vec<Test> {
+    let mut tests = vec![complete()];
+    for (title, loads) in groups() {
+        tests.extend(FAMILIES.map(|family| law(title, &loads, family)));
+    }
+    tests
+}
+
+/// Loads that share a start of the tool, which in the emulator takes longer than a load.
+fn groups() -> Vec<(&'static str, Vec<Load>)> {
+    let load = |events, waiters| {
+        move |scenario| Load {
+            scenario,
+            events,
+            waiters,
+        }
+    };
+    vec![
+        ("one waiter", SINGLE.map(load(EVENTS, None)).into()),
+        ("timeouts, signals, kills", ROUNDED.map(load(ROUNDS, None)).into()),
+        ("2 waiters compete", SHARED.map(load(EVENTS, Some(2))).into()),
+        ("4 waiters compete", SHARED.map(load(EVENTS, Some(4))).into()),
+        (
+            "400 threads blocked, no return lost",
+            vec![load(CROWD, Some(400))("many-blocked")],
+        ),
+    ]
+}
+
+/// The lists above name every scenario there is.
+fn complete() -> Test {
+    let check = |outputs: &Outputs<'_>| {
+        let listed = outputs.json_lines(0)?;
+        let named: Vec<Load> = groups().into_iter().flat_map(|(_, loads)| loads).collect();
+        let missing: Vec<&str> = listed
+            .iter()
+            .filter_map(|line| line["name"].as_str())
+            .filter(|name| named.iter().all(|load| load.scenario != *name))
+            .collect();
+        if listed.is_empty() || !missing.is_empty() {
+            return Err(format!("{} scenarios, without a test: {missing:?}", listed.len()).into());
+        }
+        Ok(())
+    };
+    Test::new("laws: every scenario has its test", check).job(&[
+        "epoll-trace",
+        "bench",
+        "scenario",
+        "--list",
+        "--json",
+    ])
+}
+
+fn law(title: &str, loads: &[Load], family: Family) -> Test {
+    let list = loads.to_vec();
+    let check = move |outputs: &Outputs<'_>| held(outputs, 0, &list);
+    Test::new(format!("laws: {title}, {}", family.name), check)
+        .needs(family.need())
+        .run(traced(loads, family, &["-E"]), GROUP_SECONDS)
+}
+
+/// Every run of the job's trace kept its law; the error names each that did not.
+fn held(outputs: &Outputs<'_>, job: usize, loads: &[Load]) -> Result<(), Problem> {
+    let trace = Trace::new(outputs.json_lines(job)?, outputs.guest())?;
+    let mut wrong = Vec::new();
+    for (run, load) in trace.runs(loads)?.iter().zip(loads) {
+        if let Err(Problem::Failed(why)) = run.hold("epoll", &[]) {
+            wrong.push(format!("{}: {why}", load.title()));
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(wrong.join("\n").into())
+}
+
+/// One scenario ten times in a row, every event counted in each run. Not with tracepoints alone, which infer wakeups.
+/// In short all runs share one start of the tool, in long each has its own.
+pub(super) fn repeated(length: Length) -> Vec<Test> {
+    const RUNS: usize = 10;
+    let (events, jobs) = match length {
+        Length::Short => (500, 1),
+        Length::Long => (10_000, RUNS),
+    };
+    let load = Load {
+        scenario: "pipe-et",
+        events,
+        waiters: None,
+    };
+    let test = |family: Family| {
+        let loads = vec![load; RUNS / jobs];
+        let words = traced(&loads, family, &["-E"]);
+        let check = move |outputs: &Outputs<'_>| {
+            (0..jobs)
+                .try_for_each(|job| held(outputs, job, &loads).and_then(|()| all_woken(outputs, job, events)))
+        };
+        let name = format!("runs: {RUNS} × {}, {}", load.title(), family.name);
+        (0..jobs).fold(Test::new(name, check).needs(family.need()), |test, _| {
+            test.run(words.clone(), LONG_SECONDS)
+        })
+    };
+    [FENTRY, KPROBE].map(test).into()
+}
+
+/// Against the number asked for as well: a load that sent less would agree with itself.
+fn all_woken(outputs: &Outputs<'_>, job: usize, events: u64) -> Result<(), Problem> {
+    let trace = Trace::new(outputs.json_lines(job)?, outputs.guest())?;
+    let loads = trace.kind("scenario").len() as u64;
+    let wakeups = sum(&trace.kind("epoll"), "wakeups")?;
+    if wakeups != Some(loads * events) {
+        return Err(format!("{wakeups:?} wakeups of {loads} × {events}").into());
+    }
+    Ok(())
+}

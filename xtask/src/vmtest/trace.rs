@@ -1,0 +1,371 @@
+//! Jobs that trace a known load, and what the tool and the load print, read back.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Need, Problem};
+use crate::kernels::{Capability, Guest};
+
+/// A value of `--probes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Family {
+    /// Its name on the command line.
+    pub(super) name: &'static str,
+    needs: Capability,
+}
+
+/// Every family.
+pub(super) const FAMILIES: [Family; 3] = [FENTRY, KPROBE, TRACEPOINT];
+/// fentry and fexit.
+pub(super) const FENTRY: Family = family("fentry", Capability::Fentry);
+/// kprobes.
+pub(super) const KPROBE: Family = family("kprobe", Capability::Kprobe);
+/// Tracepoints alone.
+pub(super) const TRACEPOINT: Family = family("tracepoint", Capability::Tracepoint);
+
+const fn family(name: &'static str, needs: Capability) -> Family {
+    Family { name, needs }
+}
+
+impl Family {
+    /// What a kernel must allow for it.
+    pub(super) fn need(self) -> Need {
+        Need::Can(self.needs)
+    }
+}
+
+/// A run of a scenario.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    /// Its name.
+    pub(super) scenario: &'static str,
+    /// `--events`.
+    pub(super) events: u64,
+    /// `--waiters`, where the scenario takes it.
+    pub(super) waiters: Option<u32>,
+}
+
+impl Load {
+    /// `epoll-trace bench scenario` with this load; its report comes as JSON.
+    pub(super) fn argv(self) -> Vec<String> {
+        let mut words = [
+            "epoll-trace",
+            "bench",
+            "scenario",
+            self.scenario,
+            "--json",
+            "--events",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        words.push(self.events.to_string());
+        if let Some(waiters) = self.waiters {
+            words.extend(["--waiters".to_owned(), waiters.to_string()]);
+        }
+        words
+    }
+
+    /// As the matrix names it.
+    pub(super) fn title(self) -> String {
+        let Self {
+            scenario,
+            events,
+            waiters,
+        } = self;
+        waiters.map_or_else(
+            || format!("{scenario} {events}"),
+            |waiters| format!("{scenario} {events}, {waiters} waiters"),
+        )
+    }
+}
+
+/// `epoll-trace hist OPTIONS -- ` these loads, one after the other.
+pub(super) fn traced(loads: &[Load], family: Family, options: &[&str]) -> Vec<String> {
+    let mut words: Vec<String> = ["epoll-trace", "hist", "--json", "--probes", family.name]
+        .iter()
+        .chain(options)
+        .chain(&["--"])
+        .map(|&word| word.to_owned())
+        .collect();
+    match loads {
+        [load] => words.extend(load.argv()),
+        _ => {
+            let script: Vec<String> = loads.iter().map(|load| load.argv().join(" ")).collect();
+            words.extend(["sh".to_owned(), "-c".to_owned(), script.join(" && ")]);
+        }
+    }
+    words
+}
+
+/// A loss that a preemptible kernel causes by itself: it runs fentry and fexit programs with preemption on, and drops the hit of
+/// a task that comes while the same program of another one was pushed off that CPU. In the emulator programs take long enough
+/// for that. It costs what is counted where waits and scans begin and end; what is counted with interrupts off stays exact.
+const MISSES: &str = "probe_misses";
+/// Counted with interrupts off.
+const NEVER_MISSED: [&str; 6] = [
+    "notifications",
+    "wakeups",
+    "wakeups_source",
+    "wakeups_chain",
+    "wakeups_ctl",
+    "wakeups_unclassified",
+];
+/// A miss loses one wait, and a wait brings two events here at most: the source's and the stop.
+const LOST_PER_MISS: u64 = 2;
+
+/// The lines of one run of the tool, with the reports of the loads among them.
+pub(super) struct Trace {
+    lines: Vec<Value>,
+    misses: u64,
+}
+
+impl Trace {
+    /// From everything that the tool and the loads printed. Fails on any loss but [`MISSES`] where they cannot be helped, and
+    /// if none is listed at all.
+    pub(super) fn new(lines: Vec<Value>, guest: &Guest) -> Result<Self, Problem> {
+        let mut trace = Self { lines, misses: 0 };
+        let losses = &trace.last()?["losses"];
+        let listed = losses.as_object().filter(|losses| !losses.is_empty());
+        let listed = listed.ok_or("no loss counter is listed")?;
+        let by_the_kernel = guest.preemptible && trace.family() == FENTRY.name;
+        if listed
+            .iter()
+            .any(|(name, count)| *count != 0 && !(by_the_kernel && name == MISSES))
+        {
+            return Err(format!("losses: {losses}").into());
+        }
+        // Kernels before 5.12 do not count them.
+        trace.misses = losses[MISSES].as_u64().unwrap_or(0);
+        if trace.misses > 0 {
+            println!(
+                "VM {}: {} hits of the probes missed in one run",
+                guest.name, trace.misses
+            );
+        }
+        Ok(trace)
+    }
+
+    /// Which probes ran.
+    fn family(&self) -> &str {
+        self.kind("plan")
+            .first()
+            .and_then(|line| line["plan"]["family"].as_str())
+            .unwrap_or_default()
+    }
+
+    /// The line that ends the only block.
+    fn last(&self) -> Result<&Value, Problem> {
+        match self.kind("losses")[..] {
+            [line] => Ok(line),
+            ref lines => Err(format!("{} blocks, not one", lines.len()).into()),
+        }
+    }
+
+    /// The lines of one kind.
+    pub(super) fn kind(&self, kind: &str) -> Vec<&Value> {
+        self.lines.iter().filter(|line| line["kind"] == kind).collect()
+    }
+
+    /// Why a number cannot be known here; nothing if it can.
+    pub(super) fn absent(&self, name: &str) -> Result<Option<&str>, Problem> {
+        Ok(self.last()?["absent"][name].as_str())
+    }
+
+    /// The runs of `loads`, in their order, which must be all there are.
+    pub(super) fn runs(&self, loads: &[Load]) -> Result<Vec<Run<'_>>, Problem> {
+        let reports = self.kind("scenario");
+        let names: Vec<&str> = reports
+            .iter()
+            .filter_map(|report| report["name"].as_str())
+            .collect();
+        if names != loads.iter().map(|load| load.scenario).collect::<Vec<_>>() {
+            return Err(format!("runs of {names:?}, not of {loads:?}").into());
+        }
+        Ok(reports
+            .into_iter()
+            .map(|report| Run { trace: self, report })
+            .collect())
+    }
+}
+
+/// One load in a trace: its report, and the lines of its processes.
+#[derive(Clone, Copy)]
+pub(super) struct Run<'a> {
+    trace: &'a Trace,
+    /// What the load says it did.
+    pub(super) report: &'a Value,
+}
+
+impl<'a> Run<'a> {
+    /// The tool's lines of one kind about this load.
+    pub(super) fn lines(&self, kind: &str) -> Vec<&'a Value> {
+        let mut lines = self.trace.kind(kind);
+        lines.retain(|line| self.is_of(&line["pid"]));
+        lines
+    }
+
+    fn is_of(&self, pid: &Value) -> bool {
+        let waiters = self.report["threads"].as_array();
+        self.report["pid"] == *pid
+            || waiters.is_some_and(|waiters| waiters.iter().any(|waiter| waiter["pid"] == *pid))
+    }
+
+    /// The `hist` lines of a metric.
+    pub(super) fn metric(&self, metric: &str) -> Vec<&'a Value> {
+        let mut lines = self.lines("hist");
+        lines.retain(|line| line["metric"] == metric);
+        lines
+    }
+
+    /// Counters that the load says a tracer must count; those it does not know are left out.
+    pub(super) fn expected(&self) -> Result<BTreeMap<&'a str, u64>, Problem> {
+        let expect = self.report["expect"].as_object();
+        let expect = expect.ok_or("the load's report has no expectations")?;
+        let known = expect
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str(), value["exact"].as_u64()?)));
+        Ok(known.collect())
+    }
+
+    /// Holds the sums over the lines of `kind` against what the load says, but for `except`; every difference is in
+    /// the error. The histogram must hold exactly the deliveries that slept.
+    pub(super) fn hold(&self, kind: &str, except: &[&str]) -> Result<(), Problem> {
+        self.hold_to(self.expected()?, kind, except)
+    }
+
+    /// [`Run::hold`] with other expectations.
+    pub(super) fn hold_to(
+        &self,
+        expected: BTreeMap<&str, u64>,
+        kind: &str,
+        except: &[&str],
+    ) -> Result<(), Problem> {
+        let lines = self.lines(kind);
+        let slack = LOST_PER_MISS * self.trace.misses;
+        let mut wrong = Vec::new();
+        for (name, expected) in expected {
+            if except.contains(&name) {
+                continue;
+            }
+            let slack = if NEVER_MISSED.contains(&name) { 0 } else { slack };
+            match sum(&lines, name)? {
+                Some(counted) if counted.abs_diff(expected) <= slack => {}
+                Some(counted) => wrong.push(format!("{name} {counted} instead of {expected}")),
+                None if self.trace.absent(name)?.is_some() => {}
+                None => wrong.push(format!("{name} unknown without a reason")),
+            }
+        }
+        // The histogram holds the deliveries that slept, whatever was missed.
+        let (values, slept) = (
+            sum(&self.metric("wakeup"), "count")?,
+            sum(&lines, "deliveries_slept")?,
+        );
+        if values != slept {
+            wrong.push(format!(
+                "{values:?} values in the histogram of {slept:?} deliveries"
+            ));
+        }
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+        Err(format!(
+            "{}\n  the load: {}\n  the tool: {}",
+            wrong.join(", "),
+            self.report,
+            lines.join("\n    ")
+        )
+        .into())
+    }
+}
+
+/// The number `name` added up over `lines`; nothing if one of them does not know it, or if there is no line.
+pub(super) fn sum(lines: &[&Value], name: &str) -> Result<Option<u64>, Problem> {
+    let number = |line: &&Value| match &line[name] {
+        Value::Null if line.get(name).is_some() => Ok(None),
+        value => value
+            .as_u64()
+            .map(Some)
+            .ok_or_else(|| format!("{name} is no count: {line}").into()),
+    };
+    let numbers: Vec<Option<u64>> = lines.iter().map(number).collect::<Result<_, Problem>>()?;
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    Ok(numbers.into_iter().sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{Load, Problem, Trace};
+    use crate::kernels::select;
+
+    const LOAD: Load = Load {
+        scenario: "pipe-et",
+        events: 5,
+        waiters: None,
+    };
+
+    /// A trace on `kernel` of a load that expects 5 of all; the tool says `wakeups` and `waits`.
+    fn lines(misses: u64, wakeups: &Value, waits: u64) -> Vec<Value> {
+        vec![
+            json!({"kind": "plan", "plan": {"family": "fentry"}}),
+            json!({"kind": "scenario", "name": LOAD.scenario, "pid": 1, "threads": [{"pid": 2}],
+                   "expect": {"wakeups": {"exact": 5}, "waits": {"exact": 5}, "other": null}}),
+            json!({"kind": "epoll", "pid": 2, "wakeups": wakeups, "waits": waits, "deliveries_slept": waits}),
+            json!({"kind": "hist", "metric": "wakeup", "pid": 2, "count": waits}),
+            json!({"kind": "epoll", "pid": 3, "wakeups": 9, "waits": 9, "deliveries_slept": 9}),
+            json!({"kind": "losses", "losses": {"probe_misses": misses}, "absent": {}}),
+        ]
+    }
+
+    fn held(kernel: &str, lines: Vec<Value>) -> Result<(), Problem> {
+        let trace = Trace::new(lines, select(kernel)[0])?;
+        trace.runs(&[LOAD])?[0].hold("epoll", &[])
+    }
+
+    fn why(result: Result<(), Problem>) -> String {
+        match result {
+            Err(Problem::Failed(why)) => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn only_the_loads_own_processes_count() {
+        assert_eq!(held("6.1", lines(0, &json!(5), 5)), Ok(()));
+        assert!(why(held("6.1", lines(0, &json!(6), 5))).starts_with("wakeups 6 instead of 5\n"));
+    }
+
+    #[test]
+    fn unknown_needs_a_reason() {
+        assert!(why(held("6.1", lines(0, &Value::Null, 5))).contains("wakeups unknown without a reason"));
+        let mut lines = lines(0, &Value::Null, 5);
+        lines[5]["absent"] = json!({"wakeups": "no probe"});
+        assert_eq!(held("6.1", lines), Ok(()));
+    }
+
+    #[test]
+    fn nothing_counted_is_no_success() {
+        let mut lines = lines(0, &json!(5), 5);
+        lines.retain(|line| line["pid"] != 2);
+        assert!(held("6.1", lines).is_err());
+    }
+
+    #[test]
+    fn a_miss_excuses_waits_on_preemptible_kernels_and_never_wakeups() {
+        assert!(why(held("6.1", lines(1, &json!(5), 5))).starts_with("losses"));
+        assert_eq!(held("6.18", lines(1, &json!(5), 3)), Ok(()));
+        assert!(held("6.18", lines(1, &json!(5), 2)).is_err());
+        assert!(held("6.18", lines(1, &json!(4), 5)).is_err());
+    }
+
+    #[test]
+    fn every_load_must_have_run() {
+        let trace = Trace::new(lines(0, &json!(5), 5), select("6.1")[0]).unwrap();
+        assert!(trace.runs(&[LOAD, LOAD]).is_err());
+    }
+}

@@ -1,0 +1,82 @@
+//! The same loads by process and by thread: each view adds up to the same numbers as the view by epoll.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::trace::{FENTRY, Family, KPROBE, Load, Run, Trace, traced};
+use super::{JOB_SECONDS, Outputs, Problem, Test};
+
+/// Counters of an epoll rather than of its waiters: who shares an epoll shows all of them, so they add up by epoll only.
+const OF_THE_EPOLL: &[&str] = &["notifications", "scans"];
+const EVENTS: u64 = 50;
+
+const fn load(scenario: &'static str) -> Load {
+    Load {
+        scenario,
+        events: EVENTS,
+        waiters: Some(3),
+    }
+}
+
+/// A herd, an epoll shared by processes, and two shared by threads.
+const LOADS: [Load; 4] = [
+    load("herd-eventfd"),
+    load("fork-shared-lt"),
+    load("shared-lt"),
+    load("shared-et"),
+];
+
+/// By process and by thread.
+pub(super) fn tests() -> Vec<Test> {
+    let views = [
+        ("-P", "process", FENTRY),
+        ("-L", "thread", FENTRY),
+        ("-L", "thread", KPROBE),
+    ];
+    views
+        .map(|(option, kind, family)| test(option, kind, family))
+        .into()
+}
+
+fn test(option: &str, kind: &'static str, family: Family) -> Test {
+    let check = move |outputs: &Outputs<'_>| {
+        let trace = Trace::new(outputs.json_lines(0)?, outputs.guest())?;
+        for (run, load) in trace.runs(&LOADS)?.iter().zip(LOADS) {
+            run.hold(kind, OF_THE_EPOLL)?;
+            if kind == "thread" {
+                by_thread(run, load)?;
+            }
+        }
+        Ok(())
+    };
+    Test::new(format!("views: {option} adds up, {}", family.name), check)
+        .needs(family.need())
+        .run(traced(&LOADS, family, &[option]), JOB_SECONDS)
+}
+
+/// Each thread got what it says it got.
+fn by_thread(run: &Run<'_>, load: Load) -> Result<(), Problem> {
+    let counted = events_by_thread(&run.lines("thread"))?;
+    let own = run.report["threads"].as_array();
+    let own = own.ok_or("the load lists no threads")?.iter().collect::<Vec<_>>();
+    if counted != events_by_thread(&own)? {
+        return Err(format!(
+            "{}: events by thread {counted:?}, the load says {own:?}",
+            load.title()
+        )
+        .into());
+    }
+    // Edge-triggered, who slept last is woken each time: one thread gets everything, the others their own stop alone.
+    let workers: Vec<&u64> = counted.values().filter(|&&events| events > 1).collect();
+    if load.scenario == "shared-et" && workers != [&(EVENTS + 1)] {
+        return Err(format!("events by thread {counted:?}: not one of them got all").into());
+    }
+    Ok(())
+}
+
+fn events_by_thread(lines: &[&Value]) -> Result<BTreeMap<u64, u64>, Problem> {
+    let one = |line: &&Value| line["tid"].as_u64().zip(line["events"].as_u64());
+    let all: Option<BTreeMap<u64, u64>> = lines.iter().map(one).collect();
+    all.ok_or_else(|| format!("a line without tid or events: {lines:?}").into())
+}
