@@ -8,7 +8,7 @@ use anyhow::bail;
 use crate::cli::{FilterArgs, GlobalArgs, ProbeFamily};
 use crate::identity;
 use crate::kernel::{Facts, caps::RunningKernel, offsets};
-use crate::model::probes::Status;
+use crate::model::probes::{Outcome, Status};
 use crate::model::snapshot::Metric;
 use crate::probe::catalog::{Family, Signal};
 use crate::probe::load::{Loaded, Options, Scope, load};
@@ -115,7 +115,13 @@ pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Stat
     }
     let mut absent = status.absent.clone();
     add_unmeasured(wishes, &mut absent);
-    live.describe(absent, status.line());
+    let death = status
+        .signals
+        .iter()
+        .find(|signal| signal.signal == Signal::EpollDeath.name());
+    let deaths_are_seen =
+        death.is_some_and(|death| matches!(death.verdict, Outcome::Chosen | Outcome::Fallback));
+    live.describe(absent, status.line(), deaths_are_seen);
     Ok((live, status))
 }
 

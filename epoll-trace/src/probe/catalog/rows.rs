@@ -151,6 +151,7 @@ pub const ROWS: &[Row] = &[
     ),
     row(Signal::OnCpu, ALL, &["oncpu_tp"], "waiter", ""),
     row(Signal::ScanEnd, F, &["scan_fentry"], SCAN, ""),
+    row(Signal::ScanEnd, F, &["scan5_kprobe"], SCAN, ""),
     row(
         Signal::ScanEnd,
         F,

@@ -42,6 +42,7 @@ pub struct Live {
     shape: Shape,
     absent: Arc<BTreeMap<String, String>>,
     plan_line: String,
+    deaths_are_seen: bool,
     /// What the programs say, if they were asked to. Read with each snapshot: a reader that waits on the ring buffer would
     /// be one more epoll to wake for each record.
     log: Option<EbpfLogger<&'static dyn log::Log>>,
@@ -91,6 +92,7 @@ impl Live {
             shape: tally::shape(),
             absent: Arc::default(),
             plan_line: String::new(),
+            deaths_are_seen: false,
             log,
             loaded,
         })
@@ -111,8 +113,10 @@ impl Live {
         &mut self.loaded
     }
 
-    /// Takes what the views say of this run: why numbers are `absent`, and the probes in one line.
-    pub fn describe(&mut self, absent: BTreeMap<String, String>, plan_line: String) {
+    /// Takes what the views say of this run: why numbers are `absent`, and the probes in one line. `deaths_are_seen` says that
+    /// the programs tell when an epoll is closed; else what belongs to processes that are gone is given up.
+    pub fn describe(&mut self, absent: BTreeMap<String, String>, plan_line: String, deaths_are_seen: bool) {
+        self.deaths_are_seen = deaths_are_seen;
         self.absent = Arc::new(absent);
         self.plan_line = plan_line;
     }
@@ -146,6 +150,12 @@ impl Source for Live {
         let (rows, mut names) = self.rows.model(&self.shape, known);
         let waiters = rows.iter().map(|row| (row.key.pid, row.key.tid)).collect();
         let gone = refresh_names(&waiters, &mut names);
+        // A row keeps its process's part in an epoll that others still use: it goes when the epoll does, where that is seen.
+        let gone = if self.deaths_are_seen {
+            BTreeSet::new()
+        } else {
+            gone
+        };
         for (creator, name) in self.epolls.creators() {
             names.entry(creator).or_insert(name);
         }
