@@ -127,7 +127,7 @@ fn entry(slot: Slot, group: &Group<'_>, epolls: &HashMap<EpollId, &Epoll>, windo
         key: key(slot, group, epolls),
         span_ns: window.span_ns,
         counters: std::array::from_fn(|index| known(Counter::ALL[index].name())),
-        epoll_counters: epoll_sums(&group.epolls, epolls),
+        epoll_counters: epoll_sums(&group.epolls, epolls, known),
         ..Entry::default()
     };
     let owner = entry
@@ -200,15 +200,19 @@ fn key(slot: Slot, group: &Group<'_>, epolls: &HashMap<EpollId, &Epoll>) -> Entr
     }
 }
 
+/// `none` gives what a counter starts from: 0, or nothing where it cannot be known. An entry without an epoll has 0: what its
+/// closed epolls counted stands with another of their processes.
 fn epoll_sums(
     ids: &BTreeSet<EpollId>,
     epolls: &HashMap<EpollId, &Epoll>,
+    none: impl Fn(&str) -> Option<u64>,
 ) -> [Option<u64>; EpollCounter::COUNT] {
     std::array::from_fn(|index| {
-        ids.iter()
+        let counts = ids
+            .iter()
             .filter(|id| !id.is_private())
-            .filter_map(|id| epolls.get(id)?.counters[index])
-            .reduce(u64::saturating_add)
+            .filter_map(|id| epolls.get(id)?.counters[index]);
+        none(EpollCounter::ALL[index].name()).map(|none| counts.fold(none, u64::saturating_add))
     })
 }
 

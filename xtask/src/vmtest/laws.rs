@@ -39,6 +39,9 @@ const SHARED: [&str; 8] = [
 ];
 /// Events of as many threads blocked at once: far more than any kernel keeps return probes for.
 const CROWD: u64 = 400;
+/// A scenario whose inner epoll is scanned by poll, the signal that sees it, and the counter that is short where the plan says
+/// that this signal loses something: with fentry on 5.10, whose `ep_scan_ready_list` is a compiler's clone that only a kprobe can name.
+const SCANNED_BY_POLL: (&str, &str, &str) = ("nested", "scan_end", "scans");
 /// A time limit for some loads after a start of the tool, guest seconds.
 const GROUP_SECONDS: u64 = 120;
 /// The same for the longest.
@@ -68,7 +71,7 @@ fn groups() -> Vec<(&'static str, Vec<Load>)> {
         ("2 waiters compete", SHARED.map(load(EVENTS, Some(2))).into()),
         ("4 waiters compete", SHARED.map(load(EVENTS, Some(4))).into()),
         (
-            "400 threads blocked, no return lost",
+            "400 threads blocked, returns counted",
             vec![load(CROWD, Some(400))("many-blocked")],
         ),
     ]
@@ -111,7 +114,11 @@ fn held(outputs: &Outputs<'_>, job: usize, loads: &[Load]) -> Result<(), Problem
     let trace = Trace::new(outputs.json_lines(job)?, outputs.guest())?;
     let mut wrong = Vec::new();
     for (run, load) in trace.runs(loads)?.iter().zip(loads) {
-        if let Err(Problem::Failed(why)) = run.hold("epoll", &[]) {
+        let except: &[&str] = match SCANNED_BY_POLL {
+            (scenario, signal, counter) if load.scenario == scenario && trace.loses(signal) => &[counter],
+            _ => &[],
+        };
+        if let Err(Problem::Failed(why)) = run.hold("epoll", except) {
             wrong.push(format!("{}: {why}", load.title()));
         }
     }

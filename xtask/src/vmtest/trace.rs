@@ -98,9 +98,10 @@ pub(super) fn traced(loads: &[Load], family: Family, options: &[&str]) -> Vec<St
     words
 }
 
-/// A loss that a preemptible kernel causes by itself: it runs fentry and fexit programs with preemption on, and drops the hit of
-/// a task that comes while the same program of another one was pushed off that CPU. In the emulator programs take long enough
-/// for that. It costs what is counted where waits and scans begin and end; what is counted with interrupts off stays exact.
+/// A loss that a preemptible kernel causes by itself: it runs fentry and fexit programs, and since 7 also those of the system
+/// call tracepoints, with preemption on, and drops the hit of a task that comes while the same program of another one was pushed
+/// off that CPU. In the emulator programs take long enough for that. It costs what is counted where waits and scans begin and
+/// end; what probes in epoll itself count with interrupts off stays exact.
 const MISSES: &str = "probe_misses";
 /// Counted with interrupts off.
 const NEVER_MISSED: [&str; 6] = [
@@ -113,6 +114,8 @@ const NEVER_MISSED: [&str; 6] = [
 ];
 /// A miss loses one wait, and a wait brings two events here at most: the source's and the stop.
 const LOST_PER_MISS: u64 = 2;
+/// Many misses hit system calls that are no waits, so they must not excuse everything: one in so many is excused at most.
+const LOST_AT_MOST: u64 = 20;
 
 /// The lines of one run of the tool, with the reports of the loads among them.
 pub(super) struct Trace {
@@ -128,10 +131,9 @@ impl Trace {
         let losses = &trace.last()?["losses"];
         let listed = losses.as_object().filter(|losses| !losses.is_empty());
         let listed = listed.ok_or("no loss counter is listed")?;
-        let by_the_kernel = guest.preemptible && trace.family() == FENTRY.name;
         if listed
             .iter()
-            .any(|(name, count)| *count != 0 && !(by_the_kernel && name == MISSES))
+            .any(|(name, count)| *count != 0 && !(guest.preemptible && name == MISSES))
         {
             return Err(format!("losses: {losses}").into());
         }
@@ -144,6 +146,17 @@ impl Trace {
             );
         }
         Ok(trace)
+    }
+
+    /// Whether the plan says that the chosen probes lose something of `signal`.
+    pub(super) fn loses(&self, signal: &str) -> bool {
+        let plan = self.kind("plan");
+        let signals = plan.first().and_then(|line| line["plan"]["signals"].as_array());
+        signals.is_some_and(|signals| {
+            signals
+                .iter()
+                .any(|row| row["signal"] == signal && row["lost"].is_string())
+        })
     }
 
     /// Which probes ran.
@@ -234,6 +247,11 @@ impl<'a> Run<'a> {
         self.hold_to(self.expected()?, kind, except)
     }
 
+    /// How far a count may be off `expected` because of misses.
+    fn excused(&self, expected: u64) -> u64 {
+        (LOST_PER_MISS * self.trace.misses).min((expected / LOST_AT_MOST).max(LOST_PER_MISS))
+    }
+
     /// [`Run::hold`] with other expectations.
     pub(super) fn hold_to(
         &self,
@@ -242,13 +260,18 @@ impl<'a> Run<'a> {
         except: &[&str],
     ) -> Result<(), Problem> {
         let lines = self.lines(kind);
-        let slack = LOST_PER_MISS * self.trace.misses;
+        let inferred = self.trace.family() == TRACEPOINT.name;
+        let never_missed: &[&str] = if inferred { &[] } else { &NEVER_MISSED };
         let mut wrong = Vec::new();
         for (name, expected) in expected {
             if except.contains(&name) {
                 continue;
             }
-            let slack = if NEVER_MISSED.contains(&name) { 0 } else { slack };
+            let slack = if never_missed.contains(&name) {
+                0
+            } else {
+                self.excused(expected)
+            };
             match sum(&lines, name)? {
                 Some(counted) if counted.abs_diff(expected) <= slack => {}
                 Some(counted) => wrong.push(format!("{name} {counted} instead of {expected}")),
@@ -359,7 +382,7 @@ mod tests {
     fn a_miss_excuses_waits_on_preemptible_kernels_and_never_wakeups() {
         assert!(why(held("6.1", lines(1, &json!(5), 5))).starts_with("losses"));
         assert_eq!(held("6.18", lines(1, &json!(5), 3)), Ok(()));
-        assert!(held("6.18", lines(1, &json!(5), 2)).is_err());
+        assert!(held("6.18", lines(9, &json!(5), 2)).is_err());
         assert!(held("6.18", lines(1, &json!(4), 5)).is_err());
     }
 

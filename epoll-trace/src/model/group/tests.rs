@@ -1,6 +1,7 @@
 //! Grouping: what is summed, what is told apart, and whose an epoll is.
 
 use super::*;
+use crate::model::snapshot::RowKey;
 use crate::source::Source;
 use crate::source::synthetic::{self, Synthetic};
 
@@ -79,7 +80,7 @@ fn created_by_1(waiter: Option<u32>, address: u64) -> Window {
     };
     epoll.counters[EpollCounter::Notifications as usize] = Some(7);
     let row = |pid, epoll| Row {
-        key: crate::model::snapshot::RowKey {
+        key: RowKey {
             pid,
             tid: None,
             epoll,
@@ -128,7 +129,7 @@ fn an_epoll_is_its_creators_only_while_nobody_waits_on_it() {
 fn closed_epolls_are_one_entry_of_their_process() {
     let mut window = created_by_1(None, 0);
     window.counted.rows = vec![Row {
-        key: crate::model::snapshot::RowKey {
+        key: RowKey {
             pid: 1,
             tid: None,
             epoll: None,
@@ -151,7 +152,7 @@ fn descriptor_numbers_of_two_processes_are_two_epolls() {
         born_ns: 0,
     };
     let rows = [1, 2].map(|pid| Row {
-        key: crate::model::snapshot::RowKey {
+        key: RowKey {
             pid,
             tid: None,
             epoll: Some(id),
@@ -242,4 +243,31 @@ fn what_closed_its_last_epoll_leaves() {
     let shown = with_recent_counters(total(), &recent);
     let pids: Vec<_> = shown.iter().map(|entry| entry.key.pid).collect();
     assert_eq!(pids, [1, 3]);
+}
+
+#[test]
+fn without_an_epoll_nothing_was_counted_and_that_is_known() {
+    let closed = Row {
+        key: RowKey {
+            pid: 7,
+            ..RowKey::default()
+        },
+        ..Row::default()
+    };
+    let counters = |absent: &[&str]| {
+        let counted = Snapshot {
+            rows: vec![closed.clone()],
+            absent: absent
+                .iter()
+                .map(|&name| (name.to_owned(), "no probe".to_owned()))
+                .collect::<BTreeMap<_, _>>()
+                .into(),
+            ..Snapshot::default()
+        };
+        let window = Window { span_ns: 1, counted };
+        group(&window, GroupBy::Epoll, &Filter::default())[0].epoll_counters
+    };
+    assert_eq!(counters(&[]), [Some(0); EpollCounter::COUNT]);
+    let scans = EpollCounter::Scans;
+    assert_eq!(counters(&[scans.name()])[scans as usize], None);
 }
