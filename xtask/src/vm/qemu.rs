@@ -116,9 +116,11 @@ fn pair() -> Result<[UnixStream; 2]> {
 
 fn spawn(boot: &Boot<'_>, ports: &[UnixStream; 4]) -> Result<Child> {
     let mut command = Command::new(QEMU);
+    // One host thread for all guest CPUs: with one each, a guest that patches its own code (static branches, on each attach to
+    // sys_exit) now and then ran into the breakpoint of a patch already finished, and died of it.
     command.args([
         "-accel",
-        "tcg,thread=multi",
+        "tcg,thread=single",
         "-cpu",
         CPU,
         "-m",

@@ -44,7 +44,8 @@ fn test(option: &str, kind: &'static str, family: Family) -> Test {
         let trace = Trace::new(outputs.json_lines(0)?, outputs.guest())?;
         for (run, load) in trace.runs(&LOADS)?.iter().zip(LOADS) {
             run.hold(kind, OF_THE_EPOLL)?;
-            if kind == "thread" {
+            // A miss takes from one thread, which the sums excuse.
+            if kind == "thread" && trace.misses == 0 {
                 by_thread(run, load)?;
             }
         }
