@@ -118,7 +118,7 @@ const NEVER_MISSED: [&str; 6] = [
 /// A miss loses one wait, and a wait brings two events here at most: the source's and the stop.
 const LOST_PER_MISS: u64 = 2;
 /// Many misses hit system calls that are no waits, so they must not excuse everything: one in so many is excused at most.
-const LOST_AT_MOST: u64 = 5;
+const LOST_AT_MOST: u64 = 2;
 
 /// The lines of one run of the tool, with the reports of the loads among them.
 pub(super) struct Trace {
@@ -251,9 +251,14 @@ impl<'a> Run<'a> {
         self.hold_to(self.expected()?, kind, except)
     }
 
-    /// How far a count may be off `expected` because of misses.
+    /// How far a count may be off `expected` because of misses. With fentry each miss is one of epoll's own functions, so what
+    /// is missing must have been counted as missed.
     fn excused(&self, expected: u64) -> u64 {
-        (LOST_PER_MISS * self.trace.misses).min((expected / LOST_AT_MOST).max(LOST_PER_MISS))
+        let by_misses = LOST_PER_MISS * self.trace.misses;
+        if self.trace.plan("family") == FENTRY.name {
+            return by_misses;
+        }
+        by_misses.min((expected / LOST_AT_MOST).max(LOST_PER_MISS))
     }
 
     /// [`Run::hold`] with other expectations.
@@ -386,7 +391,7 @@ mod tests {
     fn a_miss_excuses_waits_on_preemptible_kernels_and_never_wakeups() {
         assert!(why(held("6.1", lines(1, &json!(5), 5))).starts_with("losses"));
         assert_eq!(held("6.18", lines(1, &json!(5), 3)), Ok(()));
-        assert!(held("6.18", lines(9, &json!(5), 2)).is_err());
+        assert!(held("6.18", lines(1, &json!(5), 2)).is_err());
         assert!(held("6.18", lines(1, &json!(4), 5)).is_err());
     }
 
