@@ -132,11 +132,13 @@ pub fn load(
     })
 }
 
+fn program<'a>(ebpf: &'a mut Ebpf, spec: &Spec) -> anyhow::Result<&'a mut Program> {
+    ebpf.program_mut(spec.name)
+        .ok_or_else(|| anyhow!("the BPF object has no program {}", spec.name))
+}
+
 fn load_program(ebpf: &mut Ebpf, spec: &Spec, btf: &Btf) -> anyhow::Result<()> {
-    let program = ebpf
-        .program_mut(spec.name)
-        .ok_or_else(|| anyhow!("the BPF object has no program {}", spec.name))?;
-    match program {
+    match program(ebpf, spec)? {
         Program::FEntry(program) => program.load(spec.hook.target(), btf)?,
         Program::FExit(program) => program.load(spec.hook.target(), btf)?,
         Program::BtfTracePoint(program) => program.load(spec.hook.target(), btf)?,
@@ -147,10 +149,7 @@ fn load_program(ebpf: &mut Ebpf, spec: &Spec, btf: &Btf) -> anyhow::Result<()> {
 }
 
 fn attach_program(ebpf: &mut Ebpf, spec: &Spec) -> anyhow::Result<()> {
-    let program = ebpf
-        .program_mut(spec.name)
-        .ok_or_else(|| anyhow!("the BPF object has no program {}", spec.name))?;
-    match program {
+    match program(ebpf, spec)? {
         Program::FEntry(program) => program.attach().map(|_| ())?,
         Program::FExit(program) => program.attach().map(|_| ())?,
         Program::BtfTracePoint(program) => program.attach().map(|_| ())?,

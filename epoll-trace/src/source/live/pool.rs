@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use aya::maps::{MapData, MapError, Queue};
+
 /// What the agent finds at an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
@@ -22,8 +24,19 @@ pub(super) struct Pool {
 }
 
 impl Pool {
+    /// Puts `0..size` into `queue`, empty so far, and keeps book of it.
+    ///
+    /// # Errors
+    /// When the kernel refuses to fill the queue.
+    pub(super) fn fill(queue: &mut Queue<MapData, u32>, size: u32) -> Result<Self, MapError> {
+        for index in 0..size {
+            queue.push(index, 0)?;
+        }
+        Ok(Self::new(size))
+    }
+
     /// A pool whose queue holds `0..size`.
-    pub(super) fn new(size: u32) -> Self {
+    fn new(size: u32) -> Self {
         Self {
             free: (0..size).collect(),
             used: Vec::new(),

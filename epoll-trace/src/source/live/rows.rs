@@ -69,14 +69,11 @@ impl Rows {
     /// # Errors
     /// When the kernel refuses to fill the queue.
     pub(super) fn new(mut maps: RowMaps, metrics: Vec<Metric>) -> Result<Self, MapError> {
-        let size = maps.rows.len();
-        for index in 0..size {
-            maps.free.push(index, 0)?;
-        }
+        let pool = Pool::fill(&mut maps.free, maps.rows.len())?;
         let (live, closed, dying) = (HashMap::new(), BTreeMap::new(), BTreeSet::new());
         Ok(Self {
             maps,
-            pool: Pool::new(size),
+            pool,
             metrics,
             live,
             closed,
