@@ -62,6 +62,8 @@ globals! {
     FILTERED;
     /// 1: `TRACED` holds thread ids, 0: process ids.
     FILTER_BY_TID;
+    /// 1: only threads of the cgroup in `CGROUP`, and of those below it, are traced.
+    BY_CGROUP;
     /// 1: children of traced processes are traced too.
     FOLLOW_FORK;
     /// 1: a row per thread.

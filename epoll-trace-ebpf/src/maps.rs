@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{Array, HashMap, PerCpuArray, Queue},
+    maps::{Array, CgroupArray, HashMap, PerCpuArray, Queue},
 };
 use epoll_trace_ebpf::{
     DEFAULT_ROWS, Epoll, Histogram, KnownEpoll, Loss, MAX_EPOLLS, MAX_NESTING, MAX_THREADS, MAX_TREE, Row,
@@ -100,10 +100,14 @@ pub static CPUS: PerCpuArray<Cpu> = PerCpuArray::with_max_entries(1, 0);
 /// Counts by [`Loss`]. Written by whoever loses something. Read by the agent. Full: never, it has a place for each.
 #[map]
 pub static LOSSES: Array<u64> = Array::with_max_entries(Loss::COUNT as u32, 0);
-/// Process (or thread) ids to trace, where a filter is on. Written by the agent and by fork, removed by exit. Read by
+/// Process (or thread) ids to trace, where a filter is on; with a cgroup those in it at the start. Written by the agent and by fork, removed by exit. Read by
 /// threads seen for the first time. Full: `tree_full`.
 #[map]
 pub static TRACED: HashMap<u32, u32> = HashMap::with_max_entries(MAX_TREE, 0);
+/// The cgroup (v2) whose threads are traced, if only those are. Written by the agent. Read by threads seen for the
+/// first time. Full: never, it has one place.
+#[map]
+pub static CGROUP: CgroupArray = CgroupArray::with_max_entries(1, 0);
 
 /// By thread id modulo its size: how many threads in `THREADS` have such an id; keeps everybody else's context
 /// switches cheap. Written by whoever adds to `THREADS` or removes from it. Read by context switches. Full: never,

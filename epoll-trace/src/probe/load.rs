@@ -43,6 +43,8 @@ pub struct Options {
     pub epoll_by_fd: bool,
     /// Whom to trace.
     pub scope: Scope,
+    /// Only threads of a cgroup named later, and of those below it.
+    pub by_cgroup: bool,
     /// Rows at most; 0 = the object's default.
     pub rows: u32,
     /// Log level of the programs, as aya-log numbers it; 0 = off, at no cost.
@@ -63,6 +65,7 @@ impl Options {
             ("OWN_TGID", u64::from(std::process::id())),
             ("FILTERED", u64::from(self.scope != Scope::Everything)),
             ("FILTER_BY_TID", u64::from(self.scope == Scope::Threads)),
+            ("BY_CGROUP", u64::from(self.by_cgroup)),
             ("FOLLOW_FORK", u64::from(self.scope == Scope::Trees)),
             ("PER_THREAD", u64::from(self.per_thread)),
             ("EPOLL_BY_FD", u64::from(self.epoll_by_fd)),

@@ -43,9 +43,17 @@ pub fn write(
     if shown == 0 {
         writeln!(out, "No epoll wakeups seen.")?;
     }
-    absent(out, report)?;
-    write!(out, "{}", wrapped(&losses_line(report.losses()), "", INDENT))?;
+    notes(out, report)?;
     writeln!(out)
+}
+
+/// Writes why what was asked for is not shown, and the losses.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn notes(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
+    absent(out, report)?;
+    write!(out, "{}", wrapped(&losses_line(report.losses()), "", INDENT))
 }
 
 /// Writes what there is of `entry`; whether there was anything.

@@ -7,11 +7,13 @@ mod tally;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs::File,
+    path::Path,
     sync::Arc,
 };
 
 use anyhow::Context as _;
-use aya::maps::{Array, HashMap as BpfHashMap, MapData};
+use aya::maps::{Array, CgroupArray, HashMap as BpfHashMap, MapData};
 use aya_log::EbpfLogger;
 use epoll_trace_ebpf::{self as abi, Loss};
 use nix::time::{ClockId, clock_gettime};
@@ -30,6 +32,9 @@ use crate::{
     probe::load::Loaded,
 };
 
+/// More ids than that cannot be traced by name.
+pub const MAX_IDS: usize = abi::MAX_TREE as usize;
+
 /// Name of the loss that no map counts: hits of our programs that the kernel dropped.
 pub const PROBE_MISSES: &str = "probe_misses";
 
@@ -39,6 +44,7 @@ pub struct Live {
     epolls: Epolls,
     losses: Array<MapData, u64>,
     traced: BpfHashMap<MapData, u32, u32>,
+    cgroup: CgroupArray<MapData>,
     shape: Shape,
     absent: Arc<BTreeMap<String, String>>,
     plan_line: String,
@@ -84,11 +90,13 @@ impl Live {
         };
         let losses = take("LOSSES")?.try_into()?;
         let traced = take("TRACED")?.try_into()?;
+        let cgroup = take("CGROUP")?.try_into()?;
         Ok(Self {
             rows: Rows::new(maps, metrics)?,
             epolls: Epolls::new(epolls)?,
             losses,
             traced,
+            cgroup,
             shape: tally::shape(),
             absent: Arc::default(),
             plan_line: String::new(),
@@ -106,6 +114,16 @@ impl Live {
         self.traced
             .insert(id, 1, 0)
             .with_context(|| format!("cannot trace {id}: at most {} ids", abi::MAX_TREE))
+    }
+
+    /// Lets the programs trace only threads of the cgroup at `directory`, and of those below it.
+    ///
+    /// # Errors
+    /// When it is gone, or is no cgroup of the unified hierarchy.
+    pub fn trace_within(&mut self, directory: &Path) -> anyhow::Result<()> {
+        let failed = || format!("cannot trace cgroup {}", directory.display());
+        let file = File::open(directory).with_context(failed)?;
+        self.cgroup.set(0, file, 0).with_context(failed)
     }
 
     /// The loaded programs.
