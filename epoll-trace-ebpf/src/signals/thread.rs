@@ -3,11 +3,14 @@
 use aya_ebpf::bindings::BPF_NOEXIST;
 use epoll_trace_ebpf::{Loss, TID_FILTER_SLOTS};
 
-use super::aggregate::{add32, lose};
+use super::{
+    aggregate::{add32, lose},
+    ctl::Request,
+};
 use crate::{
     globals::{BY_CGROUP, FILTER_BY_TID, FILTERED, FOLLOW_FORK, OFF_TASK_PID, OFF_TASK_TGID, OWN_TGID},
     kernel,
-    maps::{CGROUP, NO_ROW, THREADS, TID_FILTER, TRACED, Thread},
+    maps::{CGROUP, NO_ROW, THREADS, TID_FILTER, TRACED, Thread, UNSEEN},
 };
 
 #[inline(always)]
@@ -57,10 +60,17 @@ fn create(task: u64, tgid: u32, tid: u32, wanted: bool) -> Option<*mut Thread> {
         notified_ns: 0,
         runnable_ns: 0,
         on_cpu_ns: 0,
+        entered_ns: 0,
+        returned_ns: 0,
+        scan_ns: 0,
+        queued_ns: 0,
         row: NO_ROW,
         wakeups: 0,
-        epfd: -1,
+        scans_before: 0,
+        scans_after: 0,
+        epfd: UNSEEN,
         maxevents: 0,
+        ctl: Request::NONE,
         waiting: 0,
         zero_timeout: 0,
         traced: u8::from(wanted),

@@ -152,6 +152,9 @@ pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Stat
     Ok((live, status))
 }
 
+/// Metrics that rest on what is kept of each epoll.
+const PER_EPOLL: &[Metric] = &[Metric::Queue, Metric::OverflowLength];
+
 /// `-v` so often turns on the programs' own diagnostics.
 const DIAGNOSTICS: u8 = 2;
 
@@ -159,7 +162,8 @@ fn load_plan(facts: &Facts, plan: &Plan, wishes: &Wishes, verbose: u8) -> anyhow
     let options = Options {
         metrics: wishes.metrics.clone(),
         per_thread: wishes.per_thread,
-        count_per_epoll: wishes.counters,
+        count_per_epoll: wishes.counters || wishes.metrics.iter().any(|metric| PER_EPOLL.contains(metric)),
+        time_loops: wishes.counters || wishes.metrics.contains(&Metric::Busy),
         epoll_by_fd: matches!(plan.identity, Identity::Descriptor(_)),
         scope: wishes.scope.clone(),
         by_cgroup: wishes.cgroup.is_some(),

@@ -16,8 +16,6 @@ const KEYS: [&str; 6] = ["at_ns", "span_ns", "pid", "tid", "epoll", "comm"];
 const HISTOGRAM: [&str; 9] = [
     "metric", "unit", "count", "sum", "max", "p50", "p90", "p99", "p999",
 ];
-/// In the column `unit`, what the numbers of a histogram are.
-const NANOSECONDS: &str = "ns";
 /// All loss counters together: rows must not depend on which there are.
 const LOST: &str = "lost";
 
@@ -83,7 +81,7 @@ fn histogram(entry: &Entry, metric: Metric, absent: bool) -> [String; HISTOGRAM.
     let at = |quantile| optional(values.and_then(|values| values.percentile(quantile)));
     [
         metric.name().to_owned(),
-        NANOSECONDS.to_owned(),
+        if metric.is_time() { "ns" } else { "count" }.to_owned(),
         known(Histogram::count),
         known(|values| values.sum_ns),
         optional(values.and_then(Histogram::max)),

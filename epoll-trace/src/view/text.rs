@@ -74,7 +74,12 @@ fn section(
             format!(", {}", metric.name())
         };
         writeln!(out, "{}", head(entry, &which, options.ascii))?;
-        histogram(out, values, options.unit)?;
+        let unit = if metric.is_time() {
+            options.unit
+        } else {
+            TimeUnit::Things
+        };
+        histogram(out, values, unit)?;
         shown = true;
     }
     if report.counters && (shown || !entry.is_idle()) {
@@ -299,7 +304,10 @@ mod tests {
             text.contains("\ncallback, notifications, scans: - (this kernel refuses the probe)\n"),
             "{text}"
         );
-        assert!(text.contains("notifications=- scans=-"), "{text}");
+        assert!(
+            text.contains("notifications=-") && text.contains(" scans=-"),
+            "{text}"
+        );
         assert!(text.contains("tid = 186 nginx, runqueue"), "{text}");
         assert!(!text.contains(", callback"), "{text}");
     }

@@ -27,7 +27,7 @@ const SINGLE: [&str; 15] = [
     "hidden",
     "reuse",
 ];
-const ROUNDED: [&str; 3] = ["timeouts", "signals", "killed"];
+const ROUNDED: [&str; 4] = ["timeouts", "slow-handler", "signals", "killed"];
 /// Scenarios in which several compete.
 const SHARED: [&str; 8] = [
     "herd-tcp",
@@ -43,7 +43,7 @@ const SHARED: [&str; 8] = [
 const CROWD: u64 = 400;
 /// A scenario whose inner epoll is scanned by poll, the signal that sees it, and the counter that is short where the plan says
 /// that this signal loses something: with fentry on 5.10, whose `ep_scan_ready_list` is a compiler's clone that only a kprobe can name.
-const SCANNED_BY_POLL: (&str, &str, &str) = ("nested", "scan_end", "scans");
+const SCANNED_BY_POLL: (&str, &str, &str) = ("nested", "scan", "scans");
 /// A time limit for some loads after a start of the tool, guest seconds.
 const GROUP_SECONDS: u64 = 120;
 /// The same for the longest.
@@ -69,7 +69,10 @@ fn groups() -> Vec<(&'static str, Vec<Load>)> {
     };
     vec![
         ("one waiter", SINGLE.map(load(EVENTS, None)).into()),
-        ("timeouts, signals, kills", ROUNDED.map(load(ROUNDS, None)).into()),
+        (
+            "timeouts, slow handlers, signals, kills",
+            ROUNDED.map(load(ROUNDS, None)).into(),
+        ),
         ("2 waiters compete", SHARED.map(load(EVENTS, Some(2))).into()),
         ("4 waiters compete", SHARED.map(load(EVENTS, Some(4))).into()),
         (

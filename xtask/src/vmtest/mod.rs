@@ -8,6 +8,7 @@ mod cgroup;
 mod ends;
 mod judge;
 mod laws;
+mod loops;
 pub(crate) mod matrix;
 mod times;
 mod together;
@@ -43,6 +44,7 @@ pub(crate) fn all(length: Length) -> Vec<Test> {
         laws::repeated(length),
         views::tests(),
         times::tests(),
+        loops::tests(),
         together::tests(),
         cgroup::tests(),
         ends::tests(),

@@ -37,6 +37,8 @@ pub const MAX_IDS: usize = abi::MAX_TREE as usize;
 
 /// Name of the loss that no map counts: hits of our programs that the kernel dropped.
 pub const PROBE_MISSES: &str = "probe_misses";
+/// Name of the loss of this agent's own: processes whose closed epolls it kept no longer.
+pub const CLOSED_FORGOTTEN: &str = "closed_forgotten";
 
 /// The running programs as a [`Source`]. Dropping it detaches them.
 pub struct Live {
@@ -150,6 +152,7 @@ impl Live {
         for &loss in Loss::ALL {
             losses.insert(loss.name().to_owned(), self.losses.get(&(loss as u32), 0)?);
         }
+        losses.insert(CLOSED_FORGOTTEN.to_owned(), self.rows.forgotten);
         if let Some(misses) = self.loaded.misses() {
             losses.insert(PROBE_MISSES.to_owned(), misses);
         }
