@@ -52,6 +52,8 @@ pub enum Place {
     Counters,
     /// Both.
     Both,
+    /// A column of `epolls` alone.
+    Epolls,
 }
 
 /// Which end comes first when sorted by the field.
@@ -102,6 +104,8 @@ pub struct Field {
     pub place: Place,
     /// Columns with the highest number go first where the screen is narrow.
     pub dispensable: u8,
+    /// Whether it is a column of the table of `epolls`, and how dispensable there: as `dispensable`.
+    pub of_epolls: Option<u8>,
     /// What it takes to know it.
     pub needs: Needs,
     get: Get,
@@ -113,8 +117,26 @@ impl Field {
         FIELDS.iter().find(|field| field.id == id)
     }
 
+    /// Whether its values are words, which stand at the left of a column.
+    pub fn is_name(&self) -> bool {
+        self.unit == NAME
+    }
+
     const fn dispensable(self, dispensable: u8) -> Self {
         Self { dispensable, ..self }
+    }
+
+    /// A column of the table of `epolls`, too.
+    const fn of_epolls(self, dispensable: u8) -> Self {
+        Self {
+            of_epolls: Some(dispensable),
+            ..self
+        }
+    }
+
+    /// Head and width of its column, of an item that has one.
+    const fn titled(self, title: &'static str, width: u16) -> Self {
+        Self { title, width, ..self }
     }
 
     const fn needs(self, needs: Needs) -> Self {
@@ -150,28 +172,47 @@ impl Field {
 
 /// The columns of `top`, left to right.
 pub fn columns() -> impl Iterator<Item = &'static Field> + Clone {
-    FIELDS.iter().filter(|field| field.place != Place::Counters)
+    FIELDS
+        .iter()
+        .filter(|field| matches!(field.place, Place::Table | Place::Both))
+}
+
+/// The columns of `epolls`, left to right.
+pub fn epoll_columns() -> impl Iterator<Item = &'static Field> + Clone {
+    FIELDS.iter().filter(|field| field.of_epolls.is_some())
+}
+
+/// The columns of `epolls` that fit `width`, as [`columns_within`]; the epoll and its process's name always stay.
+pub fn epoll_columns_within(width: u16) -> Vec<&'static Field> {
+    within(epoll_columns().collect(), width, |field| {
+        field.of_epolls.unwrap_or(0)
+    })
 }
 
 /// The columns that fit `width` with a space between them, left to right; PID and name always stay.
 pub fn columns_within(width: u16) -> Vec<&'static Field> {
-    let mut kept: Vec<_> = columns().collect();
+    within(columns().collect(), width, |field| field.dispensable)
+}
+
+fn within(mut kept: Vec<&'static Field>, width: u16, dispensable: fn(&Field) -> u8) -> Vec<&'static Field> {
     let needed = |kept: &[&Field]| kept.iter().map(|field| field.width + 1).sum::<u16>();
     while needed(&kept) > width.saturating_add(1)
         && let Some(least) = kept
             .iter()
-            .map(|field| field.dispensable)
+            .map(|field| dispensable(field))
             .max()
             .filter(|&least| least > 0)
     {
-        kept.retain(|field| field.dispensable != least);
+        kept.retain(|field| dispensable(field) != least);
     }
     kept
 }
 
 /// The items of the counters block and of JSON lines.
 pub fn counters() -> impl Iterator<Item = &'static Field> + Clone {
-    FIELDS.iter().filter(|field| field.place != Place::Table)
+    FIELDS
+        .iter()
+        .filter(|field| matches!(field.place, Place::Counters | Place::Both))
 }
 
 const fn column(
@@ -192,6 +233,7 @@ const fn column(
         order,
         place: Place::Table,
         dispensable: 0,
+        of_epolls: None,
         needs: Needs::Nothing,
         get: Get::Of(get),
     }
@@ -215,6 +257,7 @@ const fn item(id: &'static str, help: &'static str, get: Get) -> Field {
         order: Order::Down,
         place: Place::Counters,
         dispensable: 0,
+        of_epolls: None,
         needs: Needs::Counters,
         get,
     }
@@ -223,6 +266,58 @@ const fn item(id: &'static str, help: &'static str, get: Get) -> Field {
 fn rate(entry: &Entry, count: Option<u64>) -> Value {
     entry.per_second(count).map_or(Value::Absent, Value::Rate)
 }
+
+const fn of(id: &'static str, help: &'static str, get: fn(&Entry) -> Value) -> Field {
+    item(id, help, Get::Of(get))
+}
+
+/// One count over another, in words of the second: events per wait.
+const fn ratio_of(id: &'static str, help: &'static str, get: fn(&Entry) -> Value) -> Field {
+    Field {
+        unit: "ratio",
+        ..of(id, help, get)
+    }
+}
+
+/// A part of a whole.
+const fn share_of(id: &'static str, help: &'static str, get: fn(&Entry) -> Value) -> Field {
+    Field {
+        unit: "share",
+        ..of(id, help, get)
+    }
+}
+
+fn ratio(entry: &Entry, part: Option<u64>, whole: Option<u64>) -> Value {
+    entry.ratio(part, whole).map_or(Value::Absent, Value::Ratio)
+}
+
+fn share(entry: &Entry, part: Option<u64>, whole: Option<u64>) -> Value {
+    entry.ratio(part, whole).map_or(Value::Absent, Value::Share)
+}
+
+/// Unit of words.
+const NAME: &str = "name";
+
+/// Flags of items as people write them, with their bits in a mask of epoll_ctl (include/uapi/linux/eventpoll.h).
+const FLAG_NAMES: [(u32, &str); 4] = [
+    (1 << 31, "ET"),
+    (1 << 30, "1SHOT"),
+    (1 << 28, "EXCL"),
+    (1 << 29, "WAKE"),
+];
+
+fn flags(flags: u32) -> String {
+    let names = FLAG_NAMES.iter().filter(|(bit, _)| flags & bit != 0);
+    let names: Vec<_> = names.map(|&(_, name)| name).collect();
+    if names.is_empty() {
+        LEVEL.to_owned()
+    } else {
+        names.join("|")
+    }
+}
+
+/// Items without any flag are level-triggered.
+const LEVEL: &str = "LT";
 
 fn wakeup(entry: &Entry, quantile: Quantile) -> Value {
     entry
@@ -243,15 +338,29 @@ pub static FIELDS: &[Field] = &[
         |e| Value::Count(e.key.pid.into()),
         "Process",
     ),
+    Field {
+        place: Place::Epolls,
+        ..column(
+            "epoll",
+            "EPOLL",
+            NAME,
+            12,
+            Order::Up,
+            |e| Value::Text(e.key.epoll_name().unwrap_or_default()),
+            "The epoll, as PID:epfd",
+        )
+    }
+    .of_epolls(0),
     column(
         "comm",
         "COMM",
-        "name",
+        NAME,
         12,
         Order::Up,
         |e| Value::Text(e.name.clone()),
         "Name of the process",
-    ),
+    )
+    .of_epolls(0),
     Field {
         place: Place::Both,
         ..column(
@@ -265,6 +374,28 @@ pub static FIELDS: &[Field] = &[
         )
         .dispensable(8)
     },
+    of("items", "Items: watched files", |e| {
+        e.items.map_or(Value::Absent, Value::Count)
+    })
+    .titled("ITEMS", 6)
+    .of_epolls(2),
+    Field {
+        order: Order::Up,
+        unit: NAME,
+        ..of(
+            "flags",
+            "Flags its items were seen to use: ET, 1SHOT, EXCL, WAKE; LT without any",
+            |e| e.flags.map_or(Value::Absent, |bits| Value::Text(flags(bits))),
+        )
+    }
+    .titled("FLAGS", 8)
+    .of_epolls(3),
+    of("processes", "Processes that waited on its epolls", |e| {
+        Value::Count(e.processes)
+    })
+    .titled("PROCS", 5)
+    .needs(Needs::Nothing)
+    .of_epolls(5),
     column(
         "waits_per_s",
         "WAITS/s",
@@ -275,6 +406,7 @@ pub static FIELDS: &[Field] = &[
         "Waits that ended",
     )
     .dispensable(6)
+    .of_epolls(1)
     .needs(Needs::Counters),
     column(
         "wakeups_per_s",
@@ -297,7 +429,52 @@ pub static FIELDS: &[Field] = &[
         "Events per wait; below 1 some waits return nothing",
     )
     .dispensable(7)
+    .of_epolls(4)
     .needs(Needs::Counters),
+    share_of(
+        "full_share",
+        "Deliveries with as many events as maxevents allows, of all",
+        |e| share(e, e.counter(Counter::FullBatches), e.deliveries()),
+    )
+    .titled("FULL%", 5)
+    .of_epolls(8),
+    share_of("empty_share", "Empty wakeups, of all", |e| {
+        e.empty_share().map_or(Value::Absent, Value::Share)
+    })
+    .titled("EMPTY%", 6)
+    .of_epolls(6),
+    share_of(
+        "ovf_share",
+        "Notifications that hit a scan in progress, of all",
+        |e| {
+            let all = e.epoll_counter(EpollCounter::Notifications);
+            share(e, e.epoll_counter(EpollCounter::NotificationsInScan), all)
+        },
+    )
+    .titled("OVF%", 4)
+    .of_epolls(9),
+    ratio_of("ctl_per_event", "Calls of epoll_ctl per event delivered", |e| {
+        ratio(e, e.ctl(), e.counter(Counter::Events))
+    })
+    .titled("CTL/EV", 6)
+    .of_epolls(7),
+    Field {
+        place: Place::Epolls,
+        ..column(
+            "queue_p99",
+            "QUEUE99",
+            "time",
+            7,
+            Order::Down,
+            |e| {
+                e.percentile(Metric::Queue, Quantile::P99)
+                    .map_or(Value::Absent, Value::Nanos)
+            },
+            "Time that 1 % of the events wait longer for a loop that does not sleep",
+        )
+    }
+    .needs(Needs::Metrics(&[Metric::Queue]))
+    .of_epolls(2),
     column(
         "p50",
         "P50",
@@ -319,6 +496,7 @@ pub static FIELDS: &[Field] = &[
         "Wakeup latency that 1 % exceed",
     )
     .dispensable(1)
+    .of_epolls(0)
     .needs(WAKEUP),
     column(
         "max",
@@ -368,6 +546,36 @@ pub static FIELDS: &[Field] = &[
             Get::Of(|e| e.utilization().map_or(Value::Absent, Value::Share)),
         )
     },
+    ratio_of(
+        "syscalls_per_event",
+        "Waits and calls of epoll_ctl per event delivered",
+        |e| {
+            let calls = e.counter(Counter::Waits).zip(e.ctl());
+            ratio(
+                e,
+                calls.map(|(waits, ctl)| waits + ctl),
+                e.counter(Counter::Events),
+            )
+        },
+    ),
+    ratio_of(
+        "wakeups_per_wait",
+        "Wakeups per wait: above 1, waits slept again",
+        |e| ratio(e, e.wakeups(), e.counter(Counter::Waits)),
+    ),
+    ratio_of("scans_per_wait", "Scans of the ready list per wait", |e| {
+        ratio(e, e.epoll_counter(EpollCounter::Scans), e.counter(Counter::Waits))
+    }),
+    share_of(
+        "zero_timeout_share",
+        "Waits with timeout 0 that returned 0, of all: polling",
+        |e| share(e, e.counter(Counter::ZeroTimeouts), e.counter(Counter::Waits)),
+    ),
+    share_of(
+        "timeout_share",
+        "Waits that returned 0 at their timeout, of all",
+        |e| share(e, e.counter(Counter::Timeouts), e.counter(Counter::Waits)),
+    ),
     counter(Counter::WaitingNs),
     counter(Counter::BusyNs),
     item(
@@ -403,6 +611,9 @@ pub static FIELDS: &[Field] = &[
     epoll_counter(EpollCounter::CtlErrors),
     epoll_counter(EpollCounter::UringWaits),
     epoll_counter(EpollCounter::UringEvents),
+    epoll_counter(EpollCounter::ItemsReleased),
+    epoll_counter(EpollCounter::Created),
+    epoll_counter(EpollCounter::Closed),
 ];
 
 #[cfg(test)]
