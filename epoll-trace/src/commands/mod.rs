@@ -2,6 +2,7 @@
 
 pub mod attach;
 pub mod child;
+pub mod epolls;
 pub mod hist;
 pub mod output;
 pub mod probes;
