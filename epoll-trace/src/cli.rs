@@ -160,6 +160,9 @@ pub enum Command {
     Probes(ProbesArgs),
     /// Known epoll loads that report what they did
     Bench(BenchArgs),
+    /// Prints the manual of every number.
+    #[command(name = crate::commands::metrics::MANUAL, hide = true)]
+    Metrics,
     /// Waits for its parent's word, then becomes CMD.
     #[command(name = crate::commands::child::GATE, hide = true)]
     ExecGate(GateArgs),
@@ -171,7 +174,7 @@ impl Command {
         match self {
             Self::Hist(args) => Some(&args.trace),
             Self::Epolls(args) => Some(&args.trace),
-            Self::Top(_) | Self::Probes(_) | Self::Bench(_) | Self::ExecGate(_) => None,
+            Self::Top(_) | Self::Probes(_) | Self::Bench(_) | Self::Metrics | Self::ExecGate(_) => None,
         }
     }
 }

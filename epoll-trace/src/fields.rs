@@ -1,174 +1,14 @@
 //! Every number that views show about an entry: one row each, and all views walk the rows.
 //! A new column is a new row.
 
-use std::cmp::Ordering;
+mod field;
+
+pub use field::{Field, Needs, Order, Place, Value};
 
 use crate::model::entry::Entry;
 use crate::model::histogram::Quantile;
 use crate::model::snapshot::{Counter, EpollCounter, Metric};
-
-/// What a field's getter finds.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Value {
-    /// Cannot be known here, or there is nothing to compute it from.
-    Absent,
-    /// A name, not yet safe for a terminal.
-    Text(String),
-    /// A number of things.
-    Count(u64),
-    /// Per second.
-    Rate(f64),
-    /// Things per thing.
-    Ratio(f64),
-    /// Part of a whole, 0 to 1.
-    Share(f64),
-    /// A time, ns.
-    Nanos(u64),
-}
-
-impl Value {
-    fn order(&self, other: &Self) -> Ordering {
-        match (self, other) {
-            (Self::Text(own), Self::Text(other)) => own.cmp(other),
-            _ => self.number().total_cmp(&other.number()),
-        }
-    }
-
-    fn number(&self) -> f64 {
-        match self {
-            Self::Absent | Self::Text(_) => 0.0,
-            Self::Count(value) | Self::Nanos(value) => *value as f64,
-            Self::Rate(value) | Self::Ratio(value) | Self::Share(value) => *value,
-        }
-    }
-}
-
-/// Where a field is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// A column of the table of `top`.
-    Table,
-    /// An item of the counters block and of JSON lines.
-    Counters,
-    /// Both.
-    Both,
-    /// A column of `epolls` alone.
-    Epolls,
-}
-
-/// Which end comes first when sorted by the field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Smallest first.
-    Up,
-    /// Largest first.
-    Down,
-    /// Largest first, after those whose percentiles rest on enough values.
-    DownByEvidence,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Get {
-    Of(fn(&Entry) -> Value),
-    Counter(Counter),
-    Epoll(EpollCounter),
-}
-
-/// What must be measured for a field to have a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needs {
-    /// Nothing beyond the entry itself.
-    Nothing,
-    /// These histograms.
-    Metrics(&'static [Metric]),
-    /// The counters.
-    Counters,
-}
-
-/// One field.
-#[derive(Clone, Copy, Debug)]
-pub struct Field {
-    /// Name in JSON, in sort keys and in the counters block.
-    pub id: &'static str,
-    /// Head of its column.
-    pub title: &'static str,
-    /// Unit in words.
-    pub unit: &'static str,
-    /// One line of help.
-    pub help: &'static str,
-    /// Width of its column.
-    pub width: u16,
-    /// Which end is sorted first.
-    pub order: Order,
-    /// Where it is shown.
-    pub place: Place,
-    /// Columns with the highest number go first where the screen is narrow.
-    pub dispensable: u8,
-    /// Whether it is a column of the table of `epolls`, and how dispensable there: as `dispensable`.
-    pub of_epolls: Option<u8>,
-    /// What it takes to know it.
-    pub needs: Needs,
-    get: Get,
-}
-
-impl Field {
-    /// The field called `id`.
-    pub fn from_id(id: &str) -> Option<&'static Self> {
-        FIELDS.iter().find(|field| field.id == id)
-    }
-
-    /// Whether its values are words, which stand at the left of a column.
-    pub fn is_name(&self) -> bool {
-        self.unit == NAME
-    }
-
-    const fn dispensable(self, dispensable: u8) -> Self {
-        Self { dispensable, ..self }
-    }
-
-    /// A column of the table of `epolls`, too.
-    const fn of_epolls(self, dispensable: u8) -> Self {
-        Self {
-            of_epolls: Some(dispensable),
-            ..self
-        }
-    }
-
-    /// Head and width of its column, of an item that has one.
-    const fn titled(self, title: &'static str, width: u16) -> Self {
-        Self { title, width, ..self }
-    }
-
-    const fn needs(self, needs: Needs) -> Self {
-        Self { needs, ..self }
-    }
-
-    /// Its value in `entry`.
-    pub fn value(&self, entry: &Entry) -> Value {
-        let count = |count: Option<u64>| count.map_or(Value::Absent, Value::Count);
-        match self.get {
-            Get::Of(get) => get(entry),
-            Get::Counter(counter) => count(entry.counter(counter)),
-            Get::Epoll(counter) => count(entry.epoll_counter(counter)),
-        }
-    }
-
-    /// Which of two entries comes first by this field; absent values come last either way, equal ones are ordered by key.
-    pub fn compare(&self, left: &Entry, right: &Entry, inverted: bool) -> Ordering {
-        let (a, b) = (self.value(left), self.value(right));
-        let absent_last = (a == Value::Absent).cmp(&(b == Value::Absent));
-        let (order, evidence) = match self.order {
-            Order::Up => (a.order(&b), Ordering::Equal),
-            Order::Down => (b.order(&a), Ordering::Equal),
-            Order::DownByEvidence => (
-                b.order(&a),
-                right.has_enough_values().cmp(&left.has_enough_values()),
-            ),
-        };
-        let by_value = evidence.then(if inverted { order.reverse() } else { order });
-        absent_last.then(by_value).then_with(|| left.key.cmp(&right.key))
-    }
-}
+use field::{Get, NAME};
 
 /// The columns of `top`, left to right.
 pub fn columns() -> impl Iterator<Item = &'static Field> + Clone {
@@ -234,6 +74,7 @@ const fn column(
         place: Place::Table,
         dispensable: 0,
         of_epolls: None,
+        made_of: &[],
         needs: Needs::Nothing,
         get: Get::Of(get),
     }
@@ -241,6 +82,10 @@ const fn column(
 
 const fn counter(counter: Counter) -> Field {
     item(counter.name(), counter.help(), Get::Counter(counter))
+}
+
+const fn time(field: Field) -> Field {
+    Field { unit: "ns", ..field }
 }
 
 const fn epoll_counter(counter: EpollCounter) -> Field {
@@ -258,6 +103,7 @@ const fn item(id: &'static str, help: &'static str, get: Get) -> Field {
         place: Place::Counters,
         dispensable: 0,
         of_epolls: None,
+        made_of: &[],
         needs: Needs::Counters,
         get,
     }
@@ -294,9 +140,6 @@ fn ratio(entry: &Entry, part: Option<u64>, whole: Option<u64>) -> Value {
 fn share(entry: &Entry, part: Option<u64>, whole: Option<u64>) -> Value {
     entry.ratio(part, whole).map_or(Value::Absent, Value::Share)
 }
-
-/// Unit of words.
-const NAME: &str = "name";
 
 /// Flags of items as people write them, with their bits in a mask of epoll_ctl (include/uapi/linux/eventpoll.h).
 const FLAG_NAMES: [(u32, &str); 4] = [
@@ -372,6 +215,7 @@ pub static FIELDS: &[Field] = &[
             |e| Value::Count(e.epolls),
             "Open epolls it waited on",
         )
+        .made_of(&["waits"])
         .dispensable(8)
     },
     of("items", "Items: watched files", |e| {
@@ -393,6 +237,7 @@ pub static FIELDS: &[Field] = &[
     of("processes", "Processes that waited on its epolls", |e| {
         Value::Count(e.processes)
     })
+    .made_of(&["waits"])
     .titled("PROCS", 5)
     .needs(Needs::Nothing)
     .of_epolls(5),
@@ -436,11 +281,13 @@ pub static FIELDS: &[Field] = &[
         "Deliveries with as many events as maxevents allows, of all",
         |e| share(e, e.counter(Counter::FullBatches), e.deliveries()),
     )
+    .made_of(&["full_batches", "deliveries_slept", "deliveries_at_once"])
     .titled("FULL%", 5)
     .of_epolls(8),
     share_of("empty_share", "Empty wakeups, of all", |e| {
         e.empty_share().map_or(Value::Absent, Value::Share)
     })
+    .made_of(&["empty_wakeups", "wakeups_unclassified"])
     .titled("EMPTY%", 6)
     .of_epolls(6),
     share_of(
@@ -451,11 +298,13 @@ pub static FIELDS: &[Field] = &[
             share(e, e.epoll_counter(EpollCounter::NotificationsInScan), all)
         },
     )
+    .made_of(&["ovf_notifications", "notifications"])
     .titled("OVF%", 4)
     .of_epolls(9),
     ratio_of("ctl_per_event", "Calls of epoll_ctl per event delivered", |e| {
         ratio(e, e.ctl(), e.counter(Counter::Events))
     })
+    .made_of(&["ctl_add", "events"])
     .titled("CTL/EV", 6)
     .of_epolls(7),
     Field {
@@ -529,7 +378,8 @@ pub static FIELDS: &[Field] = &[
         "wakeups",
         "Wakeups of all causes",
         Get::Of(|e| e.wakeups().map_or(Value::Absent, Value::Count)),
-    ),
+    )
+    .made_of(&["wakeups_unclassified"]),
     counter(Counter::WakeupsSource),
     counter(Counter::WakeupsChain),
     counter(Counter::WakeupsCtl),
@@ -545,6 +395,7 @@ pub static FIELDS: &[Field] = &[
             "Time between waits over all its time",
             Get::Of(|e| e.utilization().map_or(Value::Absent, Value::Share)),
         )
+        .made_of(&["busy_ns", "waiting_ns"])
     },
     ratio_of(
         "syscalls_per_event",
@@ -557,32 +408,38 @@ pub static FIELDS: &[Field] = &[
                 e.counter(Counter::Events),
             )
         },
-    ),
+    )
+    .made_of(&["waits", "ctl_add", "events"]),
     ratio_of(
         "wakeups_per_wait",
         "Wakeups per wait: above 1, waits slept again",
         |e| ratio(e, e.wakeups(), e.counter(Counter::Waits)),
-    ),
+    )
+    .made_of(&["wakeups_unclassified", "waits"]),
     ratio_of("scans_per_wait", "Scans of the ready list per wait", |e| {
         ratio(e, e.epoll_counter(EpollCounter::Scans), e.counter(Counter::Waits))
-    }),
+    })
+    .made_of(&["scans", "waits"]),
     share_of(
         "zero_timeout_share",
         "Waits with timeout 0 that returned 0, of all: polling",
         |e| share(e, e.counter(Counter::ZeroTimeouts), e.counter(Counter::Waits)),
-    ),
+    )
+    .made_of(&["zero_timeouts", "waits"]),
     share_of(
         "timeout_share",
         "Waits that returned 0 at their timeout, of all",
         |e| share(e, e.counter(Counter::Timeouts), e.counter(Counter::Waits)),
-    ),
-    counter(Counter::WaitingNs),
-    counter(Counter::BusyNs),
+    )
+    .made_of(&["timeouts", "waits"]),
+    time(counter(Counter::WaitingNs)),
+    time(counter(Counter::BusyNs)),
     item(
         "deliveries",
         "Waits that returned events",
         Get::Of(|e| e.deliveries().map_or(Value::Absent, Value::Count)),
-    ),
+    )
+    .made_of(&["deliveries_slept", "deliveries_at_once"]),
     counter(Counter::DeliveriesSlept),
     counter(Counter::DeliveriesAtOnce),
     counter(Counter::Events),

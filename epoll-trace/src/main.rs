@@ -13,7 +13,7 @@ use epoll_trace::commands::epolls::Epolls;
 use epoll_trace::commands::hist::Hist;
 use epoll_trace::commands::output::{Streams, is_broken_pipe, open};
 use epoll_trace::commands::session::{Blocks, Session};
-use epoll_trace::commands::{probes, top};
+use epoll_trace::commands::{metrics, probes, top};
 use epoll_trace::model::snapshot::Metric;
 use epoll_trace::probe::load::Scope;
 use epoll_trace::workload;
@@ -35,6 +35,13 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
     let global = &cli.global;
     match &cli.command {
         Command::ExecGate(args) => Ok(gate(args)),
+        Command::Metrics => {
+            let mut out = open(None)?;
+            metrics::run(&mut Streams {
+                out: &mut out,
+                err: &mut stderr(),
+            })
+        }
         Command::Probes(args) => {
             let mut out = open(None)?;
             probes::run(

@@ -33,6 +33,11 @@ impl Number {
             .chain([Self::Items, Self::Flags])
     }
 
+    /// The number called `name`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::all().find(|number| number.name() == name)
+    }
+
     /// The name in JSON and in [`absent`].
     pub const fn name(self) -> &'static str {
         match self {
@@ -131,7 +136,7 @@ impl Number {
     }
 
     /// With these it is exact, without them it is still known, as the plan's `lost` says.
-    const fn better_with(self) -> &'static [Signal] {
+    pub const fn better_with(self) -> &'static [Signal] {
         match self {
             // The wait begins at the notification's entry, not when the waiter is made runnable.
             Self::Metric(Metric::Wakeup) => &[Signal::Notification],

@@ -40,9 +40,9 @@ const fn held(
 }
 
 const LOADS: [Held; 5] = [
-    held("herd-eventfd-exclusive", Some(3), 3, 2, "EXCL", 1),
+    held("herd-eventfd-exclusive", Some(3), 3, 2, "ET|EXCL", 1),
     held("fork-shared-et", Some(3), 1, 2, "ET", 3),
-    held("fork-shared-lt", Some(2), 1, 2, "LT", 2),
+    held("fork-shared-lt", Some(2), 1, 2, "ET", 2),
     held("pipe-oneshot", None, 1, 1, "1SHOT", 1),
     held("pipe-lt", None, 1, 1, "LT", 1),
 ];
@@ -58,13 +58,12 @@ pub(super) fn tests() -> Vec<Test> {
             test("made while tracing, by epoll_ctl", DURING, family, |lines| {
                 check(lines, Users::All)
             }),
-            test("from before, without fdinfo", WITHOUT, family, |lines| {
-                unknown(lines, "not read")
-            }),
+            without(family),
         ]
     });
     let blind = test("without the hooks", DURING, TRACEPOINT, |lines| {
-        unknown(lines, "is not a tracepoint")
+        let scenarios: Vec<&str> = LOADS.iter().map(|held| held.load.scenario).collect();
+        unknown(lines, &scenarios, "is not a tracepoint")
     });
     let mut tests: Vec<Test> = known.into_iter().flatten().collect();
     tests.push(blind);
@@ -76,10 +75,6 @@ pub(super) fn tests() -> Vec<Test> {
 const BEFORE: &str = "
 start
 epoll-trace epolls --json --probes FAMILY -d 1 > /tmp/tool";
-/// The same, and nothing may be read.
-const WITHOUT: &str = "
-start
-epoll-trace epolls --json --probes FAMILY -d 1 --no-fdinfo > /tmp/tool";
 /// The tool is there first.
 const DURING: &str = "
 : > /tmp/tool
@@ -102,15 +97,16 @@ fn script(middle: &str, family: Family) -> String {
         .collect();
     format!(
         "{SHOW}
+go=/tmp/go.$$
 held() {{
     out=$1; shift; : > $out.held
-    {{ until [ -e /tmp/go ]; do sleep 0.1; done; echo; }} | \"$@\" --hold > $out 2> $out.held &
+    {{ until [ -e $go ]; do sleep 0.1; done; echo; }} | \"$@\" --hold > $out 2> $out.held &
 }}
 start() {{
 {starts}{waits}
 }}
 {}
-: > /tmp/go; wait
+: > $go; wait
 show /tmp/tool
 {shows}",
         middle.replace("FAMILY", family.name)
@@ -127,11 +123,11 @@ fn test(title: &str, middle: &str, family: Family, check: fn(&[Value]) -> Result
 }
 
 /// The load's report, and the tool's lines about its epolls.
-fn of<'a>(lines: &'a [Value], held: &Held) -> Result<Vec<&'a Value>, Problem> {
+fn of<'a>(lines: &'a [Value], scenario: &str) -> Result<Vec<&'a Value>, Problem> {
     let report = lines
         .iter()
-        .find(|line| line["kind"] == "scenario" && line["name"] == held.load.scenario)
-        .ok_or_else(|| format!("{} has no report", held.load.scenario))?;
+        .find(|line| line["kind"] == "scenario" && line["name"] == scenario)
+        .ok_or_else(|| format!("{scenario} has no report"))?;
     let waiters = report["threads"].as_array();
     let is_of = |pid: &Value| {
         report["pid"] == *pid
@@ -154,7 +150,7 @@ enum Users {
 fn check(lines: &[Value], users: Users) -> Result<(), Problem> {
     let mut wrong = Vec::new();
     for held in &LOADS {
-        let found = of(lines, held)?;
+        let found = of(lines, held.load.scenario)?;
         if found.len() != held.epolls {
             wrong.push(format!("{}: {} epolls", held.load.scenario, found.len()));
         }
@@ -169,11 +165,15 @@ fn check(lines: &[Value], users: Users) -> Result<(), Problem> {
 }
 
 /// Nobody says how many items there are, and the reason has `words`.
-fn unknown(lines: &[Value], words: &str) -> Result<(), Problem> {
+fn unknown(lines: &[Value], scenarios: &[&str], words: &str) -> Result<(), Problem> {
     let mut wrong = Vec::new();
-    let known = |line: &&&Value| !line["items"].is_null();
-    for held in &LOADS {
-        wrong.extend(of(lines, held)?.iter().filter(known).map(ToString::to_string));
+    for scenario in scenarios {
+        let found = of(lines, scenario)?;
+        let known = found.iter().filter(|line| !line["items"].is_null());
+        wrong.extend(known.map(ToString::to_string));
+        if found.is_empty() {
+            wrong.push(format!("{scenario} has no epoll"));
+        }
     }
     let losses = lines.iter().rfind(|line| line["kind"] == "losses");
     let reason = losses.and_then(|line| line["absent"]["items"].as_str());
@@ -181,6 +181,34 @@ fn unknown(lines: &[Value], words: &str) -> Result<(), Problem> {
         wrong.push(format!("the reason is {reason:?}"));
     }
     ended(wrong)
+}
+
+/// An epoll from before that is waited on under the tool's eyes, and whose fdinfo may not be read.
+fn without(family: Family) -> Test {
+    /// It lasts 8 s.
+    const LOAD: Load = Load {
+        scenario: "slow-handler",
+        events: 200,
+        waiters: None,
+    };
+    let script = format!(
+        "{SHOW}
+{} > /tmp/slow & load=$!
+sleep 0.5
+epoll-trace epolls --json --probes {} -d 1 --no-fdinfo
+wait $load; show /tmp/slow",
+        LOAD.argv().join(" "),
+        family.name
+    );
+    let check = |outputs: &Outputs<'_>| unknown(&outputs.json_lines(0)?, &[LOAD.scenario], "not read");
+    let words = ["sh".to_owned(), "-c".to_owned(), script];
+    Test::new(
+        format!("instances: from before, without fdinfo, {}", family.name),
+        check,
+    )
+    .needs(family.need())
+    .needs(Need::Can(Capability::ProbeRead))
+    .run(words.into(), SECONDS)
 }
 
 fn ended(wrong: Vec<String>) -> Result<(), Problem> {
