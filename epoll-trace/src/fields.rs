@@ -250,6 +250,7 @@ pub static FIELDS: &[Field] = &[
         |e| rate(e, e.counter(Counter::Waits)),
         "Waits that ended",
     )
+    .made_of(&["waits"])
     .dispensable(6)
     .of_epolls(1)
     .needs(Needs::Counters),
@@ -273,6 +274,7 @@ pub static FIELDS: &[Field] = &[
         |e| e.events_per_wait().map_or(Value::Absent, Value::Ratio),
         "Events per wait; below 1 some waits return nothing",
     )
+    .made_of(&["events", "waits"])
     .dispensable(7)
     .of_epolls(4)
     .needs(Needs::Counters),
@@ -322,6 +324,7 @@ pub static FIELDS: &[Field] = &[
             "Time that 1 % of the events wait longer for a loop that does not sleep",
         )
     }
+    .made_of(&["queue"])
     .needs(Needs::Metrics(&[Metric::Queue]))
     .of_epolls(2),
     column(
@@ -344,6 +347,7 @@ pub static FIELDS: &[Field] = &[
         |e| wakeup(e, Quantile::P99),
         "Wakeup latency that 1 % exceed",
     )
+    .made_of(&["wakeup"])
     .dispensable(1)
     .of_epolls(0)
     .needs(WAKEUP),

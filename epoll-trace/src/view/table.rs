@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::sanitize::sanitize;
-use super::text::{TextOptions, notes};
+use super::text::{TextOptions, notes_of};
 use super::units::short;
 use super::{Report, wrap};
 use crate::fields::{Field, Value, epoll_columns_within};
@@ -35,7 +35,11 @@ pub fn write(
         let cells: Vec<_> = fields.iter().map(|field| cell(field, entry, options)).collect();
         line(out, &fields, &cells)?;
     }
-    notes(out, report)?;
+    let names = fields.iter().flat_map(|field| match field.made_of {
+        [] => std::slice::from_ref(&field.id),
+        names => names,
+    });
+    notes_of(out, report, names.copied())?;
     writeln!(out)
 }
 
@@ -106,10 +110,10 @@ mod tests {
     #[test]
     fn unknown_is_a_dash_with_its_reason() {
         let mut source = Synthetic::demo();
-        source.without(&["items", "notifications"]);
+        source.without(&["items", "queue", "scans"]);
         let text = table(&mut source, None);
         assert!(
-            text.contains("items, notifications: - (this kernel refuses the probe)"),
+            text.contains("\nitems, queue: - (this kernel refuses the probe)\n"),
             "{text}"
         );
         assert!(table(&mut Synthetic::empty(), None).contains("No epoll seen.\nlosses: none"));
