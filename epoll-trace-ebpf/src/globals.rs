@@ -21,6 +21,8 @@ globals! {
     OFF_ITEM_EP;
     /// Offset of `event.events` in `struct epitem`.
     OFF_ITEM_EVENTS;
+    /// Offset of `fllink` in `struct epitem`.
+    OFF_ITEM_FLLINK;
     /// Offset of `ovflist_next` (`next` in most series) in `struct epitem`.
     OFF_ITEM_OVFLINK;
     /// Offset of `ovflist` in `struct eventpoll`.
@@ -49,6 +51,10 @@ globals! {
     OFF_FILE_PRIVATE;
     /// Offset of `f_op` in `struct file`.
     OFF_FILE_FOP;
+    /// Offset of `f_ep` (`f_ep_links` before 5.11) in `struct file`.
+    OFF_FILE_EP;
+    /// 1 where that is the list of items itself (5.10), 0 where it points to one.
+    FILE_EP_IS_LIST;
     /// Offset of `di` in `struct pt_regs`.
     OFF_REGS_DI;
     /// Offset of `si` in `struct pt_regs`.

@@ -133,6 +133,12 @@ ids! {
         UringWaits = "uring_waits",
         /// Events they delivered.
         UringEvents = "uring_events",
+        /// Items that went with their file, closed without EPOLL_CTL_DEL.
+        ItemsReleased = "items_released",
+        /// 1 if it was created while we looked.
+        Created = "created",
+        /// 1 after its last file was closed.
+        Closed = "closed",
     }
 }
 
@@ -153,5 +159,7 @@ ids! {
         ReturnsMissed = "returns_missed",
         /// A thread woken before its first wait could not be identified.
         WaitersUnidentified = "waiters_unidentified",
+        /// A file was closed that more items watched than are looked at: some epolls show more items than they have.
+        ReleasesCut = "releases_cut",
     }
 }

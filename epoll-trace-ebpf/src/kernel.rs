@@ -10,8 +10,9 @@ use aya_ebpf::{
 use epoll_trace_ebpf::{COMM_LEN, EpollId};
 
 use crate::globals::{
-    EPOLL_BY_FD, EVENTPOLL_FOPS, OFF_EP_WQ_HEAD, OFF_FDT_FD, OFF_FILE_FOP, OFF_FILE_PRIVATE, OFF_FILES_FDT,
-    OFF_ITEM_EP, OFF_TASK_COMM, OFF_TASK_FILES, OFF_TASK_LEADER, OFF_TASK_STATE, OFF_WAIT_BASE,
+    EPOLL_BY_FD, EVENTPOLL_FOPS, FILE_EP_IS_LIST, OFF_EP_WQ_HEAD, OFF_FDT_FD, OFF_FILE_EP, OFF_FILE_FOP,
+    OFF_FILE_PRIVATE, OFF_FILES_FDT, OFF_ITEM_EP, OFF_ITEM_FLLINK, OFF_TASK_COMM, OFF_TASK_FILES,
+    OFF_TASK_LEADER, OFF_TASK_STATE, OFF_WAIT_BASE,
 };
 
 /// The load of a field through a pointer whose type the verifier knows: it faults harmlessly to 0.
@@ -116,4 +117,45 @@ pub fn has_sleeper(address: u64) -> bool {
     let head = address.wrapping_add(OFF_EP_WQ_HEAD.load());
     // `list_head.next` comes first.
     probed_at::<u64>(head).is_some_and(|first| first != head)
+}
+
+/// The items that watch a file, one after the other: `file->f_ep`, whose nodes are the items' `fllink`.
+pub struct Watchers {
+    /// Where the walk ends besides at 0.
+    head: u64,
+    next: u64,
+}
+
+impl Watchers {
+    /// Those of `file`.
+    #[inline(always)]
+    pub fn of(file: u64) -> Self {
+        if FILE_EP_IS_LIST.load() != 0 {
+            let head = file.wrapping_add(OFF_FILE_EP.load());
+            let next = probed_at(head).unwrap_or(0);
+            return Self { head, next };
+        }
+        let list = probed(file, &OFF_FILE_EP).unwrap_or(0);
+        let next = if list == 0 {
+            0
+        } else {
+            probed_at(list).unwrap_or(0)
+        };
+        Self { head: 0, next }
+    }
+
+    /// Whether there is another one.
+    #[inline(always)]
+    pub fn has_next(&self) -> bool {
+        self.next != 0 && self.next != self.head
+    }
+
+    /// Address of the eventpoll of the next item; [`Watchers::has_next`] comes first.
+    #[inline(always)]
+    pub fn next_epoll(&mut self) -> Option<u64> {
+        let item = self.next.wrapping_sub(OFF_ITEM_FLLINK.load());
+        // `next` comes first in both kinds of nodes.
+        self.next = probed_at(self.next).unwrap_or(0);
+        probed(item, &OFF_ITEM_EP)
+    }
 }

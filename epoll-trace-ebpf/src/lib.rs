@@ -5,7 +5,7 @@
 #![cfg_attr(not(test), no_std)]
 
 /// Changes with every change of this file's layout; the agent refuses an object that says another one.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 mod bucket;
 mod ids;
@@ -140,6 +140,8 @@ pub struct ItemEvent {
 pub const EVENT_FLAGS: u32 = 0xf << 28;
 /// Items of the overflow list that are counted at the end of a scan.
 pub const OVERFLOW_WALK: u32 = 64;
+/// Items of a closed file that are looked at.
+pub const RELEASE_WALK: u32 = 128;
 /// Items remembered at once.
 pub const MAX_ITEMS: u32 = 32_768;
 
@@ -155,6 +157,16 @@ pub struct KnownEpoll {
     pub pad: u32,
 }
 
+/// The epoll whose fdinfo the agent had the kernel write last.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Which.
+    pub id: EpollId,
+    /// Changes of its items that were counted before: ADD, DEL and releases together.
+    pub changes: u64,
+}
+
 /// In [`RowKey::tgid`] of a row that lost a race and stays unused until the agent recycles it.
 pub const TOMBSTONE: u32 = u32::MAX;
 
@@ -168,13 +180,14 @@ const _: () = {
             && size_of::<ItemKey>() == 16
             && size_of::<ItemEvent>() == 16
             && size_of::<KnownEpoll>() == 16
+            && size_of::<Shown>() == 24
     );
     assert!(bucket_low(BUCKETS) >= 60_000_000_000);
 };
 
 #[cfg(feature = "user")]
 mod pod {
-    use super::{Epoll, EpollId, Histogram, KnownEpoll, Row, RowKey};
+    use super::{Epoll, EpollId, Histogram, KnownEpoll, Row, RowKey, Shown};
 
     // SAFETY: repr(C), integers and arrays of integers, no padding (asserted above), every bit pattern valid.
     unsafe impl aya::Pod for EpollId {}
@@ -188,4 +201,6 @@ mod pod {
     unsafe impl aya::Pod for Epoll {}
     // SAFETY: as above.
     unsafe impl aya::Pod for KnownEpoll {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Shown {}
 }

@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use epoll_trace_ebpf::{
     DEFAULT_ROWS, Epoll, Histogram, ItemEvent, ItemKey, KnownEpoll, Loss, MAX_EPOLLS, MAX_ITEMS, MAX_NESTING,
-    MAX_THREADS, MAX_TREE, Row, RowKey, TID_FILTER_SLOTS,
+    MAX_THREADS, MAX_TREE, Row, RowKey, Shown, TID_FILTER_SLOTS,
 };
 
 /// What is known of a thread that waits on epolls, or of one that is not traced.
@@ -121,6 +121,10 @@ pub static LOSSES: Array<u64> = Array::with_max_entries(Loss::COUNT as u32, 0);
 /// longest is forgotten, and its next MOD counts as a change.
 #[map]
 pub static ITEMS: LruHashMap<ItemKey, ItemEvent> = LruHashMap::with_max_entries(MAX_ITEMS, 0);
+/// The epoll that the agent's last read of an fdinfo was about. Written by that read, zeroed by the agent before it.
+/// Read by the agent. Full: never, it has one place.
+#[map]
+pub static SHOWN: Array<Shown> = Array::with_max_entries(1, 0);
 /// Process (or thread) ids to trace, where a filter is on; with a cgroup those in it at the start. Written by the agent and by fork, removed by exit. Read by
 /// threads seen for the first time. Full: `tree_full`.
 #[map]

@@ -17,7 +17,7 @@ use crate::workload::ScenarioArgs;
 
 mod values;
 
-use values::{column_parser, field_parser, metric_parser, screen_seconds, seconds};
+use values::{column_parser, epoll_column_parser, field_parser, metric_parser, screen_seconds, seconds};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,6 +38,17 @@ Examples:
   epoll-trace hist --json -o out.jsonl -- ./server --port 8080
 
 Quoted times are upper edges of buckets: at most 6.25 % above the true one.";
+
+const EPOLLS_EXAMPLES: &str = "\
+Examples:
+  epoll-trace epolls 1             a table each second
+  epoll-trace epolls -d 10 -S items    what is watched most
+  epoll-trace epolls -p 185 --json     every counter, JSON Lines
+  epoll-trace epolls -- ./server       a command from start to end
+
+ITEMS and FLAGS of epolls that were there before come from one read of their
+fdinfo at the start, which holds up each one's epoll_ctl and epoll_wait for a
+moment: 1 ms per 1000 items. --no-fdinfo leaves it out.";
 
 const TOP_EXAMPLES: &str = "\
 Rates are of the last interval, percentiles of all since the start or Ctrl-r.
@@ -142,10 +153,16 @@ pub enum Command {
     /// Histograms of wakeup latency per process, thread or epoll
     #[command(after_help = HIST_EXAMPLES)]
     Hist(HistArgs),
+    /// One row per epoll: what it watches, who uses it, and how well that goes
+    #[command(after_help = EPOLLS_EXAMPLES)]
+    Epolls(EpollsArgs),
     /// What can be measured on this kernel, by which probes, and why not
     Probes(ProbesArgs),
     /// Known epoll loads that report what they did
     Bench(BenchArgs),
+    /// Prints the manual of every number.
+    #[command(name = crate::commands::metrics::MANUAL, hide = true)]
+    Metrics,
     /// Waits for its parent's word, then becomes CMD.
     #[command(name = crate::commands::child::GATE, hide = true)]
     ExecGate(GateArgs),
@@ -156,7 +173,8 @@ impl Command {
     pub fn trace(&self) -> Option<&TraceArgs> {
         match self {
             Self::Hist(args) => Some(&args.trace),
-            Self::Top(_) | Self::Probes(_) | Self::Bench(_) | Self::ExecGate(_) => None,
+            Self::Epolls(args) => Some(&args.trace),
+            Self::Top(_) | Self::Probes(_) | Self::Bench(_) | Self::Metrics | Self::ExecGate(_) => None,
         }
     }
 }
@@ -206,6 +224,9 @@ pub struct TraceArgs {
     /// Start each block with the time of day
     #[arg(short = 'T', long)]
     pub timestamp: bool,
+    /// Read no /proc/PID/fdinfo at the start: what epolls of before watch stays unknown
+    #[arg(long)]
+    pub no_fdinfo: bool,
     /// Trace this command and its children from start to end, with counters
     #[arg(last = true, value_name = "CMD", conflicts_with_all = ["pid", "tid", "cgroup", "interval", "count", "every", "blocks", "duration"])]
     pub command: Vec<OsString>,
@@ -264,6 +285,22 @@ impl HistArgs {
         metrics.dedup();
         metrics
     }
+}
+
+/// Arguments of `epolls`.
+#[derive(Args, Clone, Debug)]
+pub struct EpollsArgs {
+    /// The run.
+    #[command(flatten)]
+    pub trace: TraceArgs,
+    /// Sort by this column
+    #[arg(short = 'S', long, value_name = "KEY", default_value = "waits_per_s", value_parser = epoll_column_parser())]
+    pub sort: &'static Field,
+}
+
+impl EpollsArgs {
+    /// Histograms that the table rests on.
+    pub const METRICS: &[Metric] = &[Metric::Wakeup, Metric::Queue];
 }
 
 /// Which waiters; all conditions must hold.

@@ -1,177 +1,58 @@
 //! Every number that views show about an entry: one row each, and all views walk the rows.
 //! A new column is a new row.
 
-use std::cmp::Ordering;
+mod field;
+
+pub use field::{Field, Needs, Order, Place, Value};
 
 use crate::model::entry::Entry;
 use crate::model::histogram::Quantile;
 use crate::model::snapshot::{Counter, EpollCounter, Metric};
-
-/// What a field's getter finds.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Value {
-    /// Cannot be known here, or there is nothing to compute it from.
-    Absent,
-    /// A name, not yet safe for a terminal.
-    Text(String),
-    /// A number of things.
-    Count(u64),
-    /// Per second.
-    Rate(f64),
-    /// Things per thing.
-    Ratio(f64),
-    /// Part of a whole, 0 to 1.
-    Share(f64),
-    /// A time, ns.
-    Nanos(u64),
-}
-
-impl Value {
-    fn order(&self, other: &Self) -> Ordering {
-        match (self, other) {
-            (Self::Text(own), Self::Text(other)) => own.cmp(other),
-            _ => self.number().total_cmp(&other.number()),
-        }
-    }
-
-    fn number(&self) -> f64 {
-        match self {
-            Self::Absent | Self::Text(_) => 0.0,
-            Self::Count(value) | Self::Nanos(value) => *value as f64,
-            Self::Rate(value) | Self::Ratio(value) | Self::Share(value) => *value,
-        }
-    }
-}
-
-/// Where a field is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// A column of the table of `top`.
-    Table,
-    /// An item of the counters block and of JSON lines.
-    Counters,
-    /// Both.
-    Both,
-}
-
-/// Which end comes first when sorted by the field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Smallest first.
-    Up,
-    /// Largest first.
-    Down,
-    /// Largest first, after those whose percentiles rest on enough values.
-    DownByEvidence,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Get {
-    Of(fn(&Entry) -> Value),
-    Counter(Counter),
-    Epoll(EpollCounter),
-}
-
-/// What must be measured for a field to have a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needs {
-    /// Nothing beyond the entry itself.
-    Nothing,
-    /// These histograms.
-    Metrics(&'static [Metric]),
-    /// The counters.
-    Counters,
-}
-
-/// One field.
-#[derive(Clone, Copy, Debug)]
-pub struct Field {
-    /// Name in JSON, in sort keys and in the counters block.
-    pub id: &'static str,
-    /// Head of its column.
-    pub title: &'static str,
-    /// Unit in words.
-    pub unit: &'static str,
-    /// One line of help.
-    pub help: &'static str,
-    /// Width of its column.
-    pub width: u16,
-    /// Which end is sorted first.
-    pub order: Order,
-    /// Where it is shown.
-    pub place: Place,
-    /// Columns with the highest number go first where the screen is narrow.
-    pub dispensable: u8,
-    /// What it takes to know it.
-    pub needs: Needs,
-    get: Get,
-}
-
-impl Field {
-    /// The field called `id`.
-    pub fn from_id(id: &str) -> Option<&'static Self> {
-        FIELDS.iter().find(|field| field.id == id)
-    }
-
-    const fn dispensable(self, dispensable: u8) -> Self {
-        Self { dispensable, ..self }
-    }
-
-    const fn needs(self, needs: Needs) -> Self {
-        Self { needs, ..self }
-    }
-
-    /// Its value in `entry`.
-    pub fn value(&self, entry: &Entry) -> Value {
-        let count = |count: Option<u64>| count.map_or(Value::Absent, Value::Count);
-        match self.get {
-            Get::Of(get) => get(entry),
-            Get::Counter(counter) => count(entry.counter(counter)),
-            Get::Epoll(counter) => count(entry.epoll_counter(counter)),
-        }
-    }
-
-    /// Which of two entries comes first by this field; absent values come last either way, equal ones are ordered by key.
-    pub fn compare(&self, left: &Entry, right: &Entry, inverted: bool) -> Ordering {
-        let (a, b) = (self.value(left), self.value(right));
-        let absent_last = (a == Value::Absent).cmp(&(b == Value::Absent));
-        let (order, evidence) = match self.order {
-            Order::Up => (a.order(&b), Ordering::Equal),
-            Order::Down => (b.order(&a), Ordering::Equal),
-            Order::DownByEvidence => (
-                b.order(&a),
-                right.has_enough_values().cmp(&left.has_enough_values()),
-            ),
-        };
-        let by_value = evidence.then(if inverted { order.reverse() } else { order });
-        absent_last.then(by_value).then_with(|| left.key.cmp(&right.key))
-    }
-}
+use field::{Get, NAME};
 
 /// The columns of `top`, left to right.
 pub fn columns() -> impl Iterator<Item = &'static Field> + Clone {
-    FIELDS.iter().filter(|field| field.place != Place::Counters)
+    FIELDS
+        .iter()
+        .filter(|field| matches!(field.place, Place::Table | Place::Both))
+}
+
+/// The columns of `epolls`, left to right.
+pub fn epoll_columns() -> impl Iterator<Item = &'static Field> + Clone {
+    FIELDS.iter().filter(|field| field.of_epolls.is_some())
+}
+
+/// The columns of `epolls` that fit `width`, as [`columns_within`]; the epoll and its process's name always stay.
+pub fn epoll_columns_within(width: u16) -> Vec<&'static Field> {
+    within(epoll_columns().collect(), width, |field| {
+        field.of_epolls.unwrap_or(0)
+    })
 }
 
 /// The columns that fit `width` with a space between them, left to right; PID and name always stay.
 pub fn columns_within(width: u16) -> Vec<&'static Field> {
-    let mut kept: Vec<_> = columns().collect();
+    within(columns().collect(), width, |field| field.dispensable)
+}
+
+fn within(mut kept: Vec<&'static Field>, width: u16, dispensable: fn(&Field) -> u8) -> Vec<&'static Field> {
     let needed = |kept: &[&Field]| kept.iter().map(|field| field.width + 1).sum::<u16>();
     while needed(&kept) > width.saturating_add(1)
         && let Some(least) = kept
             .iter()
-            .map(|field| field.dispensable)
+            .map(|field| dispensable(field))
             .max()
             .filter(|&least| least > 0)
     {
-        kept.retain(|field| field.dispensable != least);
+        kept.retain(|field| dispensable(field) != least);
     }
     kept
 }
 
 /// The items of the counters block and of JSON lines.
 pub fn counters() -> impl Iterator<Item = &'static Field> + Clone {
-    FIELDS.iter().filter(|field| field.place != Place::Table)
+    FIELDS
+        .iter()
+        .filter(|field| matches!(field.place, Place::Counters | Place::Both))
 }
 
 const fn column(
@@ -192,6 +73,8 @@ const fn column(
         order,
         place: Place::Table,
         dispensable: 0,
+        of_epolls: None,
+        made_of: &[],
         needs: Needs::Nothing,
         get: Get::Of(get),
     }
@@ -199,6 +82,10 @@ const fn column(
 
 const fn counter(counter: Counter) -> Field {
     item(counter.name(), counter.help(), Get::Counter(counter))
+}
+
+const fn time(field: Field) -> Field {
+    Field { unit: "ns", ..field }
 }
 
 const fn epoll_counter(counter: EpollCounter) -> Field {
@@ -215,6 +102,8 @@ const fn item(id: &'static str, help: &'static str, get: Get) -> Field {
         order: Order::Down,
         place: Place::Counters,
         dispensable: 0,
+        of_epolls: None,
+        made_of: &[],
         needs: Needs::Counters,
         get,
     }
@@ -223,6 +112,55 @@ const fn item(id: &'static str, help: &'static str, get: Get) -> Field {
 fn rate(entry: &Entry, count: Option<u64>) -> Value {
     entry.per_second(count).map_or(Value::Absent, Value::Rate)
 }
+
+const fn of(id: &'static str, help: &'static str, get: fn(&Entry) -> Value) -> Field {
+    item(id, help, Get::Of(get))
+}
+
+/// One count over another, in words of the second: events per wait.
+const fn ratio_of(id: &'static str, help: &'static str, get: fn(&Entry) -> Value) -> Field {
+    Field {
+        unit: "ratio",
+        ..of(id, help, get)
+    }
+}
+
+/// A part of a whole.
+const fn share_of(id: &'static str, help: &'static str, get: fn(&Entry) -> Value) -> Field {
+    Field {
+        unit: "share",
+        ..of(id, help, get)
+    }
+}
+
+fn ratio(entry: &Entry, part: Option<u64>, whole: Option<u64>) -> Value {
+    entry.ratio(part, whole).map_or(Value::Absent, Value::Ratio)
+}
+
+fn share(entry: &Entry, part: Option<u64>, whole: Option<u64>) -> Value {
+    entry.ratio(part, whole).map_or(Value::Absent, Value::Share)
+}
+
+/// Flags of items as people write them, with their bits in a mask of epoll_ctl (include/uapi/linux/eventpoll.h).
+const FLAG_NAMES: [(u32, &str); 4] = [
+    (1 << 31, "ET"),
+    (1 << 30, "1SHOT"),
+    (1 << 28, "EXCL"),
+    (1 << 29, "WAKE"),
+];
+
+fn flags(flags: u32) -> String {
+    let names = FLAG_NAMES.iter().filter(|(bit, _)| flags & bit != 0);
+    let names: Vec<_> = names.map(|&(_, name)| name).collect();
+    if names.is_empty() {
+        LEVEL.to_owned()
+    } else {
+        names.join("|")
+    }
+}
+
+/// Items without any flag are level-triggered.
+const LEVEL: &str = "LT";
 
 fn wakeup(entry: &Entry, quantile: Quantile) -> Value {
     entry
@@ -243,15 +181,29 @@ pub static FIELDS: &[Field] = &[
         |e| Value::Count(e.key.pid.into()),
         "Process",
     ),
+    Field {
+        place: Place::Epolls,
+        ..column(
+            "epoll",
+            "EPOLL",
+            NAME,
+            12,
+            Order::Up,
+            |e| Value::Text(e.key.epoll_name().unwrap_or_default()),
+            "The epoll, as PID:epfd",
+        )
+    }
+    .of_epolls(0),
     column(
         "comm",
         "COMM",
-        "name",
+        NAME,
         12,
         Order::Up,
         |e| Value::Text(e.name.clone()),
         "Name of the process",
-    ),
+    )
+    .of_epolls(0),
     Field {
         place: Place::Both,
         ..column(
@@ -263,8 +215,32 @@ pub static FIELDS: &[Field] = &[
             |e| Value::Count(e.epolls),
             "Open epolls it waited on",
         )
+        .made_of(&["waits"])
         .dispensable(8)
     },
+    of("items", "Items: watched files", |e| {
+        e.items.map_or(Value::Absent, Value::Count)
+    })
+    .titled("ITEMS", 6)
+    .of_epolls(2),
+    Field {
+        order: Order::Up,
+        unit: NAME,
+        ..of(
+            "flags",
+            "Flags its items were seen to use: ET, 1SHOT, EXCL, WAKE; LT without any",
+            |e| e.flags.map_or(Value::Absent, |bits| Value::Text(flags(bits))),
+        )
+    }
+    .titled("FLAGS", 8)
+    .of_epolls(3),
+    of("processes", "Processes that waited on its epolls", |e| {
+        Value::Count(e.processes)
+    })
+    .made_of(&["waits"])
+    .titled("PROCS", 5)
+    .needs(Needs::Nothing)
+    .of_epolls(5),
     column(
         "waits_per_s",
         "WAITS/s",
@@ -274,7 +250,9 @@ pub static FIELDS: &[Field] = &[
         |e| rate(e, e.counter(Counter::Waits)),
         "Waits that ended",
     )
+    .made_of(&["waits"])
     .dispensable(6)
+    .of_epolls(1)
     .needs(Needs::Counters),
     column(
         "wakeups_per_s",
@@ -296,8 +274,59 @@ pub static FIELDS: &[Field] = &[
         |e| e.events_per_wait().map_or(Value::Absent, Value::Ratio),
         "Events per wait; below 1 some waits return nothing",
     )
+    .made_of(&["events", "waits"])
     .dispensable(7)
+    .of_epolls(4)
     .needs(Needs::Counters),
+    share_of(
+        "full_share",
+        "Deliveries with as many events as maxevents allows, of all",
+        |e| share(e, e.counter(Counter::FullBatches), e.deliveries()),
+    )
+    .made_of(&["full_batches", "deliveries_slept", "deliveries_at_once"])
+    .titled("FULL%", 5)
+    .of_epolls(8),
+    share_of("empty_share", "Empty wakeups, of all", |e| {
+        e.empty_share().map_or(Value::Absent, Value::Share)
+    })
+    .made_of(&["empty_wakeups", "wakeups_unclassified"])
+    .titled("EMPTY%", 6)
+    .of_epolls(6),
+    share_of(
+        "ovf_share",
+        "Notifications that hit a scan in progress, of all",
+        |e| {
+            let all = e.epoll_counter(EpollCounter::Notifications);
+            share(e, e.epoll_counter(EpollCounter::NotificationsInScan), all)
+        },
+    )
+    .made_of(&["ovf_notifications", "notifications"])
+    .titled("OVF%", 4)
+    .of_epolls(9),
+    ratio_of("ctl_per_event", "Calls of epoll_ctl per event delivered", |e| {
+        ratio(e, e.ctl(), e.counter(Counter::Events))
+    })
+    .made_of(&["ctl_add", "events"])
+    .titled("CTL/EV", 6)
+    .of_epolls(7),
+    Field {
+        place: Place::Epolls,
+        ..column(
+            "queue_p99",
+            "QUEUE99",
+            "time",
+            7,
+            Order::Down,
+            |e| {
+                e.percentile(Metric::Queue, Quantile::P99)
+                    .map_or(Value::Absent, Value::Nanos)
+            },
+            "Time that 1 % of the events wait longer for a loop that does not sleep",
+        )
+    }
+    .made_of(&["queue"])
+    .needs(Needs::Metrics(&[Metric::Queue]))
+    .of_epolls(2),
     column(
         "p50",
         "P50",
@@ -318,7 +347,9 @@ pub static FIELDS: &[Field] = &[
         |e| wakeup(e, Quantile::P99),
         "Wakeup latency that 1 % exceed",
     )
+    .made_of(&["wakeup"])
     .dispensable(1)
+    .of_epolls(0)
     .needs(WAKEUP),
     column(
         "max",
@@ -351,7 +382,8 @@ pub static FIELDS: &[Field] = &[
         "wakeups",
         "Wakeups of all causes",
         Get::Of(|e| e.wakeups().map_or(Value::Absent, Value::Count)),
-    ),
+    )
+    .made_of(&["wakeups_unclassified"]),
     counter(Counter::WakeupsSource),
     counter(Counter::WakeupsChain),
     counter(Counter::WakeupsCtl),
@@ -367,14 +399,51 @@ pub static FIELDS: &[Field] = &[
             "Time between waits over all its time",
             Get::Of(|e| e.utilization().map_or(Value::Absent, Value::Share)),
         )
+        .made_of(&["busy_ns", "waiting_ns"])
     },
-    counter(Counter::WaitingNs),
-    counter(Counter::BusyNs),
+    ratio_of(
+        "syscalls_per_event",
+        "Waits and calls of epoll_ctl per event delivered",
+        |e| {
+            let calls = e.counter(Counter::Waits).zip(e.ctl());
+            ratio(
+                e,
+                calls.map(|(waits, ctl)| waits + ctl),
+                e.counter(Counter::Events),
+            )
+        },
+    )
+    .made_of(&["waits", "ctl_add", "events"]),
+    ratio_of(
+        "wakeups_per_wait",
+        "Wakeups per wait: above 1, waits slept again",
+        |e| ratio(e, e.wakeups(), e.counter(Counter::Waits)),
+    )
+    .made_of(&["wakeups_unclassified", "waits"]),
+    ratio_of("scans_per_wait", "Scans of the ready list per wait", |e| {
+        ratio(e, e.epoll_counter(EpollCounter::Scans), e.counter(Counter::Waits))
+    })
+    .made_of(&["scans", "waits"]),
+    share_of(
+        "zero_timeout_share",
+        "Waits with timeout 0 that returned 0, of all: polling",
+        |e| share(e, e.counter(Counter::ZeroTimeouts), e.counter(Counter::Waits)),
+    )
+    .made_of(&["zero_timeouts", "waits"]),
+    share_of(
+        "timeout_share",
+        "Waits that returned 0 at their timeout, of all",
+        |e| share(e, e.counter(Counter::Timeouts), e.counter(Counter::Waits)),
+    )
+    .made_of(&["timeouts", "waits"]),
+    time(counter(Counter::WaitingNs)),
+    time(counter(Counter::BusyNs)),
     item(
         "deliveries",
         "Waits that returned events",
         Get::Of(|e| e.deliveries().map_or(Value::Absent, Value::Count)),
-    ),
+    )
+    .made_of(&["deliveries_slept", "deliveries_at_once"]),
     counter(Counter::DeliveriesSlept),
     counter(Counter::DeliveriesAtOnce),
     counter(Counter::Events),
@@ -403,6 +472,9 @@ pub static FIELDS: &[Field] = &[
     epoll_counter(EpollCounter::CtlErrors),
     epoll_counter(EpollCounter::UringWaits),
     epoll_counter(EpollCounter::UringEvents),
+    epoll_counter(EpollCounter::ItemsReleased),
+    epoll_counter(EpollCounter::Created),
+    epoll_counter(EpollCounter::Closed),
 ];
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
-//! Names of processes and threads: the only reader of /proc after start.
+//! Names of processes and threads, and what epolls they had at the start: the only reader of /proc after start.
 
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::PathBuf;
 
 /// The program that runs now, even after its file was replaced.
@@ -12,7 +14,7 @@ pub fn comm(pid: u32, tid: Option<u32>) -> Option<String> {
     if let Some(tid) = tid {
         path.push(format!("task/{tid}"));
     }
-    let name = std::fs::read(path.join("comm")).ok()?;
+    let name = fs::read(path.join("comm")).ok()?;
     Some(String::from_utf8_lossy(name.strip_suffix(b"\n").unwrap_or(&name)).into_owned())
 }
 
@@ -20,10 +22,115 @@ pub fn comm(pid: u32, tid: Option<u32>) -> Option<String> {
 /// include/linux/proc_ns.h).
 pub fn sees_all_processes() -> bool {
     const INITIAL: &str = "pid:[4026531836]";
-    std::fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == INITIAL)
+    fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == INITIAL)
 }
 
 /// Whether a process `pid` exists now.
 pub fn exists(pid: u32) -> bool {
     PathBuf::from(format!("/proc/{pid}")).exists()
+}
+
+/// Where an epoll's descriptor points to (`anon_inode_getfile`, fs/eventpoll.c).
+const EPOLL: &str = "anon_inode:[eventpoll]";
+
+/// Every process that exists now.
+pub fn processes() -> Vec<u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+/// The process of thread `id`; `None` once it is gone.
+pub fn process_of(id: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let tgid = status.lines().find_map(|line| line.strip_prefix("Tgid:"))?;
+    tgid.trim().parse().ok()
+}
+
+/// Descriptors of process (or thread) `id` that are epolls; none once it is gone.
+pub fn epolls_of(id: u32) -> Vec<i32> {
+    let entries = fs::read_dir(format!("/proc/{id}/fd"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    entries
+        .filter(|entry| fs::read_link(entry.path()).is_ok_and(|target| target.as_os_str() == EPOLL))
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+/// What an epoll watches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Watched {
+    /// How many items it has.
+    pub items: u64,
+    /// Masks of all of them together.
+    pub events: u32,
+}
+
+/// What the epoll behind descriptor `fd` of process (or thread) `id` watches. The kernel writes the list with `ep->mtx` held
+/// (`ep_show_fdinfo`, fs/eventpoll.c): never to be called again and again. `None` if it is gone, or longer than `most` bytes.
+pub fn watched_by(id: u32, fd: i32, most: u64) -> Option<Watched> {
+    let mut text = String::new();
+    let file = File::open(format!("/proc/{id}/fdinfo/{fd}")).ok()?;
+    let length = file.take(most).read_to_string(&mut text).ok()?;
+    if length as u64 == most {
+        return None;
+    }
+    Some(watched(&text))
+}
+
+/// Items are lines `tfd: FD events: MASK data: …`; whatever else there is belongs to the epoll's own file.
+fn watched(text: &str) -> Watched {
+    let mut watched = Watched::default();
+    for line in text.lines().filter_map(|line| line.strip_prefix("tfd:")) {
+        let mut words = line.split_whitespace().skip_while(|&word| word != "events:");
+        let mask = words.nth(1).and_then(|mask| u32::from_str_radix(mask, 16).ok());
+        watched.items += 1;
+        watched.events |= mask.unwrap_or(0);
+    }
+    watched
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+    use std::os::fd::AsRawFd as _;
+
+    #[test]
+    fn items_and_masks_of_a_text() {
+        let text = "pos:\t0\nflags:\t02\nmnt_id:\t15\nino:\t1056\n\
+                    tfd:        5 events:       19 data:                5  pos:0 ino:e sdev:9\n\
+                    tfd:        7 events: 90000001 data: ffffffffffffffff  pos:0 ino:e sdev:9\n";
+        let (items, events) = (2, 0x9000_0019);
+        assert_eq!(watched(text), Watched { items, events });
+        assert_eq!(watched("pos:\t0\n"), Watched::default());
+    }
+
+    #[test]
+    fn an_own_epoll_is_found_and_read() {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
+        let (read, _write) = nix::unistd::pipe().unwrap();
+        let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
+        epoll.add(&read, EpollEvent::new(flags, 1)).unwrap();
+        let (own, fd) = (std::process::id(), epoll.0.as_raw_fd());
+        assert!(processes().contains(&own));
+        assert_eq!(
+            process_of(nix::unistd::gettid().as_raw().cast_unsigned()),
+            Some(own)
+        );
+        assert!(epolls_of(own).contains(&fd));
+        let found = watched_by(own, fd, 1 << 20).unwrap();
+        assert_eq!(found.items, 1);
+        assert_eq!(found.events & 1 << 31, 1 << 31);
+        assert_eq!(watched_by(own, fd, 10), None);
+        assert_eq!(
+            watched_by(own, read.as_raw_fd(), 1 << 20),
+            Some(Watched::default())
+        );
+        drop(epoll);
+        assert_eq!(watched_by(own, fd, 1 << 20), None);
+    }
 }

@@ -4,13 +4,16 @@ use std::io::stderr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use epoll_trace::cli::{BenchArgs, BenchKind, Cli, Command, GlobalArgs, HistArgs, TopArgs, TraceArgs};
+use epoll_trace::cli::{
+    BenchArgs, BenchKind, Cli, Command, EpollsArgs, GlobalArgs, HistArgs, TopArgs, TraceArgs,
+};
 use epoll_trace::commands::attach::{Wishes, start};
 use epoll_trace::commands::child::{Gated, gate};
+use epoll_trace::commands::epolls::Epolls;
 use epoll_trace::commands::hist::Hist;
 use epoll_trace::commands::output::{Streams, is_broken_pipe, open};
 use epoll_trace::commands::session::{Blocks, Session};
-use epoll_trace::commands::{probes, top};
+use epoll_trace::commands::{metrics, probes, top};
 use epoll_trace::model::snapshot::Metric;
 use epoll_trace::probe::load::Scope;
 use epoll_trace::workload;
@@ -32,6 +35,13 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
     let global = &cli.global;
     match &cli.command {
         Command::ExecGate(args) => Ok(gate(args)),
+        Command::Metrics => {
+            let mut out = open(None)?;
+            metrics::run(&mut Streams {
+                out: &mut out,
+                err: &mut stderr(),
+            })
+        }
         Command::Probes(args) => {
             let mut out = open(None)?;
             probes::run(
@@ -47,6 +57,7 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
             kind: BenchKind::Scenario(args),
         }) => workload::run(args).map(|()| 0),
         Command::Hist(args) => block_on(hist(args, global)),
+        Command::Epolls(args) => block_on(epolls(args, global)),
         Command::Top(args) => {
             top::check_terminal()?;
             block_on(show_top(args, global))
@@ -70,6 +81,16 @@ async fn hist(args: &HistArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
     trace(&args.trace, global, wishes, Hist::new(args, global)).await
 }
 
+async fn epolls(args: &EpollsArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
+    let wishes = Wishes {
+        metrics: EpollsArgs::METRICS.to_vec(),
+        counters: true,
+        per_thread: args.trace.filter.needs_threads(),
+        ..Wishes::default()
+    };
+    trace(&args.trace, global, wishes, Epolls::new(args, global)).await
+}
+
 /// Traces what `args` name, for what `wishes` say besides, and lets `blocks` print it.
 async fn trace(
     args: &TraceArgs,
@@ -80,6 +101,7 @@ async fn trace(
     log_to_stderr(global);
     let mut out = open(args.output.output.as_deref())?;
     wishes.narrow(&args.filter)?;
+    wishes.fdinfo = wishes.counters && !args.no_fdinfo;
     let command = if args.command.is_empty() {
         None
     } else {

@@ -160,3 +160,18 @@ fn death_fentry(ctx: FEntryContext) -> i32 {
     }
     0
 }
+
+/// `eventpoll_release_file(file)`: called only for a file that epolls watch.
+#[fentry(function = "eventpoll_release_file")]
+fn release_fentry(ctx: FEntryContext) -> i32 {
+    signals::file_released(ctx.arg(0));
+    0
+}
+
+/// `ep_show_fdinfo(seq, file)`.
+#[fentry(function = "ep_show_fdinfo")]
+fn shown_fentry(ctx: FEntryContext) -> i32 {
+    // SAFETY: a typed `struct file *`.
+    signals::shown(unsafe { typed(ctx.arg(1), &OFF_FILE_PRIVATE) });
+    0
+}

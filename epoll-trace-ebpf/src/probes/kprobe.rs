@@ -133,3 +133,23 @@ fn death_kprobe(ctx: ProbeContext) -> u32 {
     }
     0
 }
+
+/// `eventpoll_release_file(file)`: called only for a file that epolls watch.
+#[kprobe]
+fn release_kprobe(ctx: ProbeContext) -> u32 {
+    if let Some(file) = ctx.arg(0) {
+        signals::file_released(file);
+    }
+    0
+}
+
+/// `ep_show_fdinfo(seq, file)`.
+#[kprobe]
+fn shown_kprobe(ctx: ProbeContext) -> u32 {
+    if let Some(file) = ctx.arg(1)
+        && let Some(epoll) = probed(file, &OFF_FILE_PRIVATE)
+    {
+        signals::shown(epoll);
+    }
+    0
+}

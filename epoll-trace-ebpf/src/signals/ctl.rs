@@ -59,15 +59,17 @@ const EINVAL: i32 = 22;
 /// The current thread's epoll_ctl returns `ret`: 0, or a negative errno.
 #[inline(always)]
 pub fn ctl(request: &Request, ret: i32) {
-    if thread::current().is_none() {
-        return;
-    }
+    let wanted = thread::current().is_some();
     let Some(address) = kernel::epoll_of_fd(request.epfd) else {
         return;
     };
-    let Some(epoll) = epoll::known_or_introduced(address) else {
-        return;
+    // An epoll that is followed is changed by whoever has it: else its items could not be known.
+    let epoll = if wanted {
+        epoll::known_or_introduced(address)
+    } else {
+        epoll::counters(address)
     };
+    let Some(epoll) = epoll else { return };
     let counter = match (ret, request.op) {
         (0, ADD) => EpollCounter::CtlAdd,
         (0, MOD) => EpollCounter::CtlMod,
@@ -89,7 +91,7 @@ pub fn ctl_enter(request: &Request) {
     if COUNT_PER_EPOLL.load() == 0 {
         return;
     }
-    if let Some(thread) = thread::current() {
+    if let Some(thread) = thread::current_traced_or_not() {
         // SAFETY: a value of THREADS, written by its own thread.
         unsafe { (*thread).ctl = *request };
     }
@@ -98,7 +100,7 @@ pub fn ctl_enter(request: &Request) {
 /// The call that [`ctl_enter`] saw returns `ret`.
 #[inline(always)]
 pub fn ctl_return(ret: i32) {
-    let Some(thread) = thread::known(kernel::current_task()) else {
+    let Some(thread) = thread::known_traced_or_not(kernel::current_task()) else {
         return;
     };
     // SAFETY: a value of THREADS, written by its own thread.

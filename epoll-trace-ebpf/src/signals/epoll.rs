@@ -64,6 +64,7 @@ fn introduce(address: u64, creator_tgid: u32, epfd: i32, flags: u64) -> Option<*
             (*row).epfd = epfd;
             if creator_tgid != 0 {
                 (*row).creator_comm = kernel::comm(kernel::current_task(), true);
+                count(row, EpollCounter::Created, 1);
             }
         }
     }
@@ -82,7 +83,10 @@ fn bury(address: u64) -> bool {
     }
     if let Some(row) = EPOLL_ROWS.get_ptr_mut(index) {
         // SAFETY: a value of EPOLL_ROWS.
-        unsafe { (*row).dead = 1 };
+        unsafe {
+            (*row).dead = 1;
+            count(row, EpollCounter::Closed, 1);
+        }
     }
     advance_epoch();
     true

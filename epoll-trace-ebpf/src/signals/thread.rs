@@ -100,6 +100,12 @@ pub fn known(task: u64) -> Option<*mut Thread> {
     if_traced(THREADS.get_ptr_mut(task)?)
 }
 
+/// The thread at `task`, if it is known.
+#[inline(always)]
+pub fn known_traced_or_not(task: u64) -> Option<*mut Thread> {
+    THREADS.get_ptr_mut(task)
+}
+
 /// The thread at `task`, if it is traced; `identify` is asked for its address where it is not known yet.
 #[inline(always)]
 pub fn known_or_sleeping(task: u64, identify: impl FnOnce() -> Option<u64>) -> Option<*mut Thread> {
@@ -112,16 +118,22 @@ pub fn known_or_sleeping(task: u64, identify: impl FnOnce() -> Option<u64>) -> O
 /// The current thread, made known if it was not; `None` if it is not to be traced.
 #[inline(always)]
 pub fn current() -> Option<*mut Thread> {
+    if_traced(current_traced_or_not()?)
+}
+
+/// The current thread, made known if it was not.
+#[inline(always)]
+pub fn current_traced_or_not() -> Option<*mut Thread> {
     let task = kernel::current_task();
     let (tgid, tid) = kernel::current_ids();
     if let Some(thread) = THREADS.get_ptr_mut(task) {
         // SAFETY: a value of THREADS. An exec by another thread than the leader changes the ids of a task.
         if unsafe { (*thread).tid } == tid {
-            return if_traced(thread);
+            return Some(thread);
         }
         forget(task);
     }
-    if_traced(create(task, tgid, tid, current_is_wanted(tgid, tid))?)
+    create(task, tgid, tid, current_is_wanted(tgid, tid))
 }
 
 /// The thread at `task`, which went to sleep before we looked, made known; `None` if it is not to be traced.

@@ -37,6 +37,7 @@ fn help_texts() {
     insta::assert_snapshot!("help", help(&[]));
     insta::assert_snapshot!("help_hist", help(&["hist"]));
     insta::assert_snapshot!("help_top", help(&["top"]));
+    insta::assert_snapshot!("help_epolls", help(&["epolls"]));
 }
 
 #[test]

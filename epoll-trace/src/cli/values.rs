@@ -34,6 +34,11 @@ pub(super) fn field_parser() -> impl TypedValueParser<Value = &'static Field> {
         .try_map(|id| Field::from_id(&id).ok_or("no such field"))
 }
 
+pub(super) fn epoll_column_parser() -> impl TypedValueParser<Value = &'static Field> {
+    PossibleValuesParser::new(crate::fields::epoll_columns().map(|field| field.id))
+        .try_map(|id| Field::from_id(&id).ok_or("no such column"))
+}
+
 pub(super) fn column_parser() -> impl TypedValueParser<Value = &'static Field> {
     PossibleValuesParser::new(crate::fields::columns().map(|field| field.id))
         .try_map(|id| Field::from_id(&id).ok_or("no such column"))

@@ -25,6 +25,8 @@ pub struct Wishes {
     pub metrics: Vec<Metric>,
     /// Every counter.
     pub counters: bool,
+    /// Read once what epolls of before watch; only with every counter.
+    pub fdinfo: bool,
     /// Rows per thread.
     pub per_thread: bool,
     /// Whom to trace.
@@ -88,6 +90,9 @@ impl Wishes {
         } else {
             wanted(metrics)
         };
+        if !self.fdinfo {
+            signals.remove(&Signal::EpollShown);
+        }
         if self.scope == Scope::Trees {
             signals.insert(Signal::ProcessFork);
         }
@@ -148,8 +153,42 @@ pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Stat
         .find(|signal| signal.signal == Signal::EpollDeath.name());
     let deaths_are_seen =
         death.is_some_and(|death| matches!(death.verdict, Outcome::Chosen | Outcome::Fallback));
+    learn_items(&mut live, wishes, &status)?;
     live.describe(absent, status.line(), deaths_are_seen);
     Ok((live, status))
+}
+
+/// What epolls of before watch, as far as that is wanted and can be had; where not, why.
+fn learn_items(live: &mut Live, wishes: &Wishes, status: &Status) -> anyhow::Result<()> {
+    if !wishes.counters {
+        return Ok(());
+    }
+    let shown = status
+        .signals
+        .iter()
+        .find(|signal| signal.signal == Signal::EpollShown.name());
+    let missing = shown.is_some_and(|shown| !matches!(shown.verdict, Outcome::Chosen | Outcome::Fallback));
+    live.items_known_partly(match (wishes.fdinfo, missing) {
+        (false, _) => "of epolls from before the start: their fdinfo is not read in this run",
+        (true, true) => "of epolls from before the start: ep_show_fdinfo cannot be probed",
+        (true, false) => "of some epolls: they kept changing, or came from a process that is not traced",
+    });
+    if !wishes.fdinfo || missing {
+        return Ok(());
+    }
+    match wishes.scope {
+        // The command has not begun: it has no epoll.
+        Scope::Trees => Ok(()),
+        Scope::Everything if wishes.cgroup.is_none() => {
+            let own = std::process::id();
+            let others: Vec<u32> = identity::processes()
+                .into_iter()
+                .filter(|&id| id != own)
+                .collect();
+            live.read_items(&others)
+        }
+        Scope::Everything | Scope::Processes | Scope::Threads => live.read_items(&wishes.ids),
+    }
 }
 
 /// Metrics that rest on what is kept of each epoll.

@@ -2,7 +2,9 @@
 
 pub mod attach;
 pub mod child;
+pub mod epolls;
 pub mod hist;
+pub mod metrics;
 pub mod output;
 pub mod probes;
 pub mod session;

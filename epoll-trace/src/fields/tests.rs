@@ -63,3 +63,47 @@ fn one_late_wakeup_does_not_lead_and_absent_is_last() {
     entries.sort_by(|a, b| p99.compare(a, b, true));
     assert_eq!(entries.each_ref().map(|entry| entry.key.pid), [2, 4, 1, 0]);
 }
+
+#[test]
+fn the_columns_of_epolls_fit_80_and_the_name_stays() {
+    let titles = |width| -> Vec<&str> {
+        epoll_columns_within(width)
+            .iter()
+            .map(|field| field.title)
+            .collect()
+    };
+    let needed = |titles: &[&str]| -> u16 {
+        let of = |title: &&str| epoll_columns().find(|field| field.title == *title).unwrap().width + 1;
+        titles.iter().map(of).sum()
+    };
+    assert!(
+        needed(&titles(80)) <= 81 && titles(80).len() >= 9,
+        "{:?}",
+        titles(80)
+    );
+    assert_eq!(titles(200).len(), epoll_columns().count());
+    assert_eq!(titles(20), ["EPOLL", "COMM", "P99"]);
+    assert!(epoll_columns().all(|field| field.title.len() <= usize::from(field.width)));
+}
+
+#[test]
+fn flags_have_short_names() {
+    assert_eq!(flags(0), "LT");
+    assert_eq!(flags(1 << 31 | 1 << 28), "ET|EXCL");
+    assert_eq!(flags(0xf << 28), "ET|1SHOT|EXCL|WAKE");
+}
+
+#[test]
+fn what_a_shared_ring_would_save() {
+    let mut entry = Entry::default();
+    entry.counters[Counter::Waits as usize] = Some(10);
+    entry.counters[Counter::Events as usize] = Some(4);
+    entry.epoll_counters = [Some(0); EpollCounter::COUNT];
+    entry.epoll_counters[EpollCounter::CtlMod as usize] = Some(5);
+    entry.epoll_counters[EpollCounter::CtlEnoent as usize] = Some(1);
+    let of = |entry: &Entry, id| Field::from_id(id).unwrap().value(entry);
+    assert_eq!(of(&entry, "syscalls_per_event"), Value::Ratio(4.0));
+    assert_eq!(of(&entry, "ctl_per_event"), Value::Ratio(1.5));
+    entry.epoll_counters[EpollCounter::CtlAdd as usize] = None;
+    assert_eq!(of(&entry, "syscalls_per_event"), Value::Absent);
+}

@@ -43,6 +43,7 @@ fields! {
     EpitemEp = "epitem.ep": "epitem" "ep";
     EpitemRdllink = "epitem.rdllink": "epitem" "rdllink";
     EpitemOvflistNext = "epitem.ovflist_next": "epitem" "ovflist_next" | "epitem" "next";
+    EpitemFllink = "epitem.fllink": "epitem" "fllink";
     EpitemEvent = "epitem.event": "epitem" "event";
     EpollEventEvents = "epoll_event.events": "epoll_event" "events";
     EppollEntryBase = "eppoll_entry.base": "eppoll_entry" "base";
@@ -61,6 +62,8 @@ fields! {
     FdtableFd = "fdtable.fd": "fdtable" "fd";
     FileFop = "file.f_op": "file" "f_op";
     FilePrivateData = "file.private_data": "file" "private_data";
+    FileEp = "file.f_ep": "file" "f_ep" | "file" "f_ep_links";
+    FileEpLinks = "file.f_ep_links": "file" "f_ep_links";
     FileInode = "file.f_inode": "file" "f_inode";
     RegsOrigAx = "pt_regs.orig_ax": "pt_regs" "orig_ax";
     RegsAx = "pt_regs.ax": "pt_regs" "ax";

@@ -13,8 +13,10 @@ pub const FUNCTIONS: &[&str] = &[
     "ep_scan_ready_list",
     "ep_send_events",
     "ep_send_events_proc",
+    "ep_show_fdinfo",
     "ep_start_scan",
     "epoll_sendevents",
+    "eventpoll_release_file",
 ];
 
 /// Tracepoints; BTF shows each as a typedef `btf_trace_NAME`.

@@ -47,6 +47,7 @@ offsets! {
         "How far before `eppoll_entry.wait` its `base`, the item, lies.";
     ItemEp = "OFF_ITEM_EP", Formula::Is(Field::EpitemEp), "`epitem` → its `eventpoll`.";
     ItemEvents = "OFF_ITEM_EVENTS", Formula::Sum(Field::EpitemEvent, Field::EpollEventEvents), "`epitem` → its mask and flags.";
+    ItemFllink = "OFF_ITEM_FLLINK", Formula::Is(Field::EpitemFllink), "`epitem` → its place among those that watch the same file.";
     ItemOvflink = "OFF_ITEM_OVFLINK", Formula::Is(Field::EpitemOvflistNext), "`epitem` → the next one on the overflow list.";
     EpOvflist = "OFF_EP_OVFLIST", Formula::Is(Field::EventpollOvflist), "`eventpoll` → its overflow list, -1 outside of scans.";
     TaskPid = "OFF_TASK_PID", Formula::Is(Field::TaskPid), "Task → thread id.";
@@ -61,6 +62,7 @@ offsets! {
     FdtFd = "OFF_FDT_FD", Formula::Is(Field::FdtableFd), "Descriptor table → array of files.";
     FilePrivate = "OFF_FILE_PRIVATE", Formula::Is(Field::FilePrivateData), "File → its `eventpoll`, if it is one.";
     FileFop = "OFF_FILE_FOP", Formula::Is(Field::FileFop), "File → file operations.";
+    FileEp = "OFF_FILE_EP", Formula::Is(Field::FileEp), "File → the items that watch it.";
     RegsDi = "OFF_REGS_DI", Formula::Is(Field::RegsDi), "Registers → first syscall argument.";
     RegsSi = "OFF_REGS_SI", Formula::Is(Field::RegsSi), "Registers → second syscall argument.";
     RegsDx = "OFF_REGS_DX", Formula::Is(Field::RegsDx), "Registers → third syscall argument.";
@@ -70,6 +72,8 @@ offsets! {
 
 /// Global: 1 when the timeout of `do_epoll_wait` is a `timespec64 *`, 0 when it is an `int` of ms.
 pub const TIMEOUT_IS_POINTER: &str = "TIMEOUT_IS_POINTER";
+/// Global: 1 when `file.f_ep_links` is the list of items itself (up to 5.10), 0 when `file.f_ep` points to it.
+pub const FILE_EP_IS_LIST: &str = "FILE_EP_IS_LIST";
 /// Global: address of the file operations of every epoll, 0 where the kernel hides it.
 pub const EVENTPOLL_FOPS: &str = "EVENTPOLL_FOPS";
 
@@ -102,8 +106,10 @@ pub fn globals(facts: &Facts) -> Vec<(&'static str, u64)> {
         .types
         .timeout_is_pointer
         .map(|is| (TIMEOUT_IS_POINTER, u64::from(is)));
+    let is_list = facts.types.fields.contains_key(&Field::FileEpLinks);
+    let is_list = (FILE_EP_IS_LIST, u64::from(is_list));
     let fops = (EVENTPOLL_FOPS, facts.symbols.eventpoll_fops.unwrap_or_default());
-    offsets.chain(timeout).chain([fops]).collect()
+    offsets.chain(timeout).chain([is_list, fops]).collect()
 }
 
 #[cfg(test)]
@@ -119,6 +125,7 @@ mod tests {
         ("OFF_WAIT_BASE", [8; 6]),
         ("OFF_ITEM_EP", [80, 72, 72, 72, 72, 72]),
         ("OFF_ITEM_EVENTS", [112, 104, 104, 104, 104, 104]),
+        ("OFF_ITEM_FLLINK", [88, 80, 80, 80, 80, 80]),
         ("OFF_ITEM_OVFLINK", [40; 6]),
         ("OFF_EP_OVFLIST", [120, 120, 120, 120, 120, 112]),
         ("OFF_TASK_PID", [2232, 2416, 2432, 2704, 1264, 2872]),
@@ -133,12 +140,14 @@ mod tests {
         ("OFF_FDT_FD", [8; 6]),
         ("OFF_FILE_PRIVATE", [200, 200, 32, 24, 24, 24]),
         ("OFF_FILE_FOP", [40, 40, 16, 8, 8, 8]),
+        ("OFF_FILE_EP", [208, 208, 144, 136, 136, 128]),
         ("OFF_REGS_DI", [112; 6]),
         ("OFF_REGS_SI", [104; 6]),
         ("OFF_REGS_DX", [96; 6]),
         ("OFF_REGS_R10", [56; 6]),
         ("OFF_REGS_ORIG_AX", [120; 6]),
         ("TIMEOUT_IS_POINTER", [0, 1, 1, 1, 1, 1]),
+        ("FILE_EP_IS_LIST", [1, 0, 0, 0, 0, 0]),
     ];
 
     #[test]

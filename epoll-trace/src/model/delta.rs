@@ -1,7 +1,7 @@
 //! What happened between two looks.
 //! Sources count since their start; every view of an interval is the difference of two snapshots.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::histogram::Histogram;
 use super::snapshot::{Epoll, EpollId, Row, RowKey, Snapshot};
@@ -20,7 +20,7 @@ impl Window {
     /// What was counted after `earlier`, up to and with `later`.
     pub fn between(earlier: &Snapshot, later: &Snapshot) -> Self {
         let before = rows_as_folded_in(earlier, later);
-        let epolls: HashMap<EpollId, &Epoll> = earlier.epolls.iter().map(|epoll| (epoll.id, epoll)).collect();
+        let epolls = epolls_as_folded_in(earlier, later);
         let mut counted = later.clone();
         for row in &mut counted.rows {
             if let Some(old) = before.get(&row.key) {
@@ -66,6 +66,37 @@ fn rows_as_folded_in(earlier: &Snapshot, later: &Snapshot) -> HashMap<RowKey, Ro
         }
     }
     rows
+}
+
+/// The epolls of `earlier`, likewise: those that were closed since stand in the sums of their waiters, without any in their
+/// creator's.
+fn epolls_as_folded_in(earlier: &Snapshot, later: &Snapshot) -> HashMap<EpollId, Epoll> {
+    let alive: HashSet<EpollId> = later.epolls.iter().map(|epoll| epoll.id).collect();
+    let mut epolls: HashMap<EpollId, Epoll> = HashMap::with_capacity(earlier.epolls.len());
+    let mut waiters: HashMap<EpollId, BTreeSet<u32>> = HashMap::new();
+    for row in &earlier.rows {
+        if let Some(id) = row.key.epoll.filter(|id| !alive.contains(id)) {
+            waiters.entry(id).or_default().insert(row.key.pid);
+        }
+    }
+    for epoll in &earlier.epolls {
+        let ids: Vec<EpollId> = if alive.contains(&epoll.id) {
+            vec![epoll.id]
+        } else {
+            let of = waiters.get(&epoll.id).cloned();
+            let of = of.unwrap_or_else(|| epoll.creator.into_iter().collect());
+            of.into_iter().map(EpollId::closed_of).collect()
+        };
+        for id in ids {
+            match epolls.get_mut(&id) {
+                Some(sum) => add_counters(&mut sum.counters, &epoll.counters),
+                None => {
+                    epolls.insert(id, epoll.clone());
+                }
+            }
+        }
+    }
+    epolls
 }
 
 /// Adds the numbers of `row` to `sum`; what one of both does not know, the sum does not know.
@@ -163,6 +194,34 @@ mod tests {
         let earlier = look(0, vec![row(1, Some(1), Some(100)), row(1, None, Some(10))]);
         let later = look(1, vec![row(1, None, Some(115))]);
         assert_eq!(waits(&Window::between(&earlier, &later)), [Some(5)]);
+    }
+
+    #[test]
+    fn a_closed_epolls_past_is_no_news_of_its_processes_sum() {
+        let epoll = |id, created| {
+            let mut epoll = Epoll {
+                id,
+                creator: Some(1),
+                ..Epoll::default()
+            };
+            epoll.counters[EpollCounter::Created as usize] = Some(created);
+            epoll
+        };
+        let id = EpollId {
+            address: 7,
+            born_ns: 1,
+        };
+        let look = |epolls| Snapshot {
+            epolls,
+            ..Snapshot::default()
+        };
+        let earlier = look(vec![epoll(EpollId::closed_of(1), 4), epoll(id, 1)]);
+        let later = look(vec![epoll(EpollId::closed_of(1), 6)]);
+        let window = Window::between(&earlier, &later);
+        assert_eq!(
+            window.counted.epolls[0].counters[EpollCounter::Created as usize],
+            Some(1)
+        );
     }
 
     #[test]

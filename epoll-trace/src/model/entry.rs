@@ -55,6 +55,12 @@ pub struct Entry {
     pub epoll_counters: [Option<u64>; EpollCounter::COUNT],
     /// By [`Metric`].
     pub metrics: [Option<Histogram>; Metric::COUNT],
+    /// Items of its epolls at the end of the window.
+    pub items: Option<u64>,
+    /// Flags that these were seen to use, as in a mask of epoll_ctl.
+    pub flags: Option<u32>,
+    /// Processes that waited on its epolls, whether they are shown or not.
+    pub processes: u64,
 }
 
 impl Entry {
@@ -120,6 +126,26 @@ impl Entry {
         let (busy, waiting) = (self.counter(Counter::BusyNs)?, self.counter(Counter::WaitingNs)?);
         let total = busy + waiting;
         (total > 0).then(|| busy as f64 / total as f64)
+    }
+
+    /// Calls of epoll_ctl on its epolls, failed ones included.
+    pub fn ctl(&self) -> Option<u64> {
+        const CTL: [EpollCounter; 8] = [
+            EpollCounter::CtlAdd,
+            EpollCounter::CtlMod,
+            EpollCounter::CtlDel,
+            EpollCounter::CtlEinval,
+            EpollCounter::CtlEexist,
+            EpollCounter::CtlEnoent,
+            EpollCounter::CtlEbadf,
+            EpollCounter::CtlErrors,
+        ];
+        CTL.iter().map(|&counter| self.epoll_counter(counter)).sum()
+    }
+
+    /// One count over another, `None` where one is not known or the other is 0.
+    pub fn ratio(&self, part: Option<u64>, whole: Option<u64>) -> Option<f64> {
+        ratio(part, whole)
     }
 
     /// Whether its percentiles rest on enough values to rank by them.

@@ -47,9 +47,14 @@ pub fn group(window: &Window, by: GroupBy, filter: &Filter) -> Vec<Entry> {
         group.epolls.extend(row.key.epoll);
     }
     add_created(&mut groups, counted, by, filter);
+    let users = users(counted);
     groups
         .into_iter()
-        .map(|(slot, group)| entry(slot, &group, &epolls, window))
+        .map(|(slot, group)| {
+            let mut entry = entry(slot, &group, &epolls, window);
+            add_instances(&mut entry, slot, &group, &epolls, &users);
+            entry
+        })
         .collect()
 }
 
@@ -84,7 +89,8 @@ fn slot(row: &Row, by: GroupBy) -> Slot {
     }
 }
 
-/// An epoll without a waiter goes to its creator: to the entry there is, or to one of its own when it was notified.
+/// An epoll without a waiter goes to its creator, or who had it at the start: to the entry there is, or to one of its own
+/// when it was notified, among epolls also when it has items.
 fn add_created(groups: &mut BTreeMap<Slot, Group<'_>>, counted: &Snapshot, by: GroupBy, filter: &Filter) {
     if filter.epfd.is_some() {
         return;
@@ -96,7 +102,9 @@ fn add_created(groups: &mut BTreeMap<Slot, Group<'_>>, counted: &Snapshot, by: G
         .iter()
         .filter(|epoll| !waited_on.contains(&epoll.id))
     {
-        let Some(creator) = epoll.creator else { continue };
+        let Some(creator) = epoll.creator.or(epoll.opened.map(|(process, _)| process)) else {
+            continue;
+        };
         let slot = match by {
             GroupBy::Process => Slot::Process(creator),
             GroupBy::Epoll if epoll.id.stands_for_closed() => Slot::Private(creator, None),
@@ -106,7 +114,8 @@ fn add_created(groups: &mut BTreeMap<Slot, Group<'_>>, counted: &Snapshot, by: G
         let notified = epoll.counters[EpollCounter::Notifications as usize].is_some_and(|count| count > 0);
         // A filter speaks of waiters: an epoll without one passes by its process alone.
         let wanted = filter.is_empty() || (only_pids(filter) && filter.pids.contains(&creator));
-        if groups.contains_key(&slot) || (notified && wanted) {
+        let watches = by == GroupBy::Epoll && epoll.items.is_some_and(|items| items > 0);
+        if groups.contains_key(&slot) || ((notified || watches) && wanted) {
             groups.entry(slot).or_default().epolls.insert(epoll.id);
         }
     }
@@ -156,6 +165,44 @@ fn entry(slot: Slot, group: &Group<'_>, epolls: &HashMap<EpollId, &Epoll>, windo
     entry
 }
 
+/// Processes that waited on each epoll, hidden ones included; of epolls that only their process can name there is one.
+fn users(counted: &Snapshot) -> HashMap<EpollId, BTreeSet<u32>> {
+    let mut users: HashMap<EpollId, BTreeSet<u32>> = HashMap::new();
+    for row in &counted.rows {
+        if let Some(id) = row.key.epoll.filter(|id| !id.is_private()) {
+            users.entry(id).or_default().insert(row.key.pid);
+        }
+    }
+    users
+}
+
+/// What the epolls of a group are, besides what they counted.
+fn add_instances(
+    entry: &mut Entry,
+    slot: Slot,
+    group: &Group<'_>,
+    epolls: &HashMap<EpollId, &Epoll>,
+    users: &HashMap<EpollId, BTreeSet<u32>>,
+) {
+    let of = |id: &EpollId| epolls.get(id).copied();
+    entry.items = group.epolls.iter().map(|id| of(id)?.items).sum();
+    entry.flags = group
+        .epolls
+        .iter()
+        .map(|id| of(id)?.flags)
+        .reduce(|one, other| Some(one? | other?))
+        .flatten();
+    let processes: BTreeSet<u32> = group
+        .epolls
+        .iter()
+        .filter_map(|id| users.get(id))
+        .flatten()
+        .copied()
+        .collect();
+    let own = matches!(slot, Slot::Private(..)) || !group.rows.is_empty();
+    entry.processes = (processes.len() as u64).max(u64::from(own));
+}
+
 fn key(slot: Slot, group: &Group<'_>, epolls: &HashMap<EpollId, &Epoll>) -> EntryKey {
     let pids = || group.rows.iter().map(|row| row.key.pid);
     let epfd_in = |pid| {
@@ -184,7 +231,9 @@ fn key(slot: Slot, group: &Group<'_>, epolls: &HashMap<EpollId, &Epoll>) -> Entr
             }),
         },
         Slot::Epoll(id) => {
-            let creator = epolls.get(&id).and_then(|epoll| epoll.creator);
+            let epoll = epolls.get(&id);
+            let opened = epoll.and_then(|epoll| epoll.opened);
+            let creator = epoll.and_then(|epoll| epoll.creator.or(opened.map(|(process, _)| process)));
             // The creator names it best, as long as it is one of those that know its number.
             let namer = creator.filter(|&creator| group.rows.is_empty() || pids().any(|pid| pid == creator));
             let pid = namer.or_else(|| pids().min()).unwrap_or(0);
@@ -193,7 +242,7 @@ fn key(slot: Slot, group: &Group<'_>, epolls: &HashMap<EpollId, &Epoll>) -> Entr
                 tid: None,
                 epoll: Some(EpollRef {
                     id: Some(id),
-                    epfd: epfd_in(pid),
+                    epfd: epfd_in(pid).or(opened.and_then(|(process, fd)| (process == pid).then_some(fd))),
                 }),
             }
         }

@@ -106,8 +106,16 @@ ids! {
         CtlErrors = "ctl_errors", "epoll_ctl that failed with another error";
         UringWaits = "uring_waits", "Waits by io_uring";
         UringEvents = "uring_events", "Events that these delivered";
+        ItemsReleased = "items_released", "Items that went with their file, closed without EPOLL_CTL_DEL";
+        Created = "created", "Epolls created";
+        Closed = "closed", "Epolls closed";
     }
 }
+
+/// Name of the number of items, in [`Snapshot::absent`] and in views.
+pub const ITEMS: &str = "items";
+/// Name of the flags in use, likewise.
+pub const FLAGS: &str = "flags";
 
 /// An epoll instance, told apart from an earlier one at the same address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,6 +129,14 @@ pub struct EpollId {
 impl EpollId {
     /// Marks an `address` that is a descriptor number; kernel addresses have the bit above it set.
     pub const BY_FD: u64 = 1 << 62;
+
+    /// What stands for all closed epolls of process `pid`.
+    pub fn closed_of(pid: u32) -> Self {
+        Self {
+            address: 0,
+            born_ns: u64::from(pid),
+        }
+    }
 
     /// Whether it stands for all closed epolls of a process: no epoll lies at address 0.
     pub fn stands_for_closed(self) -> bool {
@@ -164,8 +180,13 @@ pub struct Epoll {
     pub id: EpollId,
     /// Process that created it while we looked.
     pub creator: Option<u32>,
-    /// Flags that some item was seen to use: bits 28 to 31 of its mask, EPOLLEXCLUSIVE to EPOLLET.
-    pub flags: u32,
+    /// A process that had it open, and its descriptor there: the creator's, or the one it was found by at the start.
+    pub opened: Option<(u32, i32)>,
+    /// Items now; `None` where how many it had before is not known, and for the sum of closed epolls.
+    pub items: Option<u64>,
+    /// Flags that some item was seen to use: bits 28 to 31 of its mask, EPOLLEXCLUSIVE to EPOLLET. `None` where that of
+    /// items from before is not known and none was seen since.
+    pub flags: Option<u32>,
     /// By [`EpollCounter`].
     pub counters: [Option<u64>; EpollCounter::COUNT],
 }

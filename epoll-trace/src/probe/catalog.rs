@@ -48,6 +48,10 @@ named! {
         ScanEnd = "scan_end",
         /// epoll_ctl, with its arguments and its result.
         Ctl = "ctl",
+        /// The last reference to a watched file goes, without EPOLL_CTL_DEL.
+        FileRelease = "file_release",
+        /// The kernel writes an epoll's fdinfo.
+        EpollShown = "epoll_shown",
         /// io_uring waits on an epoll.
         UringWait = "uring_wait",
         /// An epoll is created.
@@ -218,6 +222,12 @@ const ENTRY: [Need; 3] = [
     Need::Offset(Offset::EntryPrev),
     Need::Offset(Offset::EpWqHead),
 ];
+const WATCHERS: [Need; 4] = [
+    PROBE_READ,
+    Need::Offset(Offset::FileEp),
+    Need::Offset(Offset::ItemFllink),
+    Need::Offset(Offset::ItemEp),
+];
 const SYSCALL: [Need; 4] = [
     Need::Offset(Offset::RegsDi),
     Need::Offset(Offset::RegsSi),
@@ -277,6 +287,27 @@ pub const PROGRAMS: &[Program] = &[
     program("item_kprobe", Hook::Kprobe("ep_item_poll.isra.0"), &[]),
     program("ctl_fexit", Hook::Fexit("do_epoll_ctl"), &[]),
     program("ctl_kprobe", Hook::Kprobe("do_epoll_ctl"), &[PROBE_READ]),
+    program(
+        "release_fentry",
+        Hook::Fentry("eventpoll_release_file"),
+        &WATCHERS,
+    ),
+    program(
+        "release_kprobe",
+        Hook::Kprobe("eventpoll_release_file"),
+        &WATCHERS,
+    ),
+    program(
+        "shown_fentry",
+        Hook::Fentry("ep_show_fdinfo"),
+        // As with the end of an epoll: typed loads would do.
+        &[PROBE_READ, Need::Offset(Offset::FilePrivate)],
+    ),
+    program(
+        "shown_kprobe",
+        Hook::Kprobe("ep_show_fdinfo"),
+        &[PROBE_READ, Need::Offset(Offset::FilePrivate)],
+    ),
     program(
         "uring_fexit",
         Hook::Fexit("epoll_sendevents"),

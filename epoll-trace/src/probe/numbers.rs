@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalog::Signal;
 use super::plan::Identity;
-use crate::model::snapshot::{Counter, EpollCounter, Metric};
+use crate::model::snapshot::{Counter, EpollCounter, FLAGS, ITEMS, Metric};
 
 /// A number that a view may show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,6 +15,10 @@ pub enum Number {
     Counter(Counter),
     /// A counter of an epoll.
     Epoll(EpollCounter),
+    /// How many items an epoll has.
+    Items,
+    /// Which flags its items use.
+    Flags,
 }
 
 impl Number {
@@ -23,7 +27,15 @@ impl Number {
         let metrics = Metric::ALL.iter().map(|&metric| Self::Metric(metric));
         let counters = Counter::ALL.iter().map(|&counter| Self::Counter(counter));
         let epolls = EpollCounter::ALL.iter().map(|&counter| Self::Epoll(counter));
-        metrics.chain(counters).chain(epolls)
+        metrics
+            .chain(counters)
+            .chain(epolls)
+            .chain([Self::Items, Self::Flags])
+    }
+
+    /// The number called `name`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::all().find(|number| number.name() == name)
     }
 
     /// The name in JSON and in [`absent`].
@@ -32,6 +44,8 @@ impl Number {
             Self::Metric(metric) => metric.name(),
             Self::Counter(counter) => counter.name(),
             Self::Epoll(counter) => counter.name(),
+            Self::Items => ITEMS,
+            Self::Flags => FLAGS,
         }
     }
 
@@ -112,15 +126,22 @@ impl Number {
                 | EpollCounter::CtlEbadf
                 | EpollCounter::CtlErrors => &[Signal::Ctl],
                 EpollCounter::UringWaits | EpollCounter::UringEvents => &[Signal::UringWait],
+                EpollCounter::ItemsReleased => &[Signal::FileRelease],
+                EpollCounter::Created => &[Signal::EpollBirth],
+                EpollCounter::Closed => &[Signal::EpollDeath],
             },
+            Self::Items => &[Signal::EpollBirth, Signal::Ctl, Signal::FileRelease],
+            Self::Flags => &[Signal::EpollBirth, Signal::Ctl],
         }
     }
 
     /// With these it is exact, without them it is still known, as the plan's `lost` says.
-    const fn better_with(self) -> &'static [Signal] {
+    pub const fn better_with(self) -> &'static [Signal] {
         match self {
             // The wait begins at the notification's entry, not when the waiter is made runnable.
             Self::Metric(Metric::Wakeup) => &[Signal::Notification],
+            // What an epoll had before us is read once.
+            Self::Items | Self::Flags => &[Signal::EpollShown],
             _ => &[],
         }
     }
@@ -155,6 +176,8 @@ pub(super) fn absent(
     let hidden = |number| match (number, identity) {
         (
             Number::Epoll(_)
+            | Number::Items
+            | Number::Flags
             | Number::Metric(Metric::Queue | Metric::OverflowLength)
             | Number::Counter(Counter::AlreadyRunnable),
             Identity::Descriptor(why),

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::Source;
 use crate::model::histogram::{Histogram, Shape};
-use crate::model::snapshot::{Counter, Epoll, EpollCounter, EpollId, Metric, Row, RowKey, Snapshot};
+use crate::model::snapshot::{
+    Counter, Epoll, EpollCounter, EpollId, FLAGS, ITEMS, Metric, Row, RowKey, Snapshot,
+};
 
 /// PID of the process `nginx` of [`Synthetic::demo`]: two epolls, 400 wakeups per look.
 pub const NGINX: u32 = 185;
@@ -216,7 +218,9 @@ impl Synthetic {
         let mut epolls: BTreeMap<u64, Epoll> = BTreeMap::new();
         for waiter in &self.waiters {
             let epoll = epolls.entry(waiter.epoll).or_insert_with(|| Epoll {
-                flags: 0,
+                opened: None,
+                items: self.known(ITEMS, 1 + waiter.epoll),
+                flags: self.known(FLAGS, (waiter.epoll as u32 % 2) << 31),
                 id: epoll_id(waiter.epoll),
                 creator: Some(waiter.pid),
                 counters: EpollCounter::ALL

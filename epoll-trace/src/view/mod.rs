@@ -1,9 +1,11 @@
-//! What is shown: text, JSON Lines, CSV and the screen, all from the same entries and fields.
+//! What is shown: text, JSON Lines, tables, CSV and the screen, all from the same entries and fields.
 
 pub mod csv;
 pub mod json;
+pub mod metrics;
 pub mod probes;
 pub mod sanitize;
+pub mod table;
 pub mod text;
 pub mod tui;
 pub mod units;

@@ -52,7 +52,23 @@ pub fn write(
 /// # Errors
 /// When `out` cannot be written.
 pub fn notes(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
-    absent(out, report)?;
+    let metrics = report.metrics.iter().map(|metric| metric.name());
+    let counters = fields::counters()
+        .map(|field| field.id)
+        .filter(|_| report.counters);
+    notes_of(out, report, metrics.chain(counters))
+}
+
+/// As [`notes`], of the numbers called `names`.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub(super) fn notes_of<'a>(
+    out: &mut dyn Write,
+    report: &Report<'_>,
+    names: impl Iterator<Item = &'a str>,
+) -> io::Result<()> {
+    absent(out, report, names)?;
     write!(out, "{}", wrapped(&losses_line(report.losses()), "", INDENT))
 }
 
@@ -160,17 +176,18 @@ pub(crate) fn percentiles(values: &Histogram, unit: TimeUnit) -> String {
 }
 
 /// Why what was asked for is not shown: a line per reason.
-fn absent(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
-    let metrics = report.metrics.iter().map(|metric| metric.name());
-    let counters = fields::counters()
-        .map(|field| field.id)
-        .filter(|_| report.counters);
+fn absent<'a>(
+    out: &mut dyn Write,
+    report: &Report<'_>,
+    names: impl Iterator<Item = &'a str>,
+) -> io::Result<()> {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-    for name in metrics.chain(counters) {
+    for name in names {
         let Some(reason) = report.absent().get(name) else {
             continue;
         };
         match reasons.iter_mut().find(|(known, _)| known == reason) {
+            Some((_, names)) if names.contains(&name) => {}
             Some((_, names)) => names.push(name),
             None => reasons.push((reason, vec![name])),
         }

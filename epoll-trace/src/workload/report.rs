@@ -313,6 +313,7 @@ fn expect(known: &Known, sum: impl Fn(fn(&Slot) -> &AtomicU64) -> u64) -> BTreeM
         EpollCounter::Scans => known.scans,
         EpollCounter::NotificationsQueued => Some(known.queued),
         EpollCounter::NotificationsNested => Some(known.nested),
+        EpollCounter::Created | EpollCounter::Closed => Some(known.epolls),
         EpollCounter::CtlEinval
         | EpollCounter::CtlEexist
         | EpollCounter::CtlEnoent

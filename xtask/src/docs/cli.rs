@@ -5,16 +5,18 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::builds;
 use crate::exec;
-use crate::setup::bpf::BpfToolchain;
 
 /// One section per command, the program itself first.
-pub(super) fn help(toolchain: &BpfToolchain) -> Result<String> {
-    let program = builds::host(toolchain, false)?;
+pub(super) fn help(program: &Path) -> Result<String> {
     let mut text = String::new();
-    add(&program, &mut Vec::new(), &mut text)?;
+    add(program, &mut Vec::new(), &mut text)?;
     Ok(text)
+}
+
+/// Its manual of every number.
+pub(super) fn numbers(program: &Path) -> Result<String> {
+    exec::output(Command::new(program).arg("__metrics"))
 }
 
 fn add(program: &Path, command: &mut Vec<String>, text: &mut String) -> Result<()> {

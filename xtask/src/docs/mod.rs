@@ -13,6 +13,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result};
 
+use crate::builds;
 use crate::paths;
 use crate::setup::bpf;
 
@@ -20,12 +21,14 @@ use crate::setup::bpf;
 type Part = (&'static str, &'static str);
 
 const README: &str = "README.md";
+const METRICS: &str = "docs/metrics.md";
 const JSON: &str = "docs/json.md";
 const PROBES: &str = "docs/probes.md";
 
 /// Made without a VM, so compared by every test run.
 const CHEAP: &[Part] = &[
     ("docs/cli.md", "cli"),
+    (METRICS, "numbers"),
     (JSON, "metrics"),
     (JSON, "counters"),
     (JSON, "epoll-counters"),
@@ -106,8 +109,10 @@ pub(crate) fn check() -> Result<bool> {
 }
 
 fn cheap() -> Result<Bodies> {
+    let program = builds::host(&bpf::ensure()?, false)?;
     Ok(Bodies::from([
-        ("cli", cli::help(&bpf::ensure()?)?),
+        ("cli", cli::help(&program)?),
+        ("numbers", cli::numbers(&program)?),
         ("metrics", source::names("Metric", "Metric")?),
         ("counters", source::names("Counter", "Counter")?),
         (

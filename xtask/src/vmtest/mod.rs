@@ -6,6 +6,7 @@
 mod basics;
 mod cgroup;
 mod ends;
+mod instances;
 mod judge;
 mod laws;
 mod loops;
@@ -47,6 +48,7 @@ pub(crate) fn all(length: Length) -> Vec<Test> {
         loops::tests(),
         together::tests(),
         cgroup::tests(),
+        instances::tests(),
         ends::tests(),
     ];
     groups.into_iter().flatten().collect()

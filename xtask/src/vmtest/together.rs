@@ -121,6 +121,8 @@ pub(super) fn seen_late<'a>(
     };
     // An epoll is known from its first wakeup on, and the notification that did it came before.
     lower(&["notifications"], &run.report["epolls"]);
+    // They were created before, and closed under the tool's eyes.
+    lower(&["created"], &run.report["epolls"]);
     // What returns from a function is seen only if its begin was; the return of the system call is seen by itself.
     if family != KPROBE {
         lower(&AT_RETURN, &run.report["waiters"]);

@@ -271,3 +271,36 @@ fn without_an_epoll_nothing_was_counted_and_that_is_known() {
     let scans = EpollCounter::Scans;
     assert_eq!(counters(&[scans.name()])[scans as usize], None);
 }
+
+#[test]
+fn an_epoll_of_before_is_named_by_who_had_it_and_shown_for_its_items() {
+    let mut window = created_by_1(None, 0x10);
+    let epoll = &mut window.counted.epolls[0];
+    (epoll.creator, epoll.opened, epoll.items, epoll.flags) = (None, Some((9, 4)), Some(3), Some(1 << 31));
+    epoll.counters = [Some(0); EpollCounter::COUNT];
+    let entries = group(&window, GroupBy::Epoll, &Filter::default());
+    let [entry] = &entries[..] else {
+        panic!("{entries:?}")
+    };
+    assert_eq!(entry.key.epoll_name().as_deref(), Some("9:4"));
+    assert_eq!(
+        (entry.items, entry.flags, entry.processes),
+        (Some(3), Some(1 << 31), 0)
+    );
+    assert_eq!(group(&window, GroupBy::Process, &Filter::default()), []);
+    window.counted.epolls[0].items = None;
+    assert_eq!(group(&window, GroupBy::Epoll, &Filter::default()), []);
+}
+
+#[test]
+fn a_shared_epoll_has_all_its_processes_and_a_process_all_its_items() {
+    let window = window(&mut Synthetic::demo(), 1);
+    let one = Filter {
+        pids: vec![301],
+        ..Filter::default()
+    };
+    assert_eq!(group(&window, GroupBy::Epoll, &one)[0].processes, 2);
+    let processes = group(&window, GroupBy::Process, &Filter::default());
+    let nginx = of(&processes, synthetic::NGINX);
+    assert_eq!((nginx.items, nginx.flags), (Some(2 + 3), Some(1 << 31)));
+}

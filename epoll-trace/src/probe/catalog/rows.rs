@@ -193,6 +193,22 @@ pub const ROWS: &[Row] = &[
         CTL,
         "epoll_ctl by io_uring",
     ),
+    row(Signal::FileRelease, F, &["release_fentry"], "epolls", ""),
+    row(
+        Signal::FileRelease,
+        K,
+        &["release_kprobe"],
+        "epolls",
+        KPROBE_GUARD,
+    ),
+    never(
+        Signal::FileRelease,
+        T,
+        "eventpoll_release_file is not a tracepoint: a closed file takes its items along unseen",
+    ),
+    row(Signal::EpollShown, F, &["shown_fentry"], "epoll, reader", ""),
+    row(Signal::EpollShown, K, &["shown_kprobe"], "epoll, reader", ""),
+    never(Signal::EpollShown, T, "ep_show_fdinfo is not a tracepoint"),
     row(Signal::UringWait, F, &["uring_fexit"], "epoll, events", ""),
     never(
         Signal::UringWait,

@@ -146,6 +146,8 @@ fn what_is_lost_with_the_notification() {
         [
             "already_runnable",
             "callback",
+            "items",
+            "items_released",
             "notifications",
             "notifications_nested",
             "notifications_queued",
@@ -175,7 +177,7 @@ fn without_addresses_nothing_is_counted_per_epoll() {
             .keys()
             .filter(|name| !EpollCounter::ALL.iter().any(|id| id.name() == *name))
             .collect::<Vec<_>>(),
-        ["already_runnable", "overflow_length", "queue"]
+        ["already_runnable", "flags", "items", "overflow_length", "queue"]
     );
     assert_eq!(
         EpollCounter::ALL

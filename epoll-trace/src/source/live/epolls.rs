@@ -9,7 +9,7 @@ use super::pool::{Found, Pool};
 use super::rows::MAX_CLOSED;
 use super::text;
 use crate::identity;
-use crate::model::snapshot::{Epoll, EpollCounter, EpollId};
+use crate::model::snapshot::{Epoll, EpollCounter, EpollId, FLAGS, ITEMS};
 
 /// The three maps that hold epolls.
 pub(super) struct EpollMaps {
@@ -26,6 +26,37 @@ pub(super) struct Epolls {
     /// Sums of the closed ones by process.
     closed: BTreeMap<u32, [u64; EpollCounter::COUNT]>,
     dying: BTreeSet<u32>,
+    /// What those had that were there before us, less what was counted until it was read.
+    before: HashMap<abi::EpollId, Base>,
+    /// Processes by which epolls were found at the start: id, descriptor and name.
+    found: HashMap<abi::EpollId, (u32, i32, String)>,
+}
+
+/// What an epoll watched at a moment of the past.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Before {
+    /// How many items it had.
+    pub(super) items: u64,
+    /// Flags they used.
+    pub(super) flags: u32,
+}
+
+/// What is to be added to an epoll's counts to know what it watches; may be below 0.
+#[derive(Clone, Copy, Debug, Default)]
+struct Base {
+    items: i64,
+    flags: u32,
+}
+
+/// Items that came less items that went.
+fn net_items(counters: &[u64; EpollCounter::COUNT]) -> i64 {
+    let of = |counter: EpollCounter| counters[counter as usize] as i64;
+    of(EpollCounter::CtlAdd) - of(EpollCounter::CtlDel) - of(EpollCounter::ItemsReleased)
+}
+
+fn changes(counters: &[u64; EpollCounter::COUNT]) -> u64 {
+    let of = |counter: EpollCounter| counters[counter as usize];
+    of(EpollCounter::CtlAdd) + of(EpollCounter::CtlDel) + of(EpollCounter::ItemsReleased)
 }
 
 fn counters(raw: &abi::Epoll) -> [u64; EpollCounter::COUNT] {
@@ -60,14 +91,85 @@ impl Epolls {
     /// When the kernel refuses to fill the queue.
     pub(super) fn new(mut maps: EpollMaps) -> Result<Self, MapError> {
         let pool = Pool::fill(&mut maps.free, maps.rows.len())?;
-        let (live, closed, dying) = (HashMap::new(), BTreeMap::new(), BTreeSet::new());
         Ok(Self {
             maps,
             pool,
-            live,
-            closed,
-            dying,
+            live: HashMap::new(),
+            closed: BTreeMap::new(),
+            dying: BTreeSet::new(),
+            before: HashMap::new(),
+            found: HashMap::new(),
         })
+    }
+
+    /// Takes over what an epoll had when its fdinfo was written; false if it changed since, and `before` says nothing.
+    ///
+    /// # Errors
+    /// When the kernel refuses a read.
+    pub(super) fn had(&mut self, shown: abi::Shown, before: Before) -> Result<bool, MapError> {
+        let known = match self.maps.known.get(&shown.id.address, 0) {
+            Ok(known) if known.born_ns == shown.id.born_ns => known,
+            // It was closed: nothing to know.
+            Ok(_) | Err(MapError::KeyNotFound) => return Ok(true),
+            Err(error) => return Err(error),
+        };
+        let counters = counters(&self.maps.rows.get(&known.index, 0)?);
+        if changes(&counters) != shown.changes {
+            return Ok(false);
+        }
+        let base = Base {
+            items: before.items as i64 - net_items(&counters),
+            flags: before.flags,
+        };
+        self.before.insert(shown.id, base);
+        Ok(true)
+    }
+
+    /// Takes the process by which an epoll was found; the first names it.
+    pub(super) fn found(&mut self, id: abi::EpollId, process: u32, fd: i32) {
+        self.found.entry(id).or_insert_with(|| {
+            let name = identity::comm(process, None).unwrap_or_default();
+            (process, fd, name)
+        });
+    }
+
+    fn opened(&self, raw: &abi::Epoll) -> Option<(u32, i32)> {
+        if raw.creator_tgid != 0 {
+            return Some((raw.creator_tgid, raw.epfd));
+        }
+        self.found.get(&raw.id).map(|&(process, fd, _)| (process, fd))
+    }
+
+    /// Whether [`Epolls::had`] was told of this epoll.
+    pub(super) fn knows_items_of(&self, id: &abi::EpollId) -> bool {
+        self.before.contains_key(id)
+    }
+
+    /// Whether there is an open epoll of which it is not known what it watches.
+    pub(super) fn some_unknown(&self) -> bool {
+        self.live
+            .values()
+            .any(|raw| raw.dead == 0 && self.base(raw).is_none())
+    }
+
+    /// An epoll that was created while we looked had nothing before.
+    fn base(&self, raw: &abi::Epoll) -> Option<Base> {
+        if raw.creator_tgid != 0 {
+            return Some(Base::default());
+        }
+        self.before.get(&raw.id).copied()
+    }
+
+    fn items(&self, raw: &abi::Epoll) -> Option<u64> {
+        if raw.dead != 0 {
+            return Some(0);
+        }
+        u64::try_from(self.base(raw)?.items + net_items(&counters(raw))).ok()
+    }
+
+    fn flags(&self, raw: &abi::Epoll) -> Option<u32> {
+        let seen = (raw.flags != 0).then_some(raw.flags);
+        self.base(raw).map_or(seen, |base| Some(base.flags | raw.flags))
     }
 
     /// Reads every epoll.
@@ -138,6 +240,8 @@ impl Epolls {
                     .zip(counters(&gone))
                     .for_each(|(sum, count)| *sum += count);
             }
+            self.before.remove(&gone.id);
+            self.found.remove(&gone.id);
             self.forget_address(&gone, index)?;
             self.give_back(index)?;
         }
@@ -154,10 +258,15 @@ impl Epolls {
         }
     }
 
-    /// Names of the processes that created epolls while we looked.
+    /// Names of the processes that created epolls while we looked, or had them before.
     pub(super) fn creators(&self) -> impl Iterator<Item = (u32, String)> {
         let created = self.live.values().filter(|epoll| epoll.creator_tgid != 0);
-        created.map(|epoll| (epoll.creator_tgid, text(&epoll.creator_comm)))
+        let created = created.map(|epoll| (epoll.creator_tgid, text(&epoll.creator_comm)));
+        let found = self
+            .found
+            .values()
+            .map(|(process, _, name)| (*process, name.clone()));
+        created.chain(found)
     }
 
     fn give_back(&mut self, index: u32) -> Result<(), MapError> {
@@ -185,16 +294,17 @@ impl Epolls {
                     born_ns: raw.id.born_ns,
                 },
                 creator: (raw.creator_tgid != 0).then_some(raw.creator_tgid),
-                flags: raw.flags,
+                opened: self.opened(raw),
+                items: self.items(raw).filter(|_| known(ITEMS)),
+                flags: self.flags(raw).filter(|_| known(FLAGS)),
                 counters: values(counters(raw)),
             })
             .chain(self.closed.iter().map(|(&process, &counts)| Epoll {
-                id: EpollId {
-                    address: 0,
-                    born_ns: u64::from(process),
-                },
+                id: EpollId::closed_of(process),
                 creator: Some(process),
-                flags: 0,
+                opened: None,
+                items: Some(0).filter(|_| known(ITEMS)),
+                flags: None,
                 counters: values(counts),
             }))
             .collect();

@@ -1,6 +1,7 @@
 //! Snapshots from the maps of the loaded programs. The only place that turns the programs' layout into plain numbers.
 
 mod epolls;
+mod items;
 mod pool;
 mod rows;
 mod tally;
@@ -27,7 +28,7 @@ use crate::{
     identity,
     model::{
         histogram::Shape,
-        snapshot::{Metric, Snapshot},
+        snapshot::{FLAGS, ITEMS, Metric, Snapshot},
     },
     probe::load::Loaded,
 };
@@ -44,6 +45,11 @@ pub const CLOSED_FORGOTTEN: &str = "closed_forgotten";
 pub struct Live {
     rows: Rows,
     epolls: Epolls,
+    shown: Array<MapData, abi::Shown>,
+    /// Epolls of the start whose items were not read.
+    fdinfo_cut: u64,
+    /// Why it is not known of every epoll what it watches.
+    partly: String,
     losses: Array<MapData, u64>,
     traced: BpfHashMap<MapData, u32, u32>,
     cgroup: CgroupArray<MapData>,
@@ -90,12 +96,16 @@ impl Live {
             known: take("EPOLLS")?.try_into()?,
             free: take("FREE_EPOLLS")?.try_into()?,
         };
+        let shown = take("SHOWN")?.try_into()?;
         let losses = take("LOSSES")?.try_into()?;
         let traced = take("TRACED")?.try_into()?;
         let cgroup = take("CGROUP")?.try_into()?;
         Ok(Self {
             rows: Rows::new(maps, metrics)?,
             epolls: Epolls::new(epolls)?,
+            shown,
+            fdinfo_cut: 0,
+            partly: String::new(),
             losses,
             traced,
             cgroup,
@@ -141,6 +151,35 @@ impl Live {
         self.plan_line = plan_line;
     }
 
+    /// Reads once what the epolls of `processes` watch, after the programs were attached: from here on they count its changes.
+    ///
+    /// # Errors
+    /// When the kernel refuses to read or write a map.
+    pub fn read_items(&mut self, processes: &[u32]) -> anyhow::Result<()> {
+        self.fdinfo_cut = items::read(&mut self.epolls, &mut self.shown, processes)
+            .context("cannot learn what epolls watch")?;
+        Ok(())
+    }
+
+    /// Takes the reason that is given where it is not known of every epoll what it watches.
+    pub fn items_known_partly(&mut self, why: impl Into<String>) {
+        self.partly = why.into();
+    }
+
+    /// Why numbers are absent, of all epolls or of some.
+    fn absent_now(&self) -> Arc<BTreeMap<String, String>> {
+        if self.absent.contains_key(ITEMS) || !self.epolls.some_unknown() {
+            return Arc::clone(&self.absent);
+        }
+        let mut absent = BTreeMap::clone(&self.absent);
+        for name in [ITEMS, FLAGS] {
+            absent
+                .entry(name.to_owned())
+                .or_insert_with(|| self.partly.clone());
+        }
+        Arc::new(absent)
+    }
+
     fn flush_log(&mut self) {
         if let Some(log) = &mut self.log {
             log.flush();
@@ -152,6 +191,7 @@ impl Live {
         for &loss in Loss::ALL {
             losses.insert(loss.name().to_owned(), self.losses.get(&(loss as u32), 0)?);
         }
+        losses.insert(items::FDINFO_CUT.to_owned(), self.fdinfo_cut);
         losses.insert(CLOSED_FORGOTTEN.to_owned(), self.rows.forgotten);
         if let Some(misses) = self.loaded.misses() {
             losses.insert(PROBE_MISSES.to_owned(), misses);
@@ -186,7 +226,7 @@ impl Source for Live {
             rows,
             names,
             losses: self.losses()?,
-            absent: Arc::clone(&self.absent),
+            absent: self.absent_now(),
         };
         let dead = self.epolls.dead();
         self.epolls.fold(&self.rows.waiters())?;

@@ -11,7 +11,7 @@ use super::app::{App, Mode};
 use super::header;
 use super::pane;
 use super::style::Look;
-use crate::fields::{Field, Value, columns, columns_within};
+use crate::fields::{Field, columns, columns_within};
 use crate::model::entry::Entry;
 use crate::view::sanitize::sanitize;
 use crate::view::units::short;
@@ -110,8 +110,11 @@ fn cell(field: &Field, entry: &Entry, look: Look) -> Cell<'static> {
 
 fn aligned(field: &Field, text: String) -> Line<'static> {
     let line = Line::from(text);
-    let is_name = matches!(field.value(&Entry::default()), Value::Text(_));
-    if is_name { line } else { line.right_aligned() }
+    if field.is_name() {
+        line
+    } else {
+        line.right_aligned()
+    }
 }
 
 fn draw_footer(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look) {
