@@ -5,13 +5,15 @@
 #![cfg_attr(not(test), no_std)]
 
 /// Changes with every change of this file's layout; the agent refuses an object that says another one.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 mod bucket;
+mod context;
 mod ids;
 
 pub use bucket::{BUCKETS, SUB_BUCKETS, bucket, bucket_low};
-pub use ids::{Counter, EpollCounter, Loss, Metric};
+pub use context::context_of;
+pub use ids::{Counter, EpollCounter, Loss, Metric, WakeContext};
 
 /// Rows (process × epoll pairs) followed at once, unless the agent says otherwise.
 pub const DEFAULT_ROWS: u32 = 4096;
@@ -155,6 +157,33 @@ pub struct KnownEpoll {
     pub pad: u32,
 }
 
+/// Who woke waiters of a row.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WakerKey {
+    /// Index of the row.
+    pub row: u32,
+    /// A [`WakeContext`].
+    pub context: u32,
+    /// Process that woke; 0 unless in [`WakeContext::Process`].
+    pub tgid: u32,
+    /// Thread that woke; likewise.
+    pub tid: u32,
+}
+
+/// What a [`WakerKey`] did.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waker {
+    /// Waiters it made runnable.
+    pub wakeups: u64,
+    /// Name of the thread when it was first seen; empty unless in [`WakeContext::Process`].
+    pub comm: [u8; COMM_LEN],
+}
+
+/// Wakers (of all rows together) remembered at once.
+pub const MAX_WAKERS: u32 = 8192;
+
 /// In [`RowKey::tgid`] of a row that lost a race and stays unused until the agent recycles it.
 pub const TOMBSTONE: u32 = u32::MAX;
 
@@ -168,13 +197,15 @@ const _: () = {
             && size_of::<ItemKey>() == 16
             && size_of::<ItemEvent>() == 16
             && size_of::<KnownEpoll>() == 16
+            && size_of::<WakerKey>() == 16
+            && size_of::<Waker>() == 8 + COMM_LEN
     );
     assert!(bucket_low(BUCKETS) >= 60_000_000_000);
 };
 
 #[cfg(feature = "user")]
 mod pod {
-    use super::{Epoll, EpollId, Histogram, KnownEpoll, Row, RowKey};
+    use super::{Epoll, EpollId, Histogram, KnownEpoll, Row, RowKey, Waker, WakerKey};
 
     // SAFETY: repr(C), integers and arrays of integers, no padding (asserted above), every bit pattern valid.
     unsafe impl aya::Pod for EpollId {}
@@ -188,4 +219,8 @@ mod pod {
     unsafe impl aya::Pod for Epoll {}
     // SAFETY: as above.
     unsafe impl aya::Pod for KnownEpoll {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for WakerKey {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Waker {}
 }

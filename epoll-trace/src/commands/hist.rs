@@ -168,6 +168,7 @@ impl<'a> Hist<'a> {
             entries: &entries,
             metrics: &self.args.metrics,
             counters: self.args.shows_counters(),
+            wakers: self.args.wakers,
         };
         let time = self
             .args

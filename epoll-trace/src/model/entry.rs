@@ -2,6 +2,7 @@
 
 use super::histogram::{Histogram, Quantile};
 use super::snapshot::{Counter, EpollCounter, EpollId, Metric};
+use super::waker::Waker;
 
 /// Below so many values a percentile says little, and ranking by it would put idle processes first.
 pub const ENOUGH_VALUES: u64 = 20;
@@ -55,6 +56,8 @@ pub struct Entry {
     pub epoll_counters: [Option<u64>; EpollCounter::COUNT],
     /// By [`Metric`].
     pub metrics: [Option<Histogram>; Metric::COUNT],
+    /// Who made its waiters runnable, most wakeups first; empty unless asked for.
+    pub wakers: Vec<Waker>,
 }
 
 impl Entry {
@@ -86,6 +89,12 @@ impl Entry {
             Counter::WakeupsCtl,
             Counter::WakeupsUnclassified,
         ])
+    }
+
+    /// Wakeups after which the wait went on or brought nothing, and deliveries whose first accept gave EAGAIN.
+    pub fn wasted_wakeups(&self) -> Option<u64> {
+        self.counter(Counter::EmptyWakeups)?
+            .checked_add(self.counter(Counter::AcceptEagain)?)
     }
 
     /// Waits that returned events.

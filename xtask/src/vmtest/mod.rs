@@ -14,6 +14,7 @@ mod times;
 mod together;
 mod trace;
 mod views;
+mod wakers;
 
 use std::fmt;
 
@@ -45,6 +46,7 @@ pub(crate) fn all(length: Length) -> Vec<Test> {
         views::tests(),
         times::tests(),
         loops::tests(),
+        wakers::tests(),
         together::tests(),
         cgroup::tests(),
         ends::tests(),

@@ -4,6 +4,7 @@ mod epolls;
 mod pool;
 mod rows;
 mod tally;
+mod wakers;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,6 +22,7 @@ use nix::time::{ClockId, clock_gettime};
 use self::{
     epolls::{EpollMaps, Epolls},
     rows::{RowMaps, Rows},
+    wakers::WakerTable,
 };
 use super::Source;
 use crate::{
@@ -90,11 +92,12 @@ impl Live {
             known: take("EPOLLS")?.try_into()?,
             free: take("FREE_EPOLLS")?.try_into()?,
         };
+        let wakers = WakerTable::new(take("WAKERS")?.try_into()?);
         let losses = take("LOSSES")?.try_into()?;
         let traced = take("TRACED")?.try_into()?;
         let cgroup = take("CGROUP")?.try_into()?;
         Ok(Self {
-            rows: Rows::new(maps, metrics)?,
+            rows: Rows::new(maps, wakers, metrics)?,
             epolls: Epolls::new(epolls)?,
             losses,
             traced,
