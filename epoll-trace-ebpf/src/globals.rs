@@ -23,6 +23,8 @@ globals! {
     OFF_ITEM_EVENTS;
     /// Offset of `fllink` in `struct epitem`.
     OFF_ITEM_FLLINK;
+    /// Offset of `ffd.file` in `struct epitem`.
+    OFF_ITEM_FILE;
     /// Offset of `ovflist_next` (`next` in most series) in `struct epitem`.
     OFF_ITEM_OVFLINK;
     /// Offset of `ovflist` in `struct eventpoll`.
@@ -67,6 +69,12 @@ globals! {
     OFF_REGS_ORIG_AX;
     /// Address of `eventpoll_fops`, 0 where the kernel does not tell.
     EVENTPOLL_FOPS;
+    /// Address of `timerfd_fops`, 0 where the kernel does not tell.
+    TIMERFD_FOPS;
+    /// Address of `__per_cpu_offset`, 0 where the kernel does not tell.
+    PER_CPU_OFFSETS;
+    /// Where each CPU's part has the count of `preempt_count()`.
+    PREEMPT_COUNT;
     /// 1 where `do_epoll_wait` takes a `struct timespec64 *`, 0 where it takes milliseconds (5.10).
     TIMEOUT_IS_POINTER;
 
@@ -86,6 +94,10 @@ globals! {
     EPOLL_BY_FD;
     /// 1: notifications and scans are counted per epoll.
     COUNT_PER_EPOLL;
+    /// 1: it is counted who wakes.
+    COUNT_WAKERS;
+    /// 1: accepts after deliveries are counted.
+    COUNT_ACCEPTS;
     /// 1: time in and between waits is added up.
     TIME_LOOPS;
     /// Histograms of each row.

@@ -69,6 +69,8 @@ ids! {
         Errors = "errors",
         /// Wakeups inside a notification.
         WakeupsSource = "wakeups_source",
+        /// Of these the ones by a timerfd that expired.
+        WakeupsTimer = "wakeups_timer",
         /// Wakeups at the end of another thread's scan.
         WakeupsChain = "wakeups_chain",
         /// Wakeups by epoll_ctl adding or changing a file that is ready.
@@ -83,6 +85,12 @@ ids! {
         ScansRepoll = "scans_repoll",
         /// Scans that found nothing after a wakeup.
         ScansSpurious = "scans_spurious",
+        /// accept and accept4 that succeeded between a delivery and the thread's next wait.
+        Accepts = "accepts",
+        /// Deliveries after which the thread's first accept or accept4 gave EAGAIN.
+        AcceptEagain = "accept_eagain",
+        /// Deliveries after which it failed with another error.
+        AcceptErrors = "accept_errors",
         /// Time in waits, ns.
         WaitingNs = "waiting_ns",
         /// Time between waits, ns.
@@ -143,6 +151,20 @@ ids! {
 }
 
 ids! {
+    /// In what context a waiter was made runnable.
+    WakeContext {
+        /// By the current thread: a system call, a kernel thread, a worker of io_uring.
+        Process = "process",
+        /// In a softirq: the current thread was only interrupted.
+        Softirq = "softirq",
+        /// In an interrupt: likewise.
+        Interrupt = "interrupt",
+        /// By a timerfd that expired, wherever that was.
+        Timer = "timer",
+    }
+}
+
+ids! {
     /// Everything that can make a number too small; each is shown by every view.
     Loss {
         /// A thread was not followed: the thread table was full.
@@ -157,6 +179,8 @@ ids! {
         TreeFull = "tree_full",
         /// A wait's return was not seen: the kernel dropped the hit. Its outcome is counted nowhere.
         ReturnsMissed = "returns_missed",
+        /// A wakeup's waker was not noted: the waker table was full, or its context could not be read.
+        WakersLost = "wakers_lost",
         /// A thread woken before its first wait could not be identified.
         WaitersUnidentified = "waiters_unidentified",
         /// A file was closed that more items watched than are looked at: some epolls show more items than they have.

@@ -4,15 +4,16 @@ use aya_ebpf::{
     Global,
     helpers::{
         bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_probe_read_kernel,
-        generated::{bpf_get_current_task, bpf_ktime_get_ns},
+        generated::{bpf_get_current_task, bpf_get_smp_processor_id, bpf_ktime_get_ns},
     },
 };
 use epoll_trace_ebpf::{COMM_LEN, EpollId};
 
 use crate::globals::{
     EPOLL_BY_FD, EVENTPOLL_FOPS, FILE_EP_IS_LIST, OFF_EP_WQ_HEAD, OFF_FDT_FD, OFF_FILE_EP, OFF_FILE_FOP,
-    OFF_FILE_PRIVATE, OFF_FILES_FDT, OFF_ITEM_EP, OFF_ITEM_FLLINK, OFF_TASK_COMM, OFF_TASK_FILES,
-    OFF_TASK_LEADER, OFF_TASK_STATE, OFF_WAIT_BASE,
+    OFF_FILE_PRIVATE, OFF_FILES_FDT, OFF_ITEM_EP, OFF_ITEM_FILE, OFF_ITEM_FLLINK, OFF_TASK_COMM,
+    OFF_TASK_FILES, OFF_TASK_LEADER, OFF_TASK_STATE, OFF_WAIT_BASE, PER_CPU_OFFSETS, PREEMPT_COUNT,
+    TIMERFD_FOPS,
 };
 
 /// The load of a field through a pointer whose type the verifier knows: it faults harmlessly to 0.
@@ -158,4 +159,28 @@ impl Watchers {
         self.next = probed_at(self.next).unwrap_or(0);
         probed(item, &OFF_ITEM_EP)
     }
+}
+
+/// Whether what watches through wait-queue entry `wait` (see [`item_and_epoll_of_watch`]) watches a timerfd.
+#[inline(always)]
+pub fn is_timer(wait: u64) -> bool {
+    let operations = TIMERFD_FOPS.load();
+    operations != 0
+        && probed_at::<u64>(wait.wrapping_sub(OFF_WAIT_BASE.load()))
+            .and_then(|item| probed::<u64>(item, &OFF_ITEM_FILE))
+            .and_then(|file| probed::<u64>(file, &OFF_FILE_FOP))
+            == Some(operations)
+}
+
+/// Address of this CPU's `preempt_count()`; `None` where the kernel does not tell.
+#[inline(always)]
+pub fn preempt_count_address() -> Option<u64> {
+    let offsets = PER_CPU_OFFSETS.load();
+    if offsets == 0 {
+        return None;
+    }
+    // SAFETY: no arguments, no failure.
+    let cpu = u64::from(unsafe { bpf_get_smp_processor_id() });
+    let offset: u64 = probed_at(offsets.wrapping_add(cpu * 8))?;
+    Some(PREEMPT_COUNT.load().wrapping_add(offset))
 }

@@ -8,10 +8,12 @@
 pub const ABI_VERSION: u32 = 3;
 
 mod bucket;
+mod context;
 mod ids;
 
 pub use bucket::{BUCKETS, SUB_BUCKETS, bucket, bucket_low};
-pub use ids::{Counter, EpollCounter, Loss, Metric};
+pub use context::context_of;
+pub use ids::{Counter, EpollCounter, Loss, Metric, WakeContext};
 
 /// Rows (process × epoll pairs) followed at once, unless the agent says otherwise.
 pub const DEFAULT_ROWS: u32 = 4096;
@@ -167,6 +169,33 @@ pub struct Shown {
     pub changes: u64,
 }
 
+/// Who woke waiters of a row.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WakerKey {
+    /// Index of the row.
+    pub row: u32,
+    /// A [`WakeContext`].
+    pub context: u32,
+    /// Process that woke; 0 unless in [`WakeContext::Process`].
+    pub tgid: u32,
+    /// Thread that woke; likewise.
+    pub tid: u32,
+}
+
+/// What a [`WakerKey`] did.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waker {
+    /// Waiters it made runnable.
+    pub wakeups: u64,
+    /// Name of the thread when it was first seen; empty unless in [`WakeContext::Process`].
+    pub comm: [u8; COMM_LEN],
+}
+
+/// Wakers (of all rows together) remembered at once.
+pub const MAX_WAKERS: u32 = 8192;
+
 /// In [`RowKey::tgid`] of a row that lost a race and stays unused until the agent recycles it.
 pub const TOMBSTONE: u32 = u32::MAX;
 
@@ -181,13 +210,15 @@ const _: () = {
             && size_of::<ItemEvent>() == 16
             && size_of::<KnownEpoll>() == 16
             && size_of::<Shown>() == 24
+            && size_of::<WakerKey>() == 16
+            && size_of::<Waker>() == 8 + COMM_LEN
     );
     assert!(bucket_low(BUCKETS) >= 60_000_000_000);
 };
 
 #[cfg(feature = "user")]
 mod pod {
-    use super::{Epoll, EpollId, Histogram, KnownEpoll, Row, RowKey, Shown};
+    use super::{Epoll, EpollId, Histogram, KnownEpoll, Row, RowKey, Shown, Waker, WakerKey};
 
     // SAFETY: repr(C), integers and arrays of integers, no padding (asserted above), every bit pattern valid.
     unsafe impl aya::Pod for EpollId {}
@@ -203,4 +234,8 @@ mod pod {
     unsafe impl aya::Pod for KnownEpoll {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Shown {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for WakerKey {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Waker {}
 }

@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use epoll_trace_ebpf::{
     DEFAULT_ROWS, Epoll, Histogram, ItemEvent, ItemKey, KnownEpoll, Loss, MAX_EPOLLS, MAX_ITEMS, MAX_NESTING,
-    MAX_THREADS, MAX_TREE, Row, RowKey, Shown, TID_FILTER_SLOTS,
+    MAX_THREADS, MAX_TREE, MAX_WAKERS, Row, RowKey, Shown, TID_FILTER_SLOTS, Waker, WakerKey,
 };
 
 /// What is known of a thread that waits on epolls, or of one that is not traced.
@@ -60,8 +60,10 @@ pub struct Thread {
     pub traced: u8,
     /// 1: wakeups are seen by the scheduler alone; the last one's meaning is known at return.
     pub inferred: u8,
+    /// What the thread did since a delivery: one of [`NOT_DELIVERED`], [`DELIVERED`], [`ACCEPTED`].
+    pub delivered: u8,
     /// Explicit padding.
-    pub pad: u32,
+    pub pad: [u8; 3],
 }
 
 /// The notifications in progress on this CPU: they run with interrupts off, so nothing else comes between.
@@ -71,10 +73,20 @@ pub struct Cpu {
     pub depth: u64,
     /// Entry times, outermost first.
     pub entered_ns: [u64; MAX_NESTING],
+    /// Wait-queue entry of the outermost.
+    pub source: u64,
+    /// Address of this CPU's `preempt_count()`; 0 = not asked for yet.
+    pub preempt_count: u64,
 }
 
 /// In [`Thread::row`]: none.
 pub const NO_ROW: u32 = u32::MAX;
+/// In [`Thread::delivered`]: it waits, or its last wait brought nothing.
+pub const NOT_DELIVERED: u8 = 0;
+/// In [`Thread::delivered`]: its last wait brought events, and it accepted nothing since.
+pub const DELIVERED: u8 = 1;
+/// In [`Thread::delivered`]: it called accept since.
+pub const ACCEPTED: u8 = 2;
 /// In [`Thread::epfd`]: the wait began before us.
 pub const UNSEEN: i32 = -1;
 
@@ -110,7 +122,11 @@ pub static HISTOGRAMS: Array<Histogram> = Array::with_max_entries(DEFAULT_ROWS, 
 /// always at the start; empty is `rows_full`.
 #[map]
 pub static FREE_ROWS: Queue<u32> = Queue::with_max_entries(DEFAULT_ROWS, 0);
-/// Notifications in progress. Written by entry and exit of notifications. Read by wakeups. Full: deeper than
+/// By row and context (thread, softirq, interrupt, timer): who made its waiters runnable. Written by wakeups, removed by the
+/// agent with the row. Read by wakeups and the agent. Full: `wakers_lost`.
+#[map]
+pub static WAKERS: HashMap<WakerKey, Waker> = HashMap::with_max_entries(MAX_WAKERS, 0);
+/// Notifications in progress, and where this CPU counts its interrupts. Written by entry and exit of notifications. Read by wakeups. Full: deeper than
 /// `MAX_NESTING` is `nesting_too_deep`.
 #[map]
 pub static CPUS: PerCpuArray<Cpu> = PerCpuArray::with_max_entries(1, 0);

@@ -254,6 +254,9 @@ pub struct HistArgs {
     /// Also count waits, notifications and causes of wakeups; costs more
     #[arg(long)]
     pub counters: bool,
+    /// Also say who wakes: threads, softirqs, interrupts, timers (text and JSON)
+    #[arg(long)]
+    pub wakers: bool,
     /// Sort by this field; a name that does not exist lists them all
     #[arg(short = 'S', long, value_name = "KEY", default_value = "p99", value_parser = field_parser(), hide_possible_values = true)]
     pub sort: &'static Field,

@@ -385,10 +385,17 @@ pub static FIELDS: &[Field] = &[
     )
     .made_of(&["wakeups_unclassified"]),
     counter(Counter::WakeupsSource),
+    counter(Counter::WakeupsTimer),
     counter(Counter::WakeupsChain),
     counter(Counter::WakeupsCtl),
     counter(Counter::WakeupsUnclassified),
     counter(Counter::EmptyWakeups),
+    item(
+        "wasted_wakeups",
+        "Empty wakeups, and deliveries whose first accept gave EAGAIN",
+        Get::Of(|e| e.wasted_wakeups().map_or(Value::Absent, Value::Count)),
+    )
+    .made_of(&["empty_wakeups", "accept_eagain"]),
     counter(Counter::AlreadyRunnable),
     counter(Counter::ScansRepoll),
     counter(Counter::ScansSpurious),
@@ -452,6 +459,9 @@ pub static FIELDS: &[Field] = &[
     counter(Counter::ZeroTimeouts),
     counter(Counter::Interrupted),
     counter(Counter::Errors),
+    counter(Counter::Accepts),
+    counter(Counter::AcceptEagain),
+    counter(Counter::AcceptErrors),
     epoll_counter(EpollCounter::Notifications),
     epoll_counter(EpollCounter::NotificationsUnasked),
     epoll_counter(EpollCounter::NotificationsQueued),

@@ -75,6 +75,7 @@ async fn hist(args: &HistArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
     let wishes = Wishes {
         metrics: args.needed_metrics(),
         counters: args.needs_counters(),
+        wakers: args.wakers,
         per_thread: args.needs_threads(),
         ..Wishes::default()
     };

@@ -126,6 +126,13 @@ fn uring_fexit(ctx: FExitContext) -> i32 {
     0
 }
 
+/// `__sys_accept4(fd, address, length, flags)`: accept and accept4, not those of io_uring.
+#[fexit(function = "__sys_accept4")]
+fn accept_fexit(ctx: FExitContext) -> i32 {
+    signals::accept_return(ctx.arg(0), ctx.arg(4));
+    0
+}
+
 /// `ep_send_events_proc(ep, head, priv)`: the scan of a wait on 5.10, where no kprobe counts all scans.
 #[fexit(function = "ep_send_events_proc")]
 fn scan5_fexit(ctx: FExitContext) -> i32 {

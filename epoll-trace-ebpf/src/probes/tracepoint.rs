@@ -6,8 +6,8 @@ use aya_log_ebpf::debug;
 
 use crate::{
     globals::{
-        EPOLL_BY_FD, OFF_REGS_DI, OFF_REGS_DX, OFF_REGS_ORIG_AX, OFF_REGS_R10, OFF_REGS_SI, OFF_SIGNAL_LIVE,
-        OFF_TASK_PID, OFF_TASK_SIGNAL, OFF_TASK_STATE, OFF_TASK_TGID,
+        COUNT_ACCEPTS, EPOLL_BY_FD, OFF_REGS_DI, OFF_REGS_DX, OFF_REGS_ORIG_AX, OFF_REGS_R10, OFF_REGS_SI,
+        OFF_SIGNAL_LIVE, OFF_TASK_PID, OFF_TASK_SIGNAL, OFF_TASK_STATE, OFF_TASK_TGID,
     },
     kernel::typed,
     signals,
@@ -15,10 +15,12 @@ use crate::{
 
 /// System call numbers of x86-64 (arch/x86/entry/syscalls/syscall_64.tbl).
 mod nr {
+    pub const ACCEPT: i64 = 43;
     pub const EPOLL_CREATE: i64 = 213;
     pub const EPOLL_WAIT: i64 = 232;
     pub const EPOLL_CTL: i64 = 233;
     pub const EPOLL_PWAIT: i64 = 281;
+    pub const ACCEPT4: i64 = 288;
     pub const EPOLL_CREATE1: i64 = 291;
     pub const EPOLL_PWAIT2: i64 = 441;
 }
@@ -84,7 +86,7 @@ fn enter_ctl(ctx: &BtfTracePointContext) {
     ));
 }
 
-/// `sys_exit(regs, ret)`: the end of waits, and the birth of epolls where `do_epoll_create` cannot be probed.
+/// `sys_exit(regs, ret)`: the end of waits and accepts, and the birth of epolls where `do_epoll_create` cannot be probed.
 #[btf_tracepoint(function = "sys_exit")]
 fn return_tp(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: a typed `struct pt_regs *`.
@@ -93,6 +95,12 @@ fn return_tp(ctx: BtfTracePointContext) -> i32 {
     match id {
         nr::EPOLL_WAIT | nr::EPOLL_PWAIT | nr::EPOLL_PWAIT2 => signals::wait_return(ret as i32),
         nr::EPOLL_CTL => signals::ctl_return(ret as i32),
+        nr::ACCEPT | nr::ACCEPT4 if COUNT_ACCEPTS.load() != 0 => {
+            // The first argument's register still holds it: a system call changes `ax` alone.
+            // SAFETY: a typed `struct pt_regs *`.
+            let fd: u64 = unsafe { typed(ctx.arg(0), &OFF_REGS_DI) };
+            signals::accept_return(fd as i32, ret as i32);
+        }
         nr::EPOLL_CREATE | nr::EPOLL_CREATE1 if signals::birth(ret as i32) => {
             debug!(&ctx, "epoll created as descriptor {}", ret);
         }

@@ -1,5 +1,6 @@
 //! What each signal does, one copy whatever hook delivers it.
 
+mod accept;
 mod aggregate;
 mod ctl;
 mod epoll;
@@ -8,8 +9,10 @@ mod notification;
 mod scan;
 mod thread;
 mod wait;
+mod waker;
 mod wakeup;
 
+pub use accept::accept_return;
 pub use ctl::{Request, ctl, ctl_enter, ctl_return, uring_wait};
 pub use epoll::{birth, death};
 pub use item::{file_released, shown};

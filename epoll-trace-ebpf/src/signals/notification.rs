@@ -22,6 +22,9 @@ pub fn notification_enter(wait: u64, mask: u32) {
         } else {
             lose(Loss::NestingTooDeep);
         }
+        if depth == 0 {
+            (*cpu).source = wait;
+        }
         (*cpu).depth = depth as u64 + 1;
         depth
     };
@@ -97,4 +100,13 @@ pub fn in_progress() -> Option<u64> {
         }
         Some((&raw const (*cpu).entered_ns).cast::<u64>().add(innermost).read())
     }
+}
+
+/// Whether a timerfd began the notification in progress on this CPU. The outermost one tells: of those inside it the watched
+/// files are epolls.
+#[inline(always)]
+pub fn by_timer() -> bool {
+    let Some(cpu) = CPUS.get_ptr(0) else { return false };
+    // SAFETY: this CPU's value of CPUS.
+    unsafe { (*cpu).depth > 0 && kernel::is_timer((*cpu).source) }
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     globals::{BY_CGROUP, FILTER_BY_TID, FILTERED, FOLLOW_FORK, OFF_TASK_PID, OFF_TASK_TGID, OWN_TGID},
     kernel,
-    maps::{CGROUP, NO_ROW, THREADS, TID_FILTER, TRACED, Thread, UNSEEN},
+    maps::{CGROUP, NO_ROW, NOT_DELIVERED, THREADS, TID_FILTER, TRACED, Thread, UNSEEN},
 };
 
 #[inline(always)]
@@ -75,7 +75,8 @@ fn create(task: u64, tgid: u32, tid: u32, wanted: bool) -> Option<*mut Thread> {
         zero_timeout: 0,
         traced: u8::from(wanted),
         inferred: 0,
-        pad: 0,
+        delivered: NOT_DELIVERED,
+        pad: [0; 3],
     };
     if THREADS.insert(task, thread, u64::from(BPF_NOEXIST)).is_ok() {
         // SAFETY: an element of TID_FILTER.

@@ -8,11 +8,11 @@ use super::{
 };
 use crate::{
     globals::{
-        SLOT_BUSY, SLOT_CALLBACK, SLOT_DELIVERY, SLOT_EVENTS_PER_WAIT, SLOT_QUEUE, SLOT_RUNQUEUE,
-        SLOT_WAKEUP, TIME_LOOPS,
+        COUNT_ACCEPTS, SLOT_BUSY, SLOT_CALLBACK, SLOT_DELIVERY, SLOT_EVENTS_PER_WAIT, SLOT_QUEUE,
+        SLOT_RUNQUEUE, SLOT_WAKEUP, TIME_LOOPS,
     },
     kernel,
-    maps::{NO_ROW, Thread, UNSEEN},
+    maps::{DELIVERED, NO_ROW, NOT_DELIVERED, Thread, UNSEEN},
 };
 
 const EINTR: i32 = 4;
@@ -40,6 +40,7 @@ pub fn wait_enter(epfd: i32, maxevents: i32, zero_timeout: bool) {
         (*thread).scan_ns = 0;
         (*thread).queued_ns = 0;
         (*thread).waiting = 1;
+        (*thread).delivered = NOT_DELIVERED;
         if TIME_LOOPS.load() != 0 {
             end_busy(thread);
         }
@@ -75,6 +76,9 @@ pub fn wait_return(ret: i32) {
         count_scans(&raw const *thread, row, ret > 0);
         let woken = (*thread).wakeups > 0;
         if ret > 0 {
+            if COUNT_ACCEPTS.load() != 0 {
+                (*thread).delivered = DELIVERED;
+            }
             count(row, Counter::Events, ret as u64);
             record((*thread).row, &SLOT_EVENTS_PER_WAIT, ret as u64);
             if ret == (*thread).maxevents {

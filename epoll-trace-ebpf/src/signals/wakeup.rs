@@ -4,10 +4,10 @@ use epoll_trace_ebpf::Counter;
 
 use super::{
     aggregate::{count, row},
-    epoll, notification, thread,
+    epoll, notification, thread, waker,
 };
 use crate::{
-    globals::EPOLL_BY_FD,
+    globals::{COUNT_PER_EPOLL, COUNT_WAKERS, EPOLL_BY_FD},
     kernel,
     maps::{NO_ROW, Thread},
 };
@@ -33,8 +33,16 @@ pub fn wakeup(task: u64, address: u64, identify: impl FnOnce() -> Option<u64>) {
             return;
         }
         let notified = notification::in_progress();
+        let with_wakers = COUNT_WAKERS.load() != 0;
+        let timer = (COUNT_PER_EPOLL.load() != 0 || with_wakers) && notification::by_timer();
         if let Some(row) = row((*thread).row) {
             count(row, epoll::cause(notified.is_some()), 1);
+            if timer {
+                count(row, Counter::WakeupsTimer, 1);
+            }
+            if with_wakers {
+                waker::woke((*thread).row, timer);
+            }
         }
         stamp(thread, notified.unwrap_or(0));
     }

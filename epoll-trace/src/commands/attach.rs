@@ -11,6 +11,7 @@ use crate::kernel::cgroup::Cgroup;
 use crate::kernel::{Facts, caps::RunningKernel, offsets};
 use crate::model::probes::{Outcome, Status};
 use crate::model::snapshot::Metric;
+use crate::model::waker::WAKERS;
 use crate::probe::catalog::{Family, Signal};
 use crate::probe::load::{Loaded, Options, Scope, load};
 use crate::probe::numbers::{Number, wanted};
@@ -27,6 +28,8 @@ pub struct Wishes {
     pub counters: bool,
     /// Read once what epolls of before watch; only with every counter.
     pub fdinfo: bool,
+    /// Who wakes.
+    pub wakers: bool,
     /// Rows per thread.
     pub per_thread: bool,
     /// Whom to trace.
@@ -85,6 +88,7 @@ impl Wishes {
 
     fn signals(&self) -> BTreeSet<Signal> {
         let metrics = self.metrics.iter().copied().map(Number::Metric);
+        let metrics = metrics.chain(self.wakers.then_some(Number::Wakers));
         let mut signals = if self.counters {
             wanted(metrics.chain(Number::all().filter(is_counter)))
         } else {
@@ -101,7 +105,7 @@ impl Wishes {
 }
 
 fn is_counter(number: &Number) -> bool {
-    !matches!(number, Number::Metric(_))
+    matches!(number, Number::Counter(_) | Number::Epoll(_))
 }
 
 /// What a family on the command line means to the plan.
@@ -202,6 +206,8 @@ fn load_plan(facts: &Facts, plan: &Plan, wishes: &Wishes, verbose: u8) -> anyhow
         metrics: wishes.metrics.clone(),
         per_thread: wishes.per_thread,
         count_per_epoll: wishes.counters || wishes.metrics.iter().any(|metric| PER_EPOLL.contains(metric)),
+        count_wakers: wishes.wakers && !plan.absent().contains_key(WAKERS),
+        count_accepts: wishes.counters,
         time_loops: wishes.counters || wishes.metrics.contains(&Metric::Busy),
         epoll_by_fd: matches!(plan.identity, Identity::Descriptor(_)),
         scope: wishes.scope.clone(),
@@ -216,14 +222,15 @@ fn load_plan(facts: &Facts, plan: &Plan, wishes: &Wishes, verbose: u8) -> anyhow
     load(&plan.programs(), &offsets::globals(facts), &options)
 }
 
-/// Metrics that the kernel could measure and nobody asked for have no histogram.
+/// Metrics that the kernel could measure and nobody asked for have no histogram; likewise wakers.
 fn add_unmeasured(wishes: &Wishes, absent: &mut BTreeMap<String, String>) {
-    for metric in Metric::ALL
+    let metrics = Metric::ALL
         .iter()
         .filter(|metric| !wishes.metrics.contains(metric))
-    {
+        .map(|metric| metric.name());
+    for name in metrics.chain((!wishes.wakers).then_some(WAKERS)) {
         absent
-            .entry(metric.name().to_owned())
+            .entry(name.to_owned())
             .or_insert_with(|| "not measured in this run".to_owned());
     }
 }

@@ -58,6 +58,7 @@ impl Blocks for Epolls<'_> {
             entries: &entries,
             metrics: EpollsArgs::METRICS,
             counters: true,
+            wakers: false,
         };
         match self.args.trace.output.format() {
             Format::Json => json::write(streams.out, &report),

@@ -52,6 +52,7 @@ impl Blocks for Hist<'_> {
             entries: &entries,
             metrics: &self.args.metrics,
             counters: self.args.shows_counters(),
+            wakers: self.args.wakers,
         };
         match self.args.trace.output.format() {
             Format::Json => json::write(streams.out, &report),

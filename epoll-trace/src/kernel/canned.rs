@@ -51,6 +51,6 @@ pub(crate) fn no_root() -> Facts {
     let mut facts = kernel("debian-6.1");
     facts.privilege = Support::no(reason);
     facts.caps = Caps::none(reason);
-    facts.symbols.eventpoll_fops = None;
+    facts.symbols.data.clear();
     facts
 }

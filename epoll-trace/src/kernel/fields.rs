@@ -45,6 +45,8 @@ fields! {
     EpitemOvflistNext = "epitem.ovflist_next": "epitem" "ovflist_next" | "epitem" "next";
     EpitemFllink = "epitem.fllink": "epitem" "fllink";
     EpitemEvent = "epitem.event": "epitem" "event";
+    EpitemFfd = "epitem.ffd": "epitem" "ffd";
+    EpollKeyFile = "epoll_key.file": "epoll_key" "file" | "epoll_filefd" "file";
     EpollEventEvents = "epoll_event.events": "epoll_event" "events";
     EppollEntryBase = "eppoll_entry.base": "eppoll_entry" "base";
     EppollEntryWait = "eppoll_entry.wait": "eppoll_entry" "wait";
@@ -71,6 +73,7 @@ fields! {
     RegsSi = "pt_regs.si": "pt_regs" "si";
     RegsDx = "pt_regs.dx": "pt_regs" "dx";
     RegsR10 = "pt_regs.r10": "pt_regs" "r10";
+    PcpuHotPreemptCount = "pcpu_hot.preempt_count": "pcpu_hot" "preempt_count";
     TimespecSec = "timespec64.tv_sec": "timespec64" "tv_sec";
     TimespecNsec = "timespec64.tv_nsec": "timespec64" "tv_nsec";
 }

@@ -1,7 +1,8 @@
 //! Kernel functions and tracepoints that are looked for; everything else in BTF and kallsyms is skipped.
 
-/// Functions of fs/eventpoll.c, by source name; compiler clones such as `.constprop.0` are kept under their own name.
+/// Functions of fs/eventpoll.c and net/socket.c, by source name; compiler clones such as `.constprop.0` are kept under their own name.
 pub const FUNCTIONS: &[&str] = &[
+    "__sys_accept4",
     "do_epoll_create",
     "do_epoll_ctl",
     "do_epoll_wait",
@@ -29,8 +30,25 @@ pub const TRACEPOINTS: &[&str] = &[
     "sys_exit",
 ];
 
-/// The file operations of an epoll; visible in kallsyms only with CONFIG_KALLSYMS_ALL.
+/// The file operations of an epoll.
 pub const EVENTPOLL_FOPS: &str = "eventpoll_fops";
+/// The file operations of a timerfd.
+pub const TIMERFD_FOPS: &str = "timerfd_fops";
+/// By CPU: what to add to the address of a per-CPU variable.
+pub const PER_CPU_OFFSETS: &str = "__per_cpu_offset";
+/// The per-CPU variable behind `preempt_count()`, but for 6.2 to 6.14.
+pub const PREEMPT_COUNT: &str = "__preempt_count";
+/// The per-CPU structure that holds it from 6.2 to 6.14.
+pub const PCPU_HOT: &str = "pcpu_hot";
+
+/// Data whose addresses are of use; visible in kallsyms only with CONFIG_KALLSYMS_ALL.
+pub const DATA: &[&str] = &[
+    EVENTPOLL_FOPS,
+    TIMERFD_FOPS,
+    PER_CPU_OFFSETS,
+    PREEMPT_COUNT,
+    PCPU_HOT,
+];
 
 /// The function that stands for all others when fentry and kprobe are tried. Present and never inlined from 5.10 to 7.3.
 pub(super) const TRIED_FUNCTION: &str = "ep_poll_callback";

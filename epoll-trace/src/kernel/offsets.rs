@@ -2,6 +2,7 @@
 
 use super::Facts;
 use super::fields::Field;
+use super::names;
 
 /// How a global is made of field offsets.
 enum Formula {
@@ -48,6 +49,7 @@ offsets! {
     ItemEp = "OFF_ITEM_EP", Formula::Is(Field::EpitemEp), "`epitem` → its `eventpoll`.";
     ItemEvents = "OFF_ITEM_EVENTS", Formula::Sum(Field::EpitemEvent, Field::EpollEventEvents), "`epitem` → its mask and flags.";
     ItemFllink = "OFF_ITEM_FLLINK", Formula::Is(Field::EpitemFllink), "`epitem` → its place among those that watch the same file.";
+    ItemFile = "OFF_ITEM_FILE", Formula::Sum(Field::EpitemFfd, Field::EpollKeyFile), "`epitem` → the watched file.";
     ItemOvflink = "OFF_ITEM_OVFLINK", Formula::Is(Field::EpitemOvflistNext), "`epitem` → the next one on the overflow list.";
     EpOvflist = "OFF_EP_OVFLIST", Formula::Is(Field::EventpollOvflist), "`eventpoll` → its overflow list, -1 outside of scans.";
     TaskPid = "OFF_TASK_PID", Formula::Is(Field::TaskPid), "Task → thread id.";
@@ -76,6 +78,24 @@ pub const TIMEOUT_IS_POINTER: &str = "TIMEOUT_IS_POINTER";
 pub const FILE_EP_IS_LIST: &str = "FILE_EP_IS_LIST";
 /// Global: address of the file operations of every epoll, 0 where the kernel hides it.
 pub const EVENTPOLL_FOPS: &str = "EVENTPOLL_FOPS";
+/// Global: address of the file operations of every timerfd, 0 where the kernel hides it.
+pub const TIMERFD_FOPS: &str = "TIMERFD_FOPS";
+/// Global: address of `__per_cpu_offset`, 0 where the kernel hides it.
+pub const PER_CPU_OFFSETS: &str = "PER_CPU_OFFSETS";
+/// Global: where each CPU's part has the count of `preempt_count()`, 0 where that is not known.
+pub const PREEMPT_COUNT: &str = "PREEMPT_COUNT";
+
+/// Where each CPU's part of memory has what `preempt_count()` reads: a variable of its own, or a field of `pcpu_hot`
+/// (arch/x86/include/asm/current.h, 6.2 to 6.14).
+pub fn preempt_count(facts: &Facts) -> Option<u64> {
+    facts.symbols.address(names::PREEMPT_COUNT).or_else(|| {
+        let field = facts.types.fields.get(&Field::PcpuHotPreemptCount)?;
+        facts
+            .symbols
+            .address(names::PCPU_HOT)?
+            .checked_add(u64::from(*field))
+    })
+}
 
 impl Offset {
     /// The offset on this kernel, in bytes.
@@ -107,9 +127,15 @@ pub fn globals(facts: &Facts) -> Vec<(&'static str, u64)> {
         .timeout_is_pointer
         .map(|is| (TIMEOUT_IS_POINTER, u64::from(is)));
     let is_list = facts.types.fields.contains_key(&Field::FileEpLinks);
-    let is_list = (FILE_EP_IS_LIST, u64::from(is_list));
-    let fops = (EVENTPOLL_FOPS, facts.symbols.eventpoll_fops.unwrap_or_default());
-    offsets.chain(timeout).chain([is_list, fops]).collect()
+    let data = |symbol| facts.symbols.address(symbol).unwrap_or_default();
+    let others = [
+        (FILE_EP_IS_LIST, u64::from(is_list)),
+        (EVENTPOLL_FOPS, data(names::EVENTPOLL_FOPS)),
+        (TIMERFD_FOPS, data(names::TIMERFD_FOPS)),
+        (PER_CPU_OFFSETS, data(names::PER_CPU_OFFSETS)),
+        (PREEMPT_COUNT, preempt_count(facts).unwrap_or_default()),
+    ];
+    offsets.chain(timeout).chain(others).collect()
 }
 
 #[cfg(test)]
@@ -126,6 +152,7 @@ mod tests {
         ("OFF_ITEM_EP", [80, 72, 72, 72, 72, 72]),
         ("OFF_ITEM_EVENTS", [112, 104, 104, 104, 104, 104]),
         ("OFF_ITEM_FLLINK", [88, 80, 80, 80, 80, 80]),
+        ("OFF_ITEM_FILE", [48; 6]),
         ("OFF_ITEM_OVFLINK", [40; 6]),
         ("OFF_EP_OVFLIST", [120, 120, 120, 120, 120, 112]),
         ("OFF_TASK_PID", [2232, 2416, 2432, 2704, 1264, 2872]),
@@ -158,8 +185,10 @@ mod tests {
                 .map(|&(global, values)| (global, values[column]))
                 .collect();
             let found = globals(&canned::kernel(name));
-            assert_eq!(found[..found.len() - 1], expected, "{name}");
-            assert_eq!(found.last().map(|&(global, _)| global), Some(EVENTPOLL_FOPS));
+            let (offsets, addresses) = found.split_at(EXPECTED.len());
+            assert_eq!(offsets, expected, "{name}");
+            let names = [EVENTPOLL_FOPS, TIMERFD_FOPS, PER_CPU_OFFSETS, PREEMPT_COUNT];
+            assert!(addresses.iter().map(|&(global, _)| global).eq(names), "{name}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Kernel symbols: which functions exist under which name, compiler clones included.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -8,17 +8,17 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::Support;
-use super::names::{EVENTPOLL_FOPS, FUNCTIONS};
+use super::names::{DATA, FUNCTIONS};
 
-/// What /proc/kallsyms shows of [`FUNCTIONS`].
+/// What /proc/kallsyms shows of [`FUNCTIONS`] and [`DATA`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Symbols {
     /// Whether the list could be read.
     pub readable: Support,
     /// Functions by symbol name, so `NAME` or a clone such as `NAME.isra.0`.
     pub present: BTreeSet<String>,
-    /// Address of the file operations of every epoll, where the kernel shows it.
-    pub eventpoll_fops: Option<u64>,
+    /// Addresses of data by symbol name, where the kernel shows them. That of a per-CPU variable is no address as such.
+    pub data: BTreeMap<String, u64>,
 }
 
 impl Symbols {
@@ -27,7 +27,7 @@ impl Symbols {
         let mut symbols = Self {
             readable: Support::Yes,
             present: BTreeSet::new(),
-            eventpoll_fops: None,
+            data: BTreeMap::new(),
         };
         let read = File::open(root.join("proc/kallsyms")).and_then(|file| {
             BufReader::new(file)
@@ -45,8 +45,13 @@ impl Symbols {
         Self {
             readable: Support::no(reason),
             present: BTreeSet::new(),
-            eventpoll_fops: None,
+            data: BTreeMap::new(),
         }
+    }
+
+    /// Address of the data called `symbol`, where the kernel shows it.
+    pub fn address(&self, symbol: &str) -> Option<u64> {
+        self.data.get(symbol).copied()
     }
 
     /// Takes in one line, `ADDRESS TYPE NAME [MODULE]`.
@@ -57,11 +62,11 @@ impl Symbols {
         else {
             return;
         };
-        if name == EVENTPOLL_FOPS {
+        if DATA.contains(&name) {
             // kptr_restrict shows 0.
-            self.eventpoll_fops = u64::from_str_radix(address, 16)
-                .ok()
-                .filter(|&address| address != 0);
+            if let Ok(address @ 1..) = u64::from_str_radix(address, 16) {
+                self.data.insert(name.to_owned(), address);
+            }
         } else if kind.eq_ignore_ascii_case("t") && FUNCTIONS.contains(&source_name(name)) {
             self.present.insert(name.to_owned());
         }
@@ -113,7 +118,7 @@ mod tests {
             symbols.present.iter().map(String::as_str).collect::<Vec<_>>(),
             ["ep_poll_callback", "ep_scan_ready_list.constprop.0"]
         );
-        assert_eq!(symbols.eventpoll_fops, Some(0xffff_ffff_8200_0100));
+        assert_eq!(symbols.address("eventpoll_fops"), Some(0xffff_ffff_8200_0100));
     }
 
     #[test]
@@ -133,7 +138,7 @@ mod tests {
     #[test]
     fn a_hidden_address_is_no_address() {
         assert_eq!(
-            symbols(&["0000000000000000 d eventpoll_fops"]).eventpoll_fops,
+            symbols(&["0000000000000000 d eventpoll_fops"]).address("eventpoll_fops"),
             None
         );
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::histogram::Histogram;
 use super::snapshot::{Epoll, EpollId, Row, RowKey, Snapshot};
+use super::waker;
 
 /// What was counted between two looks.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,6 +26,7 @@ impl Window {
         for row in &mut counted.rows {
             if let Some(old) = before.get(&row.key) {
                 row.counters = less(&row.counters, &old.counters);
+                waker::take_off(&mut row.wakers, &old.wakers);
                 for (metric, old) in row.metrics.iter_mut().zip(&old.metrics) {
                     if let (Some(new), Some(old)) = (metric.as_mut(), old) {
                         *new = new.minus(old);
@@ -102,6 +104,7 @@ fn epolls_as_folded_in(earlier: &Snapshot, later: &Snapshot) -> HashMap<EpollId,
 /// Adds the numbers of `row` to `sum`; what one of both does not know, the sum does not know.
 fn add_row(sum: &mut Row, row: &Row) {
     add_counters(&mut sum.counters, &row.counters);
+    waker::add(&mut sum.wakers, &row.wakers);
     for (sum, metric) in sum.metrics.iter_mut().zip(&row.metrics) {
         add_metric(sum, metric.as_ref());
     }

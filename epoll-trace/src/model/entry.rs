@@ -2,6 +2,7 @@
 
 use super::histogram::{Histogram, Quantile};
 use super::snapshot::{Counter, EpollCounter, EpollId, Metric};
+use super::waker::Waker;
 
 /// Below so many values a percentile says little, and ranking by it would put idle processes first.
 pub const ENOUGH_VALUES: u64 = 20;
@@ -61,6 +62,8 @@ pub struct Entry {
     pub flags: Option<u32>,
     /// Processes that waited on its epolls, whether they are shown or not.
     pub processes: u64,
+    /// Who made its waiters runnable, most wakeups first; empty unless asked for.
+    pub wakers: Vec<Waker>,
 }
 
 impl Entry {
@@ -92,6 +95,12 @@ impl Entry {
             Counter::WakeupsCtl,
             Counter::WakeupsUnclassified,
         ])
+    }
+
+    /// Wakeups after which the wait went on or brought nothing, and deliveries whose first accept gave EAGAIN.
+    pub fn wasted_wakeups(&self) -> Option<u64> {
+        self.counter(Counter::EmptyWakeups)?
+            .checked_add(self.counter(Counter::AcceptEagain)?)
     }
 
     /// Waits that returned events.

@@ -6,6 +6,7 @@ use super::delta::{Window, add_counters, add_metric};
 use super::entry::{Entry, EntryKey, EpollRef};
 use super::filter::Filter;
 use super::snapshot::{Counter, Epoll, EpollCounter, EpollId, Metric, Row, Snapshot};
+use super::waker::{self, Wakers};
 
 /// What one entry stands for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -151,7 +152,9 @@ fn entry(slot: Slot, group: &Group<'_>, epolls: &HashMap<EpollId, &Epoll>, windo
         .filter_map(|row| row.key.epoll)
         .collect::<BTreeSet<_>>()
         .len() as u64;
+    let mut wakers = Wakers::new();
     for row in &group.rows {
+        waker::add(&mut wakers, &row.wakers);
         add_counters(&mut entry.counters, &row.counters);
         for metric in Metric::ALL {
             if !counted.absent.contains_key(metric.name()) {
@@ -162,6 +165,7 @@ fn entry(slot: Slot, group: &Group<'_>, epolls: &HashMap<EpollId, &Epoll>, windo
             }
         }
     }
+    entry.wakers = waker::ranked(&wakers, &counted.names);
     entry
 }
 

@@ -7,3 +7,4 @@ pub mod group;
 pub mod histogram;
 pub mod probes;
 pub mod snapshot;
+pub mod waker;

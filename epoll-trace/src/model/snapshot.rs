@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::histogram::Histogram;
+use super::waker::Wakers;
 
 /// Declares ids together with their names and one line of help.
 macro_rules! ids {
@@ -71,6 +72,7 @@ ids! {
         Interrupted = "interrupted", "Waits that ended with EINTR";
         Errors = "errors", "Waits that ended with another error";
         WakeupsSource = "wakeups_source", "Wakeups by a notification of a watched file";
+        WakeupsTimer = "wakeups_timer", "Of wakeups_source those by a timerfd that expired";
         WakeupsChain = "wakeups_chain", "Wakeups at the end of another thread's scan";
         WakeupsCtl = "wakeups_ctl", "Wakeups by epoll_ctl on a ready file";
         WakeupsUnclassified = "wakeups_unclassified", "Wakeups whose cause this kernel does not tell";
@@ -78,6 +80,9 @@ ids! {
         AlreadyRunnable = "already_runnable", "Waiters epoll tried to wake that ran already: no wakeups";
         ScansRepoll = "scans_repoll", "Scans that found nothing before the wait slept: level-triggered items polled again";
         ScansSpurious = "scans_spurious", "Scans that found nothing after a wakeup";
+        Accepts = "accepts", "accept and accept4 that succeeded between a delivery and the next wait";
+        AcceptEagain = "accept_eagain", "Deliveries after which the thread's first accept gave EAGAIN";
+        AcceptErrors = "accept_errors", "Deliveries after which it failed with another error";
         WaitingNs = "waiting_ns", "Time in waits";
         BusyNs = "busy_ns", "Time between waits";
     }
@@ -171,6 +176,8 @@ pub struct Row {
     pub counters: [Option<u64>; Counter::COUNT],
     /// By [`Metric`]; `None` also without values.
     pub metrics: [Option<Histogram>; Metric::COUNT],
+    /// Wakeups by who made the waiter runnable; empty unless asked for.
+    pub wakers: Wakers,
 }
 
 /// The numbers of one epoll since the start of tracing.
@@ -200,7 +207,7 @@ pub struct Snapshot {
     pub rows: Vec<Row>,
     /// Epolls.
     pub epolls: Vec<Epoll>,
-    /// Names of the processes and threads in `rows`, by id; raw bytes of the kernel made text, not yet safe for a terminal.
+    /// Names of the processes and threads in `rows`, and of those that woke them, by id; raw bytes of the kernel made text, not yet safe for a terminal.
     pub names: BTreeMap<u32, String>,
     /// Loss counters by name; every one is listed, 0 included.
     pub losses: BTreeMap<String, u64>,

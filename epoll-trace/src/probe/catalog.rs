@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::caps::Capability;
-use crate::kernel::offsets::Offset;
+use crate::kernel::offsets::{self, Offset};
 use crate::kernel::{Facts, Support};
 
 /// Declares an enum whose variants have a name in JSON and on the command line.
@@ -52,6 +52,8 @@ named! {
         FileRelease = "file_release",
         /// The kernel writes an epoll's fdinfo.
         EpollShown = "epoll_shown",
+        /// A thread's accept or accept4 returns.
+        Accept = "accept",
         /// io_uring waits on an epoll.
         UringWait = "uring_wait",
         /// An epoll is created.
@@ -172,6 +174,10 @@ pub enum Need {
     Offset(Offset),
     /// The type of the timeout of `do_epoll_wait`.
     TimeoutType,
+    /// Where a symbol of data lies.
+    Data(&'static str),
+    /// Where `preempt_count()` lies.
+    PreemptCount,
 }
 
 impl Need {
@@ -187,6 +193,14 @@ impl Need {
                 Err(field) => Support::No(format!("BTF has no field {field}")),
             },
             Self::TimeoutType if facts.types.timeout_is_pointer.is_some() => Support::Yes,
+            Self::Data(symbol) => match facts.symbols.address(symbol) {
+                Some(_) => Support::Yes,
+                None => Support::No(format!("the kernel does not tell the address of {symbol}")),
+            },
+            Self::PreemptCount => match offsets::preempt_count(facts) {
+                Some(_) => Support::Yes,
+                None => Support::no("the kernel does not tell where preempt_count lies"),
+            },
             Self::TimeoutType => Support::no("BTF does not tell the type of do_epoll_wait's timeout"),
         }
     }
@@ -252,7 +266,7 @@ pub const PROGRAMS: &[Program] = &[
     program(
         "return_tp",
         Hook::TpBtf("sys_exit"),
-        &[Need::Offset(Offset::RegsOrigAx)],
+        &[Need::Offset(Offset::RegsOrigAx), Need::Offset(Offset::RegsDi)],
     ),
     program("notify_fentry", Hook::Fentry("ep_poll_callback"), &ITEM),
     program("notify_fexit", Hook::Fexit("ep_poll_callback"), &[]),
@@ -287,6 +301,7 @@ pub const PROGRAMS: &[Program] = &[
     program("item_kprobe", Hook::Kprobe("ep_item_poll.isra.0"), &[]),
     program("ctl_fexit", Hook::Fexit("do_epoll_ctl"), &[]),
     program("ctl_kprobe", Hook::Kprobe("do_epoll_ctl"), &[PROBE_READ]),
+    program("accept_fexit", Hook::Fexit("__sys_accept4"), &[]),
     program(
         "release_fentry",
         Hook::Fentry("eventpoll_release_file"),

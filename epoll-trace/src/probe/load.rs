@@ -41,6 +41,10 @@ pub struct Options {
     pub count_per_epoll: bool,
     /// Add up the time in and between waits.
     pub time_loops: bool,
+    /// Count who wakes.
+    pub count_wakers: bool,
+    /// Count accepts after deliveries.
+    pub count_accepts: bool,
     /// Epolls are known by descriptor number only.
     pub epoll_by_fd: bool,
     /// Whom to trace.
@@ -69,6 +73,8 @@ impl Options {
             ("PER_THREAD".to_owned(), u64::from(self.per_thread)),
             ("EPOLL_BY_FD".to_owned(), u64::from(self.epoll_by_fd)),
             ("COUNT_PER_EPOLL".to_owned(), u64::from(self.count_per_epoll)),
+            ("COUNT_WAKERS".to_owned(), u64::from(self.count_wakers)),
+            ("COUNT_ACCEPTS".to_owned(), u64::from(self.count_accepts)),
             ("TIME_LOOPS".to_owned(), u64::from(self.time_loops)),
             ("SLOTS".to_owned(), slots),
         ];
@@ -130,6 +136,9 @@ pub fn load(
         "HISTOGRAMS",
         rows.saturating_mul(options.metrics.len() as u32).max(1),
     );
+    if !options.count_wakers {
+        loader.map_max_entries("WAKERS", 1);
+    }
     let mut ebpf = loader.load(OBJECT).context("cannot load the BPF object")?;
     let mut broken = BTreeMap::new();
     for program in programs {

@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::catalog::Signal;
+use super::catalog::{Need, Signal};
 use super::plan::Identity;
+use crate::kernel::caps::Capability;
+use crate::kernel::offsets::Offset;
+use crate::kernel::{Facts, names};
 use crate::model::snapshot::{Counter, EpollCounter, FLAGS, ITEMS, Metric};
+use crate::model::waker::WAKERS;
 
 /// A number that a view may show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +23,8 @@ pub enum Number {
     Items,
     /// Which flags its items use.
     Flags,
+    /// Who wakes.
+    Wakers,
 }
 
 impl Number {
@@ -30,7 +36,7 @@ impl Number {
         metrics
             .chain(counters)
             .chain(epolls)
-            .chain([Self::Items, Self::Flags])
+            .chain([Self::Items, Self::Flags, Self::Wakers])
     }
 
     /// The number called `name`.
@@ -46,6 +52,7 @@ impl Number {
             Self::Epoll(counter) => counter.name(),
             Self::Items => ITEMS,
             Self::Flags => FLAGS,
+            Self::Wakers => WAKERS,
         }
     }
 
@@ -104,8 +111,15 @@ impl Number {
                 | Counter::DeliveriesAtOnce
                 | Counter::EmptyWakeups
                 | Counter::WakeupsUnclassified => MAIN,
-                Counter::WakeupsSource | Counter::WakeupsChain | Counter::WakeupsCtl => CAUSES,
+                Counter::WakeupsSource
+                | Counter::WakeupsTimer
+                | Counter::WakeupsChain
+                | Counter::WakeupsCtl => CAUSES,
+                Counter::Accepts | Counter::AcceptEagain | Counter::AcceptErrors => {
+                    &[Signal::WaitEnter, Signal::WaitReturn, Signal::Accept]
+                }
             },
+            Self::Wakers => CAUSES,
             Self::Epoll(counter) => match counter {
                 EpollCounter::Notifications
                 | EpollCounter::NotificationsUnasked
@@ -132,6 +146,21 @@ impl Number {
             },
             Self::Items => &[Signal::EpollBirth, Signal::Ctl, Signal::FileRelease],
             Self::Flags => &[Signal::EpollBirth, Signal::Ctl],
+        }
+    }
+
+    /// What the kernel must tell besides.
+    const fn needs(self) -> &'static [Need] {
+        const PROBE_READ: Need = Need::Capability(Capability::ProbeReadKernel);
+        match self {
+            Self::Counter(Counter::WakeupsTimer) => &[
+                PROBE_READ,
+                Need::Data(names::TIMERFD_FOPS),
+                Need::Offset(Offset::ItemFile),
+                Need::Offset(Offset::FileFop),
+            ],
+            Self::Wakers => &[PROBE_READ, Need::PreemptCount, Need::Data(names::PER_CPU_OFFSETS)],
+            _ => &[],
         }
     }
 
@@ -166,11 +195,23 @@ pub fn wanted(numbers: impl IntoIterator<Item = Number>) -> BTreeSet<Signal> {
     main.chain(numbers.into_iter().flat_map(needs_of)).collect()
 }
 
-/// Every number that cannot be known, with the reason; `missing` says why a signal is not there, `None` that it is.
+/// The numbers that this kernel does not tell whatever the plan, with the reason.
+pub(super) fn untold(facts: &Facts) -> BTreeMap<Number, String> {
+    let why = |number: Number| {
+        let mut needs = number.needs().iter().map(|need| need.check(facts));
+        needs.find_map(|support| support.reason().map(str::to_owned))
+    };
+    Number::all()
+        .filter_map(|number| Some((number, why(number)?)))
+        .collect()
+}
+
+/// Every number that cannot be known, with the reason; `untold` as above, `missing` says why a signal is not there, `None` that it is.
 ///
 /// Whatever happens to an epoll outside a wait names it by address only, so a descriptor number does not help there.
 pub(super) fn absent(
     identity: &Identity,
+    untold: &BTreeMap<Number, String>,
     missing: impl Fn(Signal) -> Option<String>,
 ) -> BTreeMap<String, String> {
     let hidden = |number| match (number, identity) {
@@ -189,6 +230,7 @@ pub(super) fn absent(
         required
             .find_map(|&signal| missing(signal))
             .or_else(|| hidden(number))
+            .or_else(|| untold.get(&number).cloned())
     };
     Number::all()
         .filter_map(|number| Some((number.name().to_owned(), why(number)?)))

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 use super::catalog::{Family, Need, Program, ROWS, Row, Signal};
-use super::numbers::{self, MAIN};
+use super::numbers::{self, MAIN, Number};
 use crate::kernel::caps::Capability;
 use crate::kernel::offsets::Offset;
 use crate::kernel::{Facts, Support};
@@ -102,6 +102,8 @@ pub struct Plan {
     pub choices: BTreeMap<Signal, Choice>,
     /// How epolls are told apart.
     pub identity: Identity,
+    /// Numbers that the kernel does not tell whatever the programs, with the reason.
+    pub(super) untold: BTreeMap<Number, String>,
     error: Option<PlanError>,
 }
 
@@ -131,6 +133,7 @@ pub fn plan(facts: &Facts, wanted: &BTreeSet<Signal>, choice: FamilyChoice) -> P
         family,
         choices,
         identity: identity(facts),
+        untold: numbers::untold(facts),
         error,
     }
 }
@@ -244,7 +247,7 @@ impl Plan {
 
     /// Every metric and counter that cannot be known in this run, by name, with the reason.
     pub fn absent(&self) -> BTreeMap<String, String> {
-        numbers::absent(&self.identity, |signal| self.missing(signal))
+        numbers::absent(&self.identity, &self.untold, |signal| self.missing(signal))
     }
 
     /// Why `signal` will not be seen; `None` when it will be.

@@ -43,7 +43,7 @@ pub fn attached(facts: &Facts, plan: &Plan, failed: &BTreeMap<String, String>) -
         },
         error: impossible.or_else(main_broken),
         signals,
-        absent: numbers::absent(&plan.identity, |signal| {
+        absent: numbers::absent(&plan.identity, &plan.untold, |signal| {
             plan.missing(signal).or_else(|| failure(&signal))
         }),
     }

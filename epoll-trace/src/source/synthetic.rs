@@ -9,9 +9,13 @@ use crate::model::histogram::{Histogram, Shape};
 use crate::model::snapshot::{
     Counter, Epoll, EpollCounter, EpollId, FLAGS, ITEMS, Metric, Row, RowKey, Snapshot,
 };
+use crate::model::waker::{WakerId, Wakers};
 
 /// PID of the process `nginx` of [`Synthetic::demo`]: two epolls, 400 wakeups per look.
 pub const NGINX: u32 = 185;
+
+/// Process and thread that wake instead of a softirq.
+const CLIENT: (u32, u32) = (400, 401);
 
 /// Time between two looks, ns.
 const TICK_NS: u64 = 1_000_000_000;
@@ -177,6 +181,16 @@ impl Synthetic {
             };
             row.counters[counter as usize] = self.known(counter.name(), per_look * looks);
         }
+        row.wakers = Wakers::from([
+            (WakerId::Softirq, waiter.wakeups * looks),
+            (
+                WakerId::Thread {
+                    pid: CLIENT.0,
+                    tid: CLIENT.1,
+                },
+                waiter.chain * looks,
+            ),
+        ]);
         for &metric in Metric::ALL {
             let value = self.histogram(waiter, metric, looks);
             row.metrics[metric as usize] = self.known(metric.name(), value);
@@ -254,6 +268,7 @@ impl Source for Synthetic {
                 .waiters
                 .iter()
                 .flat_map(|waiter| [waiter.pid, waiter.tid].map(|id| (id, waiter.name.to_owned())))
+                .chain([(CLIENT.1, "client".to_owned())])
                 .collect(),
             losses: self.losses.clone(),
             absent: Arc::new(self.absent.clone()),

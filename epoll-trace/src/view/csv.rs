@@ -130,6 +130,7 @@ mod tests {
             entries: &entries,
             metrics: &[Metric::Wakeup, Metric::Callback],
             counters: true,
+            wakers: false,
         };
         let mut out = Vec::new();
         write_header(&mut out, true).unwrap();

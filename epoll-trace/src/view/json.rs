@@ -15,6 +15,7 @@ use crate::fields::{self, Value};
 use crate::model::entry::Entry;
 use crate::model::histogram::{Bucket, Histogram, Quantile};
 use crate::model::snapshot::Metric;
+use crate::model::waker::{Waker, WakerId};
 
 /// Version of the lines; grows when a name changes its meaning or goes away.
 pub const VERSION: u32 = 1;
@@ -110,6 +111,24 @@ impl Serialize for FieldValue {
     }
 }
 
+/// Who made waiters of an entry runnable; without a thread the keys about one are null.
+#[derive(Serialize)]
+struct WakerLine<'a> {
+    v: u32,
+    kind: &'static str,
+    pid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoll: Option<String>,
+    comm: &'a str,
+    context: &'static str,
+    waker_pid: Option<u32>,
+    waker_tid: Option<u32>,
+    waker_comm: Option<&'a str>,
+    wakeups: u64,
+}
+
 /// Writes the plan line.
 ///
 /// # Errors
@@ -132,7 +151,7 @@ pub fn write_plan(
     )
 }
 
-/// Writes one block: a `hist` line per entry and metric, a line of counters per entry where asked, and the losses, which end the block.
+/// Writes one block: a `hist` line per entry and metric, a line of counters per entry and its wakers where asked, and the losses, which end the block.
 ///
 /// # Errors
 /// When `out` cannot be written.
@@ -149,6 +168,9 @@ pub fn write(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
         if report.counters {
             write_line(out, &CountersLine(entry))?;
         }
+        for waker in entry.wakers.iter().filter(|_| report.wakers) {
+            write_line(out, &waker_line(entry, waker))?;
+        }
     }
     write_line(
         out,
@@ -161,6 +183,26 @@ pub fn write(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
             absent: report.absent(),
         },
     )
+}
+
+fn waker_line<'a>(entry: &'a Entry, waker: &'a Waker) -> WakerLine<'a> {
+    let thread = match waker.id {
+        WakerId::Thread { pid, tid } => Some((pid, tid)),
+        _ => None,
+    };
+    WakerLine {
+        v: VERSION,
+        kind: "waker",
+        pid: entry.key.pid,
+        tid: entry.key.tid,
+        epoll: entry.key.epoll_name(),
+        comm: &entry.name,
+        context: waker.id.context(),
+        waker_pid: thread.map(|(pid, _)| pid),
+        waker_tid: thread.map(|(_, tid)| tid),
+        waker_comm: thread.map(|_| waker.name.as_str()),
+        wakeups: waker.wakeups,
+    }
 }
 
 /// Numbers of things are no times: their keys have no `_ns`.
@@ -253,6 +295,7 @@ mod tests {
             entries: &entries,
             metrics: &[Metric::Wakeup, Metric::Callback],
             counters: true,
+            wakers: true,
         };
         let mut out = Vec::new();
         let plan = serde_json::json!({"family": "synthetic"});

@@ -28,6 +28,8 @@ pub struct Report<'a> {
     pub metrics: &'a [Metric],
     /// Whether counters are shown too.
     pub counters: bool,
+    /// Whether wakers are shown too.
+    pub wakers: bool,
 }
 
 impl<'a> Report<'a> {

@@ -86,6 +86,7 @@ mod tests {
             entries: &entries,
             metrics: &[],
             counters: true,
+            wakers: false,
         };
         let mut out = Vec::new();
         write(

@@ -2,7 +2,7 @@
 
 use super::shared::Host::{self, Processes, Threads};
 use super::single::Mode::{self, Edge, Level, Oneshot};
-use super::source::Kind::{self, Eventfd, Pipe, Socketpair, Tcp};
+use super::source::Kind::{self, Eventfd, Pipe, Socketpair, Tcp, Timer};
 
 /// Which code runs a scenario, and with what.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,14 @@ pub(super) enum Family {
 }
 
 impl Family {
+    /// The kind of file that all events come from, where the scenario is told by it.
+    pub(super) const fn kind(self) -> Option<Kind> {
+        match self {
+            Self::Single(kind, _) | Self::Herd(kind, _) => Some(kind),
+            _ => None,
+        }
+    }
+
     /// Whether all waiters are there, and asleep, before the first event.
     pub(super) const fn waits_first(self) -> bool {
         matches!(
@@ -242,6 +250,7 @@ pub const CATALOG: &[Scenario] = &[
     row("shared-et", "threads on one epoll, edge-triggered", Family::Shared(Threads, Edge), SHARED_EDGE).waiters(4, 64),
     row("fork-shared-lt", "processes on one epoll, level-triggered", Family::Shared(Processes, Level), SHARED_LEVEL).waiters(2, 64),
     row("fork-shared-et", "processes on one epoll, edge-triggered", Family::Shared(Processes, Edge), SHARED_EDGE).waiters(2, 64),
+    row("timers", "timerfd, level-triggered, one waiter", Family::Single(Timer, Level), LEVEL),
     row("timeouts", "N waits of 5 ms and N of 0 ms", Family::Timeouts, TIMEOUTS).events(ROUNDS, MOST_ROUNDS),
     row("slow-handler", "events find their loop busy, 20 ms", Family::Slow, SLOW).events(ROUNDS, MOST_ROUNDS),
     row("signals", "N waits, each ended by SIGUSR1", Family::Signals, SIGNALS).events(ROUNDS, MOST_EVENTS),

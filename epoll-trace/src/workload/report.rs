@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::arena::Slot;
 use super::catalog::Scenario;
 use super::crew::Crew;
+use super::source::Kind;
 use crate::model::snapshot::{Counter, EpollCounter};
 
 /// What `uname -r` prints.
@@ -196,7 +197,7 @@ impl Report {
             returns: arena.sum(|slot| &slot.waits),
             eagain: arena.sum(|slot| &slot.eagain),
             sleeps: arena.sum(|slot| &slot.sleeps),
-            expect: expect(known, |field| arena.sum(field)),
+            expect: expect(scenario.family.kind(), known, |field| arena.sum(field)),
             laws: scenario.laws,
             threads: arena.slots().iter().map(waiter).collect(),
             busy_ns: Some(arena.sum(|slot| &slot.busy_ns)).filter(|&busy| busy > 0),
@@ -281,7 +282,13 @@ fn waiter(slot: &Slot) -> Waiter {
 }
 
 /// What a tracer must count: the generator's knowledge and the sums over the waiters.
-fn expect(known: &Known, sum: impl Fn(fn(&Slot) -> &AtomicU64) -> u64) -> BTreeMap<&'static str, Expect> {
+fn expect(
+    kind: Option<Kind>,
+    known: &Known,
+    sum: impl Fn(fn(&Slot) -> &AtomicU64) -> u64,
+) -> BTreeMap<&'static str, Expect> {
+    // All others take their events off by other calls.
+    let accepting = |count: u64| if kind == Some(Kind::Tcp) { count } else { 0 };
     let slept = sum(|slot| &slot.deliveries_slept);
     let at_once = sum(|slot| &slot.deliveries_at_once);
     let wakeups = known.wakeups_source + known.wakeups_chain;
@@ -295,6 +302,12 @@ fn expect(known: &Known, sum: impl Fn(fn(&Slot) -> &AtomicU64) -> u64) -> BTreeM
         Counter::Timeouts => Some(sum(|slot| &slot.timeouts)),
         Counter::ZeroTimeouts => Some(sum(|slot| &slot.zero_timeouts)),
         Counter::WakeupsSource => Some(known.wakeups_source),
+        // Stops come by an eventfd.
+        Counter::WakeupsTimer if kind == Some(Kind::Timer) => Some(known.wakeups_source - known.stops),
+        Counter::WakeupsTimer | Counter::AcceptErrors => Some(0),
+        // One accept after each delivery.
+        Counter::Accepts => Some(accepting(sum(|slot| &slot.consumed))),
+        Counter::AcceptEagain => Some(accepting(sum(|slot| &slot.eagain))),
         Counter::WakeupsChain => Some(known.wakeups_chain),
         // Every wakeup either leads to the delivery of that wait, or was for nothing.
         Counter::EmptyWakeups => wakeups.checked_sub(slept),
@@ -329,7 +342,15 @@ fn expect(known: &Known, sum: impl Fn(fn(&Slot) -> &AtomicU64) -> u64) -> BTreeM
     let epolls = EpollCounter::ALL
         .iter()
         .map(|&counter| (counter.name(), of_epoll(counter)));
-    let derived = [("wakeups", Some(wakeups)), ("deliveries", Some(slept + at_once))];
+    let wasted = wakeups.checked_sub(slept);
+    let derived = [
+        ("wakeups", Some(wakeups)),
+        ("deliveries", Some(slept + at_once)),
+        (
+            "wasted_wakeups",
+            wasted.map(|empty| empty + accepting(sum(|slot| &slot.eagain))),
+        ),
+    ];
     waiters
         .chain(epolls)
         .chain(derived)

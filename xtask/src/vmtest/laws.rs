@@ -8,7 +8,7 @@ const EVENTS: u64 = 50;
 /// Scenarios of which each round takes a process or milliseconds.
 const ROUNDS: u64 = 10;
 /// Scenarios with one waiter at a time.
-const SINGLE: [&str; 15] = [
+const SINGLE: [&str; 16] = [
     "pipe-lt",
     "pipe-et",
     "pipe-oneshot",
@@ -21,6 +21,7 @@ const SINGLE: [&str; 15] = [
     "tcp-lt",
     "tcp-et",
     "tcp-oneshot",
+    "timers",
     "nested",
     "hidden",
     "reuse",

@@ -15,6 +15,7 @@ mod times;
 mod together;
 mod trace;
 mod views;
+mod wakers;
 
 use std::fmt;
 
@@ -26,7 +27,7 @@ use crate::kernels::{Capability, Guest};
 /// Time limit of a job unless the test sets its own: TCG is about ten times slower than the machine.
 const JOB_SECONDS: u64 = 60;
 /// Programs of this machine that every test VM has.
-const PROGRAMS: [&str; 4] = ["sh", "sleep", "mkdir", "bpftool"];
+const PROGRAMS: [&str; 7] = ["sh", "sleep", "mkdir", "bpftool", "grep", "mount", "umount"];
 
 /// How much is asked of each kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,7 @@ pub(crate) fn all(length: Length) -> Vec<Test> {
         views::tests(),
         times::tests(),
         loops::tests(),
+        wakers::tests(),
         together::tests(),
         cgroup::tests(),
         instances::tests(),

@@ -88,6 +88,7 @@ const SCAN_START: &str = "thread";
 const WITH_MUTEX: &str = "the moment: ep_start_scan is inlined, so the window includes the wait for ep->mtx";
 const FIRST_ITEM: &str = "the moment: the start is inlined, so the window begins with the first item polled; a scan without items has none";
 const ONLY_WAITS: &str = "scans by poll, select and nested epolls: only those of a wait are counted";
+const ACCEPT: &str = "thread, descriptor, result; not the accepts of io_uring";
 const CTL: &str = "epoll, operation, mask, result";
 
 const fn row(
@@ -209,6 +210,8 @@ pub const ROWS: &[Row] = &[
     row(Signal::EpollShown, F, &["shown_fentry"], "epoll, reader", ""),
     row(Signal::EpollShown, K, &["shown_kprobe"], "epoll, reader", ""),
     never(Signal::EpollShown, T, "ep_show_fdinfo is not a tracepoint"),
+    row(Signal::Accept, F, &["accept_fexit"], ACCEPT, ""),
+    row(Signal::Accept, K_T, &["return_tp"], ACCEPT, ""),
     row(Signal::UringWait, F, &["uring_fexit"], "epoll, events", ""),
     never(
         Signal::UringWait,

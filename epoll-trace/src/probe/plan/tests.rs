@@ -156,9 +156,11 @@ fn what_is_lost_with_the_notification() {
             "queue",
             "uring_events",
             "uring_waits",
+            "wakers",
             "wakeups_chain",
             "wakeups_ctl",
-            "wakeups_source"
+            "wakeups_source",
+            "wakeups_timer"
         ]
     );
     let of_uring = |name: &str| name.starts_with("uring");
@@ -177,7 +179,15 @@ fn without_addresses_nothing_is_counted_per_epoll() {
             .keys()
             .filter(|name| !EpollCounter::ALL.iter().any(|id| id.name() == *name))
             .collect::<Vec<_>>(),
-        ["already_runnable", "flags", "items", "overflow_length", "queue"]
+        [
+            "already_runnable",
+            "flags",
+            "items",
+            "overflow_length",
+            "queue",
+            "wakers",
+            "wakeups_timer"
+        ]
     );
     assert_eq!(
         EpollCounter::ALL
@@ -190,6 +200,23 @@ fn without_addresses_nothing_is_counted_per_epoll() {
         absent["scans"].contains("bpf_probe_read_kernel"),
         "{}",
         absent["scans"]
+    );
+}
+
+#[test]
+fn who_wakes_takes_addresses_of_data() {
+    let mut facts = canned::kernel("debian-6.12");
+    let absent = |facts: &Facts| plan(facts, &everything(), FamilyChoice::Auto).absent();
+    assert!(!absent(&facts).contains_key("wakers") && !absent(&facts).contains_key("wakeups_timer"));
+    facts.symbols.data.remove("pcpu_hot");
+    facts.symbols.data.remove("timerfd_fops");
+    assert_eq!(
+        absent(&facts)["wakers"],
+        "the kernel does not tell where preempt_count lies"
+    );
+    assert_eq!(
+        absent(&facts)["wakeups_timer"],
+        "the kernel does not tell the address of timerfd_fops"
     );
 }
 

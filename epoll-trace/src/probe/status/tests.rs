@@ -44,8 +44,8 @@ fn a_broken_main_signal_is_an_error() {
     let status = status(&canned::kernel("hardened-6.18"), &[("return_tp", "EINVAL")]);
     assert_eq!(
         verdicts(&status, Outcome::Broken),
-        ["wait_return", "ctl", "epoll_birth"],
-        "one program, three signals"
+        ["wait_return", "ctl", "accept", "epoll_birth"],
+        "one program, four signals"
     );
     assert_eq!(status.exit_code(), 1);
     let error = status.error.unwrap();

@@ -5,6 +5,7 @@ mod items;
 mod pool;
 mod rows;
 mod tally;
+mod wakers;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,6 +23,7 @@ use nix::time::{ClockId, clock_gettime};
 use self::{
     epolls::{EpollMaps, Epolls},
     rows::{RowMaps, Rows},
+    wakers::WakerTable,
 };
 use super::Source;
 use crate::{
@@ -97,11 +99,12 @@ impl Live {
             free: take("FREE_EPOLLS")?.try_into()?,
         };
         let shown = take("SHOWN")?.try_into()?;
+        let wakers = WakerTable::new(take("WAKERS")?.try_into()?);
         let losses = take("LOSSES")?.try_into()?;
         let traced = take("TRACED")?.try_into()?;
         let cgroup = take("CGROUP")?.try_into()?;
         Ok(Self {
-            rows: Rows::new(maps, metrics)?,
+            rows: Rows::new(maps, wakers, metrics)?,
             epolls: Epolls::new(epolls)?,
             shown,
             fdinfo_cut: 0,

@@ -9,10 +9,12 @@ use super::{
     pool::{Found, Pool},
     tally::{self, Tally},
     text,
+    wakers::WakerTable,
 };
 use crate::model::{
     histogram::Shape,
     snapshot::{Counter, EpollId, Metric, Row, RowKey},
+    waker::{self, Wakers},
 };
 
 /// The four maps that hold rows.
@@ -29,6 +31,7 @@ struct Followed {
     comm: String,
     counters: [u64; Counter::COUNT],
     tallies: Vec<Tally>,
+    wakers: Wakers,
     /// Nothing was counted between the last two readings, so the histograms were read after the last count.
     settled: bool,
 }
@@ -37,6 +40,7 @@ struct Followed {
 pub(super) struct Rows {
     maps: RowMaps,
     pool: Pool,
+    wakers: WakerTable,
     metrics: Vec<Metric>,
     live: HashMap<u32, (abi::RowKey, Followed)>,
     closed: BTreeMap<(u32, u32), Followed>,
@@ -73,13 +77,14 @@ impl Rows {
     ///
     /// # Errors
     /// When the kernel refuses to fill the queue.
-    pub(super) fn new(mut maps: RowMaps, metrics: Vec<Metric>) -> Result<Self, MapError> {
+    pub(super) fn new(mut maps: RowMaps, wakers: WakerTable, metrics: Vec<Metric>) -> Result<Self, MapError> {
         let pool = Pool::fill(&mut maps.free, maps.rows.len())?;
         let forgotten = 0;
         let (live, closed, dying) = (HashMap::new(), BTreeMap::new(), BTreeSet::new());
         Ok(Self {
             maps,
             pool,
+            wakers,
             metrics,
             live,
             closed,
@@ -104,6 +109,7 @@ impl Rows {
         for index in tombstones {
             self.give_back(index)?;
         }
+        self.wakers.read()?;
         for index in self.pool.used.clone() {
             self.read_row(index)?;
         }
@@ -125,6 +131,7 @@ impl Rows {
                 comm: String::new(),
                 counters: [0; Counter::COUNT],
                 tallies: Vec::new(),
+                wakers: Wakers::new(),
                 settled: false,
             };
             (raw.key, new)
@@ -135,6 +142,7 @@ impl Rows {
         followed.epfd = raw.epfd;
         followed.counters = counters;
         followed.comm = text(&raw.comm);
+        followed.wakers = self.wakers.of(index);
         followed.tallies.resize(slots, Tally::default());
         if unchanged {
             return Ok(());
@@ -188,6 +196,7 @@ impl Rows {
                         .iter_mut()
                         .zip(&gone.tallies)
                         .for_each(|(sum, tally)| sum.absorb(tally));
+                    waker::add(&mut sum.wakers, &gone.wakers);
                     sum.comm = gone.comm;
                 }
             }
@@ -204,6 +213,7 @@ impl Rows {
                 .histograms
                 .set(index * slots + slot, ZERO_HISTOGRAM, 0)?;
         }
+        self.wakers.forget(index)?;
         self.maps.free.push(index, 0)?;
         self.pool.recycled(index);
         Ok(())
@@ -224,7 +234,7 @@ impl Rows {
         shape: &Shape,
         known: impl Fn(&str) -> bool,
     ) -> (Vec<Row>, BTreeMap<u32, String>) {
-        let mut names = BTreeMap::new();
+        let mut names = self.wakers.names();
         let mut rows = Vec::new();
         let live = self
             .live
@@ -261,6 +271,7 @@ impl Followed {
         let mut row = Row {
             key: RowKey { pid, tid, epoll },
             epfd: (self.epfd >= 0).then_some(self.epfd),
+            wakers: self.wakers.clone(),
             ..Row::default()
         };
         for &id in Counter::ALL {
