@@ -2,21 +2,20 @@
 
 use crate::WakeContext;
 
-/// What runs on this CPU, from the value of its `preempt_count()` (include/linux/preempt.h): bit 8 is set while a softirq is
-/// served (not where softirqs are merely off), bits 16 to 19 count interrupts, those above them NMIs.
+/// What runs on this CPU, from the low half of its `preempt_count()` (include/linux/preempt.h): bit 8 is set while a softirq is
+/// served (not where softirqs are merely off), 4 bits from `shift` on (16, or 24) count interrupts, those above them NMIs, but for
+/// bit 31.
 ///
 /// A kprobe by breakpoint runs its program as in an NMI, which counts as an interrupt besides; epoll is never called from one.
 #[inline(always)]
-pub const fn context_of(preempt_count: u32) -> WakeContext {
-    const SERVING_SOFTIRQ: u32 = 1 << 8;
-    const INTERRUPT: u32 = 1 << 16;
-    const INTERRUPTS: u32 = 0xf << 16;
-    const NMIS: u32 = 0xf << 20;
-    let by_breakpoint = preempt_count & NMIS != 0;
-    let interrupts = preempt_count & INTERRUPTS;
-    if interrupts > if by_breakpoint { INTERRUPT } else { 0 } {
+pub const fn context_of(preempt_count: u32, shift: u64) -> WakeContext {
+    const SERVING_SOFTIRQ: u64 = 1 << 8;
+    let count = preempt_count as u64 & 0x7fff_ffff;
+    let interrupts = count >> shift & 0xf;
+    let by_breakpoint = count >> shift >> 4 & 0xf != 0;
+    if interrupts > by_breakpoint as u64 {
         WakeContext::Interrupt
-    } else if preempt_count & SERVING_SOFTIRQ != 0 {
+    } else if count & SERVING_SOFTIRQ != 0 {
         WakeContext::Softirq
     } else {
         WakeContext::Process
@@ -47,7 +46,21 @@ mod tests {
             (0x0012_0001, Interrupt),
         ];
         for (count, context) in wanted {
-            assert_eq!(context_of(count), context, "{count:#x}");
+            assert_eq!(context_of(count, 16), context, "{count:#x}");
+        }
+    }
+
+    #[test]
+    fn interrupts_switched_off_are_no_interrupts() {
+        let wanted = [
+            (0x0002_0001, Process),
+            (0x0001_0101, Softirq),
+            (0x8101_0002, Interrupt),
+            (0x1100_0001, Process),
+            (0x1200_0001, Interrupt),
+        ];
+        for (count, context) in wanted {
+            assert_eq!(context_of(count, 24), context, "{count:#x}");
         }
     }
 }

@@ -75,6 +75,8 @@ globals! {
     PER_CPU_OFFSETS;
     /// Where each CPU's part has the count of `preempt_count()`.
     PREEMPT_COUNT;
+    /// Lowest bit of the interrupts in it.
+    INTERRUPT_SHIFT;
     /// 1 where `do_epoll_wait` takes a `struct timespec64 *`, 0 where it takes milliseconds (5.10).
     TIMEOUT_IS_POINTER;
 

@@ -5,6 +5,7 @@ use epoll_trace_ebpf::{COMM_LEN, Loss, WakeContext, Waker, WakerKey, context_of}
 
 use super::aggregate::{add, lose};
 use crate::{
+    globals::INTERRUPT_SHIFT,
     kernel,
     maps::{CPUS, WAKERS},
 };
@@ -62,5 +63,5 @@ fn context() -> Option<WakeContext> {
         }
         (*cpu).preempt_count
     };
-    kernel::probed_at(address).map(context_of)
+    kernel::probed_at(address).map(|count| context_of(count, INTERRUPT_SHIFT.load()))
 }

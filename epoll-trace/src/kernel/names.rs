@@ -41,6 +41,9 @@ pub const PREEMPT_COUNT: &str = "__preempt_count";
 /// The per-CPU structure that holds it from 6.2 to 6.14.
 pub const PCPU_HOT: &str = "pcpu_hot";
 
+/// Is there where `preempt_count()` also counts how often interrupts were switched off (since 7.3).
+pub const INTERRUPTS_OFF: &str = "local_interrupt_disable_state";
+
 /// Data whose addresses are of use; visible in kallsyms only with CONFIG_KALLSYMS_ALL.
 pub const DATA: &[&str] = &[
     EVENTPOLL_FOPS,
@@ -48,6 +51,7 @@ pub const DATA: &[&str] = &[
     PER_CPU_OFFSETS,
     PREEMPT_COUNT,
     PCPU_HOT,
+    INTERRUPTS_OFF,
 ];
 
 /// The function that stands for all others when fentry and kprobe are tried. Present and never inlined from 5.10 to 7.3.

@@ -84,6 +84,17 @@ pub const TIMERFD_FOPS: &str = "TIMERFD_FOPS";
 pub const PER_CPU_OFFSETS: &str = "PER_CPU_OFFSETS";
 /// Global: where each CPU's part has the count of `preempt_count()`, 0 where that is not known.
 pub const PREEMPT_COUNT: &str = "PREEMPT_COUNT";
+/// Global: lowest bit of the interrupts in that count.
+pub const INTERRUPT_SHIFT: &str = "INTERRUPT_SHIFT";
+
+/// Where interrupts that are switched off are counted in bits 16 to 23, those that are served stand above them
+/// (include/linux/preempt.h).
+fn interrupt_shift(facts: &Facts) -> u64 {
+    match facts.symbols.address(names::INTERRUPTS_OFF) {
+        Some(_) => 24,
+        None => 16,
+    }
+}
 
 /// Where each CPU's part of memory has what `preempt_count()` reads: a variable of its own, or a field of `pcpu_hot`
 /// (arch/x86/include/asm/current.h, 6.2 to 6.14).
@@ -134,6 +145,7 @@ pub fn globals(facts: &Facts) -> Vec<(&'static str, u64)> {
         (TIMERFD_FOPS, data(names::TIMERFD_FOPS)),
         (PER_CPU_OFFSETS, data(names::PER_CPU_OFFSETS)),
         (PREEMPT_COUNT, preempt_count(facts).unwrap_or_default()),
+        (INTERRUPT_SHIFT, interrupt_shift(facts)),
     ];
     offsets.chain(timeout).chain(others).collect()
 }
@@ -187,8 +199,16 @@ mod tests {
             let found = globals(&canned::kernel(name));
             let (offsets, addresses) = found.split_at(EXPECTED.len());
             assert_eq!(offsets, expected, "{name}");
-            let names = [EVENTPOLL_FOPS, TIMERFD_FOPS, PER_CPU_OFFSETS, PREEMPT_COUNT];
+            let names = [
+                EVENTPOLL_FOPS,
+                TIMERFD_FOPS,
+                PER_CPU_OFFSETS,
+                PREEMPT_COUNT,
+                INTERRUPT_SHIFT,
+            ];
             assert!(addresses.iter().map(|&(global, _)| global).eq(names), "{name}");
+            let shift = if *name == "debian-7.3" { 24 } else { 16 };
+            assert_eq!(addresses.last().map(|&(_, value)| value), Some(shift), "{name}");
         }
     }
 
