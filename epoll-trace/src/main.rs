@@ -4,11 +4,12 @@ use std::io::stderr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use epoll_trace::cli::{BenchArgs, BenchKind, Cli, Command, GlobalArgs, HistArgs, TopArgs};
+use epoll_trace::cli::{BenchArgs, BenchKind, Cli, Command, GlobalArgs, HistArgs, TopArgs, TraceArgs};
 use epoll_trace::commands::attach::{Wishes, start};
 use epoll_trace::commands::child::{Gated, gate};
 use epoll_trace::commands::hist::Hist;
 use epoll_trace::commands::output::{Streams, is_broken_pipe, open};
+use epoll_trace::commands::session::{Blocks, Session};
 use epoll_trace::commands::{probes, top};
 use epoll_trace::model::snapshot::Metric;
 use epoll_trace::probe::load::Scope;
@@ -60,23 +61,24 @@ fn block_on(command: impl Future<Output = anyhow::Result<u8>>) -> anyhow::Result
 }
 
 async fn hist(args: &HistArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
-    // aya's own diagnostics are for its authors: they take a third -v.
-    let (ours, others) = match global.verbose {
-        0 => (LevelFilter::Warn, LevelFilter::Warn),
-        1 | 2 => (LevelFilter::Debug, LevelFilter::Warn),
-        _ => (LevelFilter::Debug, LevelFilter::Debug),
-    };
-    env_logger::Builder::new()
-        .filter_module("epoll_trace", ours)
-        .filter_level(others)
-        .init();
-    let mut out = open(args.output.output.as_deref())?;
-    let mut wishes = Wishes {
+    let wishes = Wishes {
         metrics: args.needed_metrics(),
         counters: args.needs_counters(),
         per_thread: args.needs_threads(),
         ..Wishes::default()
     };
+    trace(&args.trace, global, wishes, Hist::new(args, global)).await
+}
+
+/// Traces what `args` name, for what `wishes` say besides, and lets `blocks` print it.
+async fn trace(
+    args: &TraceArgs,
+    global: &GlobalArgs,
+    mut wishes: Wishes,
+    blocks: impl Blocks,
+) -> anyhow::Result<u8> {
+    log_to_stderr(global);
+    let mut out = open(args.output.output.as_deref())?;
     wishes.narrow(&args.filter)?;
     let command = if args.command.is_empty() {
         None
@@ -92,11 +94,24 @@ async fn hist(args: &HistArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
         out: &mut out,
         err: &mut stderr(),
     };
-    let hist = Hist::new(args, global, Box::new(live), plan, streams);
+    let session = Session::new(args, blocks, Box::new(live), plan, streams);
     match command {
-        Some(command) => hist.run_command(command).await,
-        None => hist.run().await.map(|()| 0),
+        Some(command) => session.run_command(command).await,
+        None => session.run().await.map(|()| 0),
     }
+}
+
+fn log_to_stderr(global: &GlobalArgs) {
+    // aya's own diagnostics are for its authors: they take a third -v.
+    let (ours, others) = match global.verbose {
+        0 => (LevelFilter::Warn, LevelFilter::Warn),
+        1 | 2 => (LevelFilter::Debug, LevelFilter::Warn),
+        _ => (LevelFilter::Debug, LevelFilter::Debug),
+    };
+    env_logger::Builder::new()
+        .filter_module("epoll_trace", ours)
+        .filter_level(others)
+        .init();
 }
 
 async fn show_top(args: &TopArgs, global: &GlobalArgs) -> anyhow::Result<u8> {

@@ -5,4 +5,5 @@ pub mod child;
 pub mod hist;
 pub mod output;
 pub mod probes;
+pub mod session;
 pub mod top;
