@@ -15,8 +15,10 @@ use crate::model::snapshot::Metric;
 use crate::view::units::TimeUnit;
 use crate::workload::ScenarioArgs;
 
+mod locks;
 mod values;
 
+pub use locks::{LockSort, LocksArgs};
 use values::{column_parser, field_parser, metric_parser, screen_seconds, seconds};
 
 const EXAMPLES: &str = "\
@@ -142,6 +144,9 @@ pub enum Command {
     /// Histograms of wakeup latency per process, thread or epoll
     #[command(after_help = HIST_EXAMPLES)]
     Hist(HistArgs),
+    /// Who waits for the locks of epolls: ep->lock, ep->mtx, and those of watched files
+    #[command(after_help = locks::EXAMPLES)]
+    Locks(LocksArgs),
     /// What can be measured on this kernel, by which probes, and why not
     Probes(ProbesArgs),
     /// Known epoll loads that report what they did
@@ -156,6 +161,7 @@ impl Command {
     pub fn trace(&self) -> Option<&TraceArgs> {
         match self {
             Self::Hist(args) => Some(&args.trace),
+            Self::Locks(args) => Some(&args.trace),
             Self::Top(_) | Self::Probes(_) | Self::Bench(_) | Self::ExecGate(_) => None,
         }
     }
@@ -379,6 +385,11 @@ pub struct UnitArgs {
 }
 
 impl UnitArgs {
+    /// The unit, if one is asked for.
+    pub fn chosen(self) -> Option<TimeUnit> {
+        (self.milliseconds || self.microseconds || self.nanoseconds).then(|| self.unit())
+    }
+
     /// The unit.
     pub fn unit(self) -> TimeUnit {
         match (self.milliseconds, self.nanoseconds) {

@@ -4,10 +4,13 @@ use std::io::stderr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use epoll_trace::cli::{BenchArgs, BenchKind, Cli, Command, GlobalArgs, HistArgs, TopArgs, TraceArgs};
+use epoll_trace::cli::{
+    BenchArgs, BenchKind, Cli, Command, GlobalArgs, HistArgs, LocksArgs, TopArgs, TraceArgs,
+};
 use epoll_trace::commands::attach::{Wishes, start};
 use epoll_trace::commands::child::{Gated, gate};
 use epoll_trace::commands::hist::Hist;
+use epoll_trace::commands::locks::{self, Locks};
 use epoll_trace::commands::output::{Streams, is_broken_pipe, open};
 use epoll_trace::commands::session::{Blocks, Session};
 use epoll_trace::commands::{probes, top};
@@ -47,6 +50,7 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
             kind: BenchKind::Scenario(args),
         }) => workload::run(args).map(|()| 0),
         Command::Hist(args) => block_on(hist(args, global)),
+        Command::Locks(args) => block_on(show_locks(args, global)),
         Command::Top(args) => {
             top::check_terminal()?;
             block_on(show_top(args, global))
@@ -68,6 +72,15 @@ async fn hist(args: &HistArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
         ..Wishes::default()
     };
     trace(&args.trace, global, wishes, Hist::new(args, global)).await
+}
+
+async fn show_locks(args: &LocksArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
+    let wishes = Wishes {
+        metrics: locks::METRICS.to_vec(),
+        per_thread: args.trace.filter.needs_threads(),
+        ..Wishes::default()
+    };
+    trace(&args.trace, global, wishes, Locks::new(args, global)).await
 }
 
 /// Traces what `args` name, for what `wishes` say besides, and lets `blocks` print it.
@@ -116,7 +129,12 @@ fn log_to_stderr(global: &GlobalArgs) {
 
 async fn show_top(args: &TopArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
     let mut wishes = Wishes {
-        metrics: Metric::ALL.to_vec(),
+        // Its table shows no locks, and they cost.
+        metrics: Metric::ALL
+            .iter()
+            .copied()
+            .filter(|metric| !metric.is_of_locks())
+            .collect(),
         counters: true,
         per_thread: args.filter.needs_threads(),
         ..Wishes::default()

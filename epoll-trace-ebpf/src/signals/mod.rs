@@ -3,6 +3,7 @@
 mod aggregate;
 mod ctl;
 mod epoll;
+mod lock;
 mod notification;
 mod scan;
 mod thread;
@@ -11,6 +12,7 @@ mod wakeup;
 
 pub use ctl::{Request, ctl, ctl_enter, ctl_return, uring_wait};
 pub use epoll::{birth, death};
+pub use lock::{lock_begin, lock_end};
 pub use notification::{notification_enter, notification_exit};
 pub use scan::{scan, scan_end, scan_start, whole_scan};
 pub use thread::{process_fork, task_exit};

@@ -3,6 +3,7 @@
 pub mod attach;
 pub mod child;
 pub mod hist;
+pub mod locks;
 pub mod output;
 pub mod probes;
 pub mod session;

@@ -49,6 +49,13 @@ offsets! {
     ItemEvents = "OFF_ITEM_EVENTS", Formula::Sum(Field::EpitemEvent, Field::EpollEventEvents), "`epitem` → its mask and flags.";
     ItemOvflink = "OFF_ITEM_OVFLINK", Formula::Is(Field::EpitemOvflistNext), "`epitem` → the next one on the overflow list.";
     EpOvflist = "OFF_EP_OVFLIST", Formula::Is(Field::EventpollOvflist), "`eventpoll` → its overflow list, -1 outside of scans.";
+    EpLock = "OFF_EP_LOCK", Formula::Is(Field::EventpollLock), "`eventpoll` → the lock of its ready list.";
+    EpMtx = "OFF_EP_MTX", Formula::Is(Field::EventpollMtx), "`eventpoll` → its mutex.";
+    ItemFd = "OFF_ITEM_FD", Formula::Sum(Field::EpitemFfd, Field::EpollKeyFd), "`epitem` → the descriptor it was added as.";
+    WaitWhead = "OFF_WAIT_WHEAD", Formula::Difference(Field::EppollEntryWhead, Field::EppollEntryWait),
+        "How far behind `eppoll_entry.wait` its `whead`, the source's wait queue, lies.";
+    EntryNext = "OFF_ENTRY_NEXT", Formula::Sum(Field::WaitQueueEntryEntry, Field::ListHeadNext),
+        "Wait queue entry → the entry behind it, or the list head.";
     TaskPid = "OFF_TASK_PID", Formula::Is(Field::TaskPid), "Task → thread id.";
     TaskTgid = "OFF_TASK_TGID", Formula::Is(Field::TaskTgid), "Task → process id.";
     TaskState = "OFF_TASK_STATE", Formula::Is(Field::TaskState), "Task → run state, of which the low 32 bits count.";
@@ -73,6 +80,26 @@ pub const TIMEOUT_IS_POINTER: &str = "TIMEOUT_IS_POINTER";
 /// Global: address of the file operations of every epoll, 0 where the kernel hides it.
 pub const EVENTPOLL_FOPS: &str = "EVENTPOLL_FOPS";
 
+/// Functions whose place in the kernel's text tells, from a stack, what a thread does; the global of each, which with
+/// `_END` is that of the first address behind it.
+const TEXTS: &[(&str, &str)] = &[
+    ("do_epoll_ctl", "TEXT_CTL"),
+    ("do_epoll_ctl_file", "TEXT_CTL_FILE"),
+    ("ep_poll_callback", "TEXT_NOTIFICATION"),
+    ("ep_show_fdinfo", "TEXT_FDINFO"),
+    ("eventpoll_release_file", "TEXT_CLOSE"),
+    ("ep_eventpoll_release", "TEXT_RELEASE"),
+];
+
+/// The globals of [`TEXTS`]; none where the kernel hides addresses.
+fn texts(facts: &Facts) -> Vec<(String, u64)> {
+    let place = |(function, global): &(&str, &str)| {
+        let (start, end) = *facts.symbols.texts.get(*function)?;
+        Some([((*global).to_owned(), start), (format!("{global}_END"), end)])
+    };
+    TEXTS.iter().filter_map(place).flatten().collect()
+}
+
 impl Offset {
     /// The offset on this kernel, in bytes.
     ///
@@ -94,7 +121,7 @@ impl Offset {
 /// Every global the loader writes, by name. All are 64 bits wide in the object.
 ///
 /// One whose field is missing is left out: the plan chooses no program that reads it.
-pub fn globals(facts: &Facts) -> Vec<(&'static str, u64)> {
+pub fn globals(facts: &Facts) -> Vec<(String, u64)> {
     let offsets = Offset::ALL
         .iter()
         .filter_map(|offset| Some((offset.global(), u64::from(offset.of(facts).ok()?))));
@@ -103,7 +130,9 @@ pub fn globals(facts: &Facts) -> Vec<(&'static str, u64)> {
         .timeout_is_pointer
         .map(|is| (TIMEOUT_IS_POINTER, u64::from(is)));
     let fops = (EVENTPOLL_FOPS, facts.symbols.eventpoll_fops.unwrap_or_default());
-    offsets.chain(timeout).chain([fops]).collect()
+    let named = offsets.chain(timeout).chain([fops]);
+    let named = named.map(|(name, value)| (name.to_owned(), value));
+    texts(facts).into_iter().chain(named).collect()
 }
 
 #[cfg(test)]
@@ -121,6 +150,11 @@ mod tests {
         ("OFF_ITEM_EVENTS", [112, 104, 104, 104, 104, 104]),
         ("OFF_ITEM_OVFLINK", [40; 6]),
         ("OFF_EP_OVFLIST", [120, 120, 120, 120, 120, 112]),
+        ("OFF_EP_LOCK", [96, 96, 96, 96, 96, 88]),
+        ("OFF_EP_MTX", [0; 6]),
+        ("OFF_ITEM_FD", [56; 6]),
+        ("OFF_WAIT_WHEAD", [40; 6]),
+        ("OFF_ENTRY_NEXT", [24; 6]),
         ("OFF_TASK_PID", [2232, 2416, 2432, 2704, 1264, 2872]),
         ("OFF_TASK_TGID", [2236, 2420, 2436, 2708, 1268, 2876]),
         ("OFF_TASK_STATE", [16, 24, 24, 24, 24, 24]),
@@ -146,11 +180,14 @@ mod tests {
         for (column, name) in canned::KERNELS.iter().enumerate() {
             let expected: Vec<_> = EXPECTED
                 .iter()
-                .map(|&(global, values)| (global, values[column]))
+                .map(|&(global, values)| (global.to_owned(), values[column]))
                 .collect();
             let found = globals(&canned::kernel(name));
             assert_eq!(found[..found.len() - 1], expected, "{name}");
-            assert_eq!(found.last().map(|&(global, _)| global), Some(EVENTPOLL_FOPS));
+            assert_eq!(
+                found.last().map(|(global, _)| global.as_str()),
+                Some(EVENTPOLL_FOPS)
+            );
         }
     }
 
@@ -162,7 +199,7 @@ mod tests {
         assert!(
             globals(&facts)
                 .iter()
-                .all(|&(global, _)| global != "OFF_WAIT_BASE")
+                .all(|(global, _)| global != "OFF_WAIT_BASE")
         );
     }
 }

@@ -1,6 +1,6 @@
 //! Kernel symbols: which functions exist under which name, compiler clones included.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -17,6 +17,9 @@ pub struct Symbols {
     pub readable: Support,
     /// Functions by symbol name, so `NAME` or a clone such as `NAME.isra.0`.
     pub present: BTreeSet<String>,
+    /// First address of each of [`FUNCTIONS`] and the first one behind it, where the kernel shows them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub texts: BTreeMap<String, (u64, u64)>,
     /// Address of the file operations of every epoll, where the kernel shows it.
     pub eventpoll_fops: Option<u64>,
 }
@@ -27,12 +30,15 @@ impl Symbols {
         let mut symbols = Self {
             readable: Support::Yes,
             present: BTreeSet::new(),
+            texts: BTreeMap::new(),
             eventpoll_fops: None,
         };
+        // The list is sorted by address: a function ends where the next one begins.
+        let mut open = None;
         let read = File::open(root.join("proc/kallsyms")).and_then(|file| {
             BufReader::new(file)
                 .lines()
-                .try_for_each(|line| line.map(|line| symbols.add(&line)))
+                .try_for_each(|line| line.map(|line| symbols.add(&line, &mut open)))
         });
         if let Err(error) = read {
             symbols.readable = Support::No(format!("cannot read /proc/kallsyms: {error}"));
@@ -45,25 +51,33 @@ impl Symbols {
         Self {
             readable: Support::no(reason),
             present: BTreeSet::new(),
+            texts: BTreeMap::new(),
             eventpoll_fops: None,
         }
     }
 
-    /// Takes in one line, `ADDRESS TYPE NAME [MODULE]`.
-    fn add(&mut self, line: &str) {
+    /// Takes in one line, `ADDRESS TYPE NAME [MODULE]`; `open` is the function whose end is not known yet.
+    fn add(&mut self, line: &str, open: &mut Option<(String, u64)>) {
         let mut words = line.split_ascii_whitespace();
         let (Some(address), Some(kind), Some(name), None) =
             (words.next(), words.next(), words.next(), words.next())
         else {
             return;
         };
+        // kptr_restrict shows 0.
+        let address = u64::from_str_radix(address, 16)
+            .ok()
+            .filter(|&address| address != 0);
+        if let Some((function, start)) = open.take_if(|(_, start)| address.is_some_and(|end| end > *start))
+            && let Some(end) = address
+        {
+            self.texts.insert(function, (start, end));
+        }
         if name == EVENTPOLL_FOPS {
-            // kptr_restrict shows 0.
-            self.eventpoll_fops = u64::from_str_radix(address, 16)
-                .ok()
-                .filter(|&address| address != 0);
+            self.eventpoll_fops = address;
         } else if kind.eq_ignore_ascii_case("t") && FUNCTIONS.contains(&source_name(name)) {
             self.present.insert(name.to_owned());
+            *open = address.map(|start| (name.to_owned(), start));
         }
     }
 
@@ -114,6 +128,10 @@ mod tests {
             ["ep_poll_callback", "ep_scan_ready_list.constprop.0"]
         );
         assert_eq!(symbols.eventpoll_fops, Some(0xffff_ffff_8200_0100));
+        assert_eq!(
+            symbols.texts["ep_poll_callback"],
+            (0xffff_ffff_8100_0000, 0xffff_ffff_8100_0100)
+        );
     }
 
     #[test]
@@ -132,9 +150,12 @@ mod tests {
 
     #[test]
     fn a_hidden_address_is_no_address() {
-        assert_eq!(
-            symbols(&["0000000000000000 d eventpoll_fops"]).eventpoll_fops,
-            None
-        );
+        let symbols = symbols(&[
+            "0000000000000000 t do_epoll_ctl",
+            "0000000000000000 t do_epoll_wait",
+            "0000000000000000 d eventpoll_fops",
+        ]);
+        assert_eq!(symbols.eventpoll_fops, None);
+        assert!(symbols.texts.is_empty());
     }
 }

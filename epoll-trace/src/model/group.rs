@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::delta::{Window, add_counters, add_metric};
 use super::entry::{Entry, EntryKey, EpollRef};
 use super::filter::Filter;
-use super::snapshot::{Counter, Epoll, EpollCounter, EpollId, Metric, Row, Snapshot};
+use super::snapshot::{Counter, Epoll, EpollCounter, EpollId, Lock, Metric, Row, RowKey, Snapshot};
 
 /// What one entry stands for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +33,7 @@ enum Slot {
 #[derive(Default)]
 struct Group<'a> {
     rows: Vec<&'a Row>,
+    locks: Vec<&'a Lock>,
     epolls: BTreeSet<EpollId>,
 }
 
@@ -42,11 +43,12 @@ pub fn group(window: &Window, by: GroupBy, filter: &Filter) -> Vec<Entry> {
     let epolls: HashMap<EpollId, &Epoll> = counted.epolls.iter().map(|epoll| (epoll.id, epoll)).collect();
     let mut groups: BTreeMap<Slot, Group<'_>> = BTreeMap::new();
     for row in counted.rows.iter().filter(|row| filter.passes(row, counted)) {
-        let group = groups.entry(slot(row, by)).or_default();
+        let group = groups.entry(slot(row.key, by)).or_default();
         group.rows.push(row);
         group.epolls.extend(row.key.epoll);
     }
     add_created(&mut groups, counted, by, filter);
+    add_locks(&mut groups, counted, by, filter);
     groups
         .into_iter()
         .map(|(slot, group)| entry(slot, &group, &epolls, window))
@@ -74,8 +76,7 @@ pub fn with_recent_counters(total: Vec<Entry>, recent: &[Entry]) -> Vec<Entry> {
         .collect()
 }
 
-fn slot(row: &Row, by: GroupBy) -> Slot {
-    let key = row.key;
+fn slot(key: RowKey, by: GroupBy) -> Slot {
     match (by, key.tid, key.epoll) {
         (GroupBy::Thread, Some(tid), _) => Slot::Thread(key.pid, tid),
         (GroupBy::Process | GroupBy::Thread, _, _) => Slot::Process(key.pid),
@@ -108,6 +109,31 @@ fn add_created(groups: &mut BTreeMap<Slot, Group<'_>>, counted: &Snapshot, by: G
         let wanted = filter.is_empty() || (only_pids(filter) && filter.pids.contains(&creator));
         if groups.contains_key(&slot) || (notified && wanted) {
             groups.entry(slot).or_default().epolls.insert(epoll.id);
+        }
+    }
+}
+
+/// Who waits for a lock of an epoll need not wait on the epoll: it may have an entry for that alone.
+fn add_locks<'a>(
+    groups: &mut BTreeMap<Slot, Group<'a>>,
+    counted: &'a Snapshot,
+    by: GroupBy,
+    filter: &Filter,
+) {
+    let epfds: HashMap<EpollId, i32> = counted
+        .rows
+        .iter()
+        .filter_map(|row| Some((row.key.epoll?, row.epfd?)))
+        .collect();
+    for lock in &counted.locks {
+        let epfd = lock.key.epoll.and_then(|id| epfds.get(&id)).copied();
+        let key = RowKey {
+            pid: lock.key.pid,
+            tid: lock.key.tid,
+            epoll: lock.key.epoll,
+        };
+        if lock.key.kind.metric().is_some() && filter.admits(key, epfd, counted) {
+            groups.entry(slot(key, by)).or_default().locks.push(lock);
         }
     }
 }
@@ -153,6 +179,13 @@ fn entry(slot: Slot, group: &Group<'_>, epolls: &HashMap<EpollId, &Epoll>, windo
             }
         }
     }
+    for lock in &group.locks {
+        if let Some(metric) = lock.key.kind.metric()
+            && !counted.absent.contains_key(metric.name())
+        {
+            add_metric(&mut entry.metrics[metric as usize], Some(&lock.waited));
+        }
+    }
     entry
 }
 
@@ -187,7 +220,11 @@ fn key(slot: Slot, group: &Group<'_>, epolls: &HashMap<EpollId, &Epoll>) -> Entr
             let creator = epolls.get(&id).and_then(|epoll| epoll.creator);
             // The creator names it best, as long as it is one of those that know its number.
             let namer = creator.filter(|&creator| group.rows.is_empty() || pids().any(|pid| pid == creator));
-            let pid = namer.or_else(|| pids().min()).unwrap_or(0);
+            let lockers = || group.locks.iter().map(|lock| lock.key.pid);
+            let pid = namer
+                .or_else(|| pids().min())
+                .or_else(|| lockers().min())
+                .unwrap_or(0);
             EntryKey {
                 pid,
                 tid: None,

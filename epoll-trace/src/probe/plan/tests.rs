@@ -146,12 +146,17 @@ fn what_is_lost_with_the_notification() {
         [
             "already_runnable",
             "callback",
+            "lock",
+            "lock_waits",
+            "mutex",
+            "mutex_waits",
             "notifications",
             "notifications_nested",
             "notifications_queued",
             "notifications_unasked",
             "ovf_notifications",
             "queue",
+            "source_lock_waits",
             "uring_events",
             "uring_waits",
             "wakeups_chain",
@@ -175,7 +180,7 @@ fn without_addresses_nothing_is_counted_per_epoll() {
             .keys()
             .filter(|name| !EpollCounter::ALL.iter().any(|id| id.name() == *name))
             .collect::<Vec<_>>(),
-        ["already_runnable", "overflow_length", "queue"]
+        ["already_runnable", "lock", "mutex", "overflow_length", "queue"]
     );
     assert_eq!(
         EpollCounter::ALL

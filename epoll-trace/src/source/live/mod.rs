@@ -1,6 +1,7 @@
 //! Snapshots from the maps of the loaded programs. The only place that turns the programs' layout into plain numbers.
 
 mod epolls;
+mod locks;
 mod pool;
 mod rows;
 mod tally;
@@ -20,6 +21,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use self::{
     epolls::{EpollMaps, Epolls},
+    locks::{LockMaps, Locks},
     rows::{RowMaps, Rows},
 };
 use super::Source;
@@ -44,6 +46,7 @@ pub const CLOSED_FORGOTTEN: &str = "closed_forgotten";
 pub struct Live {
     rows: Rows,
     epolls: Epolls,
+    locks: Option<Locks>,
     losses: Array<MapData, u64>,
     traced: BpfHashMap<MapData, u32, u32>,
     cgroup: CgroupArray<MapData>,
@@ -90,11 +93,23 @@ impl Live {
             known: take("EPOLLS")?.try_into()?,
             free: take("FREE_EPOLLS")?.try_into()?,
         };
+        let wants_locks = metrics.iter().any(|metric| metric.is_of_locks());
+        let locks = LockMaps {
+            rows: take("LOCKS")?.try_into()?,
+            threads: take("LOCK_THREADS")?.try_into()?,
+        };
         let losses = take("LOSSES")?.try_into()?;
         let traced = take("TRACED")?.try_into()?;
         let cgroup = take("CGROUP")?.try_into()?;
         Ok(Self {
-            rows: Rows::new(maps, metrics)?,
+            rows: Rows::new(
+                maps,
+                metrics
+                    .into_iter()
+                    .filter(|metric| !metric.is_of_locks())
+                    .collect(),
+            )?,
+            locks: wants_locks.then(|| Locks::new(locks)),
             epolls: Epolls::new(epolls)?,
             losses,
             traced,
@@ -152,7 +167,8 @@ impl Live {
         for &loss in Loss::ALL {
             losses.insert(loss.name().to_owned(), self.losses.get(&(loss as u32), 0)?);
         }
-        losses.insert(CLOSED_FORGOTTEN.to_owned(), self.rows.forgotten);
+        let of_locks = self.locks.as_ref().map_or(0, |locks| locks.forgotten);
+        losses.insert(CLOSED_FORGOTTEN.to_owned(), self.rows.forgotten + of_locks);
         if let Some(misses) = self.loaded.misses() {
             losses.insert(PROBE_MISSES.to_owned(), misses);
         }
@@ -166,6 +182,9 @@ impl Source for Live {
         self.flush_log();
         self.epolls.read()?;
         self.rows.read()?;
+        if let Some(locks) = &mut self.locks {
+            locks.read()?;
+        }
         let absent = Arc::clone(&self.absent);
         let known = |name: &str| !absent.contains_key(name);
         let (rows, mut names) = self.rows.model(&self.shape, known);
@@ -183,6 +202,10 @@ impl Source for Live {
         let snapshot = Snapshot {
             at_ns: at.tv_sec() as u64 * 1_000_000_000 + at.tv_nsec() as u64,
             epolls: self.epolls.model(known),
+            locks: self
+                .locks
+                .as_ref()
+                .map_or_else(Vec::new, |locks| locks.model(&self.shape)),
             rows,
             names,
             losses: self.losses()?,
@@ -191,6 +214,10 @@ impl Source for Live {
         let dead = self.epolls.dead();
         self.epolls.fold(&self.rows.waiters())?;
         self.rows.fold(&dead, &gone)?;
+        if let Some(locks) = &mut self.locks {
+            let followed = self.epolls.ids();
+            locks.fold(|epoll| followed.contains(epoll))?;
+        }
         Ok(snapshot)
     }
 
