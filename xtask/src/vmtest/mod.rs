@@ -8,6 +8,7 @@ mod cgroup;
 mod ends;
 mod judge;
 mod laws;
+mod locks;
 mod loops;
 pub(crate) mod matrix;
 mod times;
@@ -45,6 +46,7 @@ pub(crate) fn all(length: Length) -> Vec<Test> {
         views::tests(),
         times::tests(),
         loops::tests(),
+        locks::tests(),
         together::tests(),
         cgroup::tests(),
         ends::tests(),
@@ -57,6 +59,7 @@ pub(crate) struct Test {
     name: String,
     needs: Vec<Need>,
     jobs: Vec<Spec>,
+    cpus: u32,
     check: Check,
 }
 
@@ -78,6 +81,7 @@ impl Test {
             name: name.into(),
             needs: Vec::new(),
             jobs: Vec::new(),
+            cpus: 0,
             check: Box::new(check),
         }
     }
@@ -85,6 +89,12 @@ impl Test {
     /// Adds a need; where one is not met the test is skipped.
     pub(crate) fn needs(mut self, need: Need) -> Self {
         self.needs.push(need);
+        self
+    }
+
+    /// Runs it in a VM with at least so many CPUs; tests with the same number share a boot.
+    pub(crate) fn cpus(mut self, cpus: u32) -> Self {
+        self.cpus = cpus;
         self
     }
 
