@@ -29,6 +29,16 @@ globals! {
     OFF_ITEM_OVFLINK;
     /// Offset of `ovflist` in `struct eventpoll`.
     OFF_EP_OVFLIST;
+    /// Offset of `lock` in `struct eventpoll`.
+    OFF_EP_LOCK;
+    /// Offset of `mtx` in `struct eventpoll`.
+    OFF_EP_MTX;
+    /// Offset of `ffd.fd` in `struct epitem`.
+    OFF_ITEM_FD;
+    /// Distance from `wait` to `whead` in `struct eppoll_entry`.
+    OFF_WAIT_WHEAD;
+    /// Offset of `entry.next` in `struct wait_queue_entry`.
+    OFF_ENTRY_NEXT;
     /// Offset of `pid` in `struct task_struct`.
     OFF_TASK_PID;
     /// Offset of `tgid` in `struct task_struct`.
@@ -100,6 +110,34 @@ globals! {
     COUNT_WAKERS;
     /// 1: accepts after deliveries are counted.
     COUNT_ACCEPTS;
+    /// 1: waits for locks are measured.
+    LOCKS_WANTED;
+    /// 1: notifications are seen, so that what runs inside one is known.
+    NOTIFICATIONS_SEEN;
+    /// First address of `do_epoll_ctl`, and below it the first one behind it; both 0 where the kernel does not tell. Likewise below.
+    TEXT_CTL;
+    /// See `TEXT_CTL`.
+    TEXT_CTL_END;
+    /// `do_epoll_ctl_file` (7.x).
+    TEXT_CTL_FILE;
+    /// See `TEXT_CTL`.
+    TEXT_CTL_FILE_END;
+    /// `ep_poll_callback`.
+    TEXT_NOTIFICATION;
+    /// See `TEXT_CTL`.
+    TEXT_NOTIFICATION_END;
+    /// `ep_show_fdinfo`.
+    TEXT_FDINFO;
+    /// See `TEXT_CTL`.
+    TEXT_FDINFO_END;
+    /// `eventpoll_release_file`.
+    TEXT_CLOSE;
+    /// See `TEXT_CTL`.
+    TEXT_CLOSE_END;
+    /// `ep_eventpoll_release`.
+    TEXT_RELEASE;
+    /// See `TEXT_CTL`.
+    TEXT_RELEASE_END;
     /// 1: time in and between waits is added up.
     TIME_LOOPS;
     /// Histograms of each row.

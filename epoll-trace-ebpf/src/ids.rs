@@ -43,6 +43,10 @@ ids! {
         EventsPerWait = "events_per_wait",
         /// Items on the overflow list at the end of a scan that had any, at most [`OVERFLOW_WALK`](crate::OVERFLOW_WALK): a number, not a time.
         OverflowLength = "overflow_length",
+        /// Waiting for `ep->lock`. Kept in a [`LockRow`](crate::LockRow), not in a [`Row`](crate::Row).
+        Lock = "lock",
+        /// Waiting for `ep->mtx`, likewise.
+        Mutex = "mutex",
     }
 }
 
@@ -147,6 +151,12 @@ ids! {
         Created = "created",
         /// 1 after its last file was closed.
         Closed = "closed",
+        /// Waits for `ep->lock`, by any process.
+        LockWaits = "lock_waits",
+        /// Waits for `ep->mtx`, by any process.
+        MutexWaits = "mutex_waits",
+        /// Waits for the wait-queue lock of a file it watches. One that several epolls watch counts for the first of them.
+        SourceLockWaits = "source_lock_waits",
     }
 }
 
@@ -185,5 +195,41 @@ ids! {
         WaitersUnidentified = "waiters_unidentified",
         /// A file was closed that more items watched than are looked at: some epolls show more items than they have.
         ReleasesCut = "releases_cut",
+        /// A wait for a lock went to no row: the table of locks was full.
+        LocksFull = "locks_full",
+        /// A thread that waited for a lock was not counted among its threads: the table of these was full.
+        LockThreadsFull = "lock_threads_full",
+        /// A wait for a lock was not followed to its end: too many at once.
+        LockWaitsFull = "lock_waits_full",
+    }
+}
+
+ids! {
+    /// Which lock is waited for.
+    LockKind {
+        /// `ep->lock`: the ready list.
+        Lock = "lock",
+        /// `ep->mtx`: scans and epoll_ctl.
+        Mutex = "mutex",
+        /// The lock of a watched file's wait queue.
+        Source = "source",
+    }
+}
+
+ids! {
+    /// What a thread does when it waits for a lock.
+    LockPath {
+        /// Waits on an epoll: scans, or goes to sleep.
+        Wait = "wait",
+        /// Runs `ep_poll_callback`.
+        Notification = "notification",
+        /// Is in epoll_ctl.
+        Ctl = "ctl",
+        /// Reads the epoll's /proc/PID/fdinfo.
+        Fdinfo = "fdinfo",
+        /// Closes a watched file, or the epoll.
+        Close = "close",
+        /// Something else: poll on an epoll, io_uring, or the source's own readers and writers.
+        Other = "other",
     }
 }

@@ -13,7 +13,7 @@ mod ids;
 
 pub use bucket::{BUCKETS, SUB_BUCKETS, bucket, bucket_low};
 pub use context::context_of;
-pub use ids::{Counter, EpollCounter, Loss, Metric, WakeContext};
+pub use ids::{Counter, EpollCounter, LockKind, LockPath, Loss, Metric, WakeContext};
 
 /// Rows (process × epoll pairs) followed at once, unless the agent says otherwise.
 pub const DEFAULT_ROWS: u32 = 4096;
@@ -147,6 +147,59 @@ pub const RELEASE_WALK: u32 = 128;
 /// Items remembered at once.
 pub const MAX_ITEMS: u32 = 32_768;
 
+/// A lock, and a process that waited for it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LockKey {
+    /// The epoll; of a source's lock the first that was seen to watch it.
+    pub epoll: EpollId,
+    /// The waiting process; in an interrupt the one that was interrupted.
+    pub tgid: u32,
+    /// The waiting thread with per-thread rows, else 0.
+    pub tid: u32,
+    /// By [`LockKind`].
+    pub kind: u32,
+    /// The descriptor that the epoll watches the source as; -1 for the epoll's own locks.
+    pub fd: i32,
+}
+
+/// Waits for the lock of one [`LockKey`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LockRow {
+    /// Different threads that waited.
+    pub threads: u64,
+    /// Waits by [`LockPath`].
+    pub counts: [u64; LockPath::COUNT],
+    /// Time waited by [`LockPath`], ns.
+    pub sums_ns: [u64; LockPath::COUNT],
+    /// Times waited.
+    pub waited: Histogram,
+}
+
+/// A thread that waited for a lock.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LockThread {
+    /// The lock and the process.
+    pub lock: LockKey,
+    /// The thread.
+    pub tid: u32,
+    /// Explicit padding.
+    pub pad: u32,
+}
+
+/// Locks followed at once, where locks are wanted.
+pub const MAX_LOCKS: u32 = 2048;
+/// Threads told apart that waited for a lock, of all locks.
+pub const MAX_LOCK_THREADS: u32 = 16_384;
+/// Threads that wait for a mutex at once.
+pub const MAX_MUTEX_WAITS: u32 = 4096;
+/// Wait queues of watched files remembered at once.
+pub const MAX_SOURCES: u32 = 16_384;
+/// Slots of the table that tells cheaply that a lock is none of an epoll's.
+pub const LOCK_FILTER_SLOTS: usize = 1 << 16;
+
 /// Where a live epoll, known by its address, has its counters.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -213,12 +266,20 @@ const _: () = {
             && size_of::<WakerKey>() == 16
             && size_of::<Waker>() == 8 + COMM_LEN
     );
+    assert!(
+        size_of::<LockKey>() == 32
+            && size_of::<LockRow>() == 8 + 16 * LockPath::COUNT + size_of::<Histogram>()
+            && size_of::<LockThread>() == 40
+    );
     assert!(bucket_low(BUCKETS) >= 60_000_000_000);
 };
 
 #[cfg(feature = "user")]
 mod pod {
-    use super::{Epoll, EpollId, Histogram, KnownEpoll, Row, RowKey, Shown, Waker, WakerKey};
+    use super::{
+        Epoll, EpollId, Histogram, KnownEpoll, LockKey, LockRow, LockThread, Row, RowKey, Shown, Waker,
+        WakerKey,
+    };
 
     // SAFETY: repr(C), integers and arrays of integers, no padding (asserted above), every bit pattern valid.
     unsafe impl aya::Pod for EpollId {}
@@ -238,4 +299,10 @@ mod pod {
     unsafe impl aya::Pod for WakerKey {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Waker {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for LockKey {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for LockRow {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for LockThread {}
 }

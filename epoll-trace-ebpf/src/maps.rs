@@ -6,8 +6,10 @@ use aya_ebpf::{
     maps::{Array, CgroupArray, HashMap, LruHashMap, PerCpuArray, Queue},
 };
 use epoll_trace_ebpf::{
-    DEFAULT_ROWS, Epoll, Histogram, ItemEvent, ItemKey, KnownEpoll, Loss, MAX_EPOLLS, MAX_ITEMS, MAX_NESTING,
-    MAX_THREADS, MAX_TREE, MAX_WAKERS, Row, RowKey, Shown, TID_FILTER_SLOTS, Waker, WakerKey,
+    DEFAULT_ROWS, Epoll, EpollId, Histogram, ItemEvent, ItemKey, KnownEpoll, LOCK_FILTER_SLOTS, LockKey,
+    LockRow, LockThread, Loss, MAX_EPOLLS, MAX_ITEMS, MAX_LOCK_THREADS, MAX_LOCKS, MAX_MUTEX_WAITS,
+    MAX_NESTING, MAX_SOURCES, MAX_THREADS, MAX_TREE, MAX_WAKERS, Row, RowKey, Shown, TID_FILTER_SLOTS, Waker,
+    WakerKey,
 };
 
 /// What is known of a thread that waits on epolls, or of one that is not traced.
@@ -79,6 +81,52 @@ pub struct Cpu {
     pub preempt_count: u64,
 }
 
+/// A wait for a lock in progress.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct LockWait {
+    /// Address of the lock.
+    pub lock: u64,
+    /// When it began, ns.
+    pub began_ns: u64,
+    /// The epoll it belongs to.
+    pub epoll: EpollId,
+    /// Index of that epoll's counters.
+    pub index: u32,
+    /// Descriptor of the source, -1 for a lock of the epoll itself.
+    pub fd: i32,
+    /// By `LockKind`.
+    pub kind: u32,
+    /// By `LockPath`.
+    pub path: u32,
+}
+
+/// Spin locks wait one inside the other: task, softirq, interrupt, NMI.
+pub const MAX_SPINS: usize = 4;
+
+/// The waits for spin locks in progress on this CPU: they run with preemption off.
+#[repr(C)]
+pub struct Spins {
+    /// How many.
+    pub depth: u64,
+    /// Outermost first.
+    pub waits: [LockWait; MAX_SPINS],
+}
+
+/// The wait queue of a watched file.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct WatchedSource {
+    /// Address of the epoll.
+    pub epoll: u64,
+    /// Address of the wait-queue entry it watches with.
+    pub wait: u64,
+    /// The descriptor it was added as.
+    pub fd: i32,
+    /// Explicit padding.
+    pub pad: u32,
+}
+
 /// In [`Thread::row`]: none.
 pub const NO_ROW: u32 = u32::MAX;
 /// In [`Thread::delivered`]: it waits, or its last wait brought nothing.
@@ -141,6 +189,29 @@ pub static ITEMS: LruHashMap<ItemKey, ItemEvent> = LruHashMap::with_max_entries(
 /// Read by the agent. Full: never, it has one place.
 #[map]
 pub static SHOWN: Array<Shown> = Array::with_max_entries(1, 0);
+/// Waits for locks by lock and process. Written by the ends of waits for locks, removed by the agent. Read by the agent.
+/// Full: `locks_full`.
+#[map]
+pub static LOCKS: HashMap<LockKey, LockRow> = HashMap::with_max_entries(MAX_LOCKS, 0);
+/// What a new row of `LOCKS` is made of: zeroes, too many for the stack. Written by nobody. Read by the ends of waits for
+/// locks. Full: never, it has one place.
+#[map]
+pub static LOCK_ZERO: Array<LockRow> = Array::with_max_entries(1, 0);
+/// Which threads waited for a lock. Written by the ends of waits for locks, removed by the agent. Read by the same. Full:
+/// `lock_threads_full`.
+#[map]
+pub static LOCK_THREADS: HashMap<LockThread, u32> = HashMap::with_max_entries(MAX_LOCK_THREADS, 0);
+/// Waits for spin locks in progress. Written by begins and ends of waits for locks. Read by the same. Full: `lock_waits_full`.
+#[map]
+pub static SPINS: PerCpuArray<Spins> = PerCpuArray::with_max_entries(1, 0);
+/// By task_struct address: the wait for a mutex in progress. Written by begins and ends of waits for locks. Read by the
+/// same. Full: `lock_waits_full`.
+#[map]
+pub static MUTEX_WAITS: HashMap<u64, LockWait> = HashMap::with_max_entries(MAX_MUTEX_WAITS, 0);
+/// By wait-queue head address: who watches it. Written by notifications, where locks are wanted. Read by notifications
+/// and begins of waits for locks. Full: the source unused for longest is forgotten until it notifies again.
+#[map]
+pub static SOURCES: LruHashMap<u64, WatchedSource> = LruHashMap::with_max_entries(MAX_SOURCES, 0);
 /// Process (or thread) ids to trace, where a filter is on; with a cgroup those in it at the start. Written by the agent and by fork, removed by exit. Read by
 /// threads seen for the first time. Full: `tree_full`.
 #[map]
@@ -159,3 +230,8 @@ pub static mut TID_FILTER: [u32; TID_FILTER_SLOTS] = [0; TID_FILTER_SLOTS];
 /// by waits and wakeups. Full: never, it is one number.
 #[unsafe(no_mangle)]
 pub static mut EPOCH: u64 = 0;
+/// By lock address, hashed: 1 once an epoll or source has a lock there; keeps everybody else's locks cheap. Written by whoever adds to
+/// `EPOLLS` or `SOURCES`, where locks are wanted. Read by begins and ends of waits for locks. Full: never, addresses share
+/// places, and none is taken back: the kernel hands the same ones out again.
+#[unsafe(no_mangle)]
+pub static mut LOCK_FILTER: [u8; LOCK_FILTER_SLOTS] = [0; LOCK_FILTER_SLOTS];

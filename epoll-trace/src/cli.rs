@@ -15,8 +15,10 @@ use crate::model::snapshot::Metric;
 use crate::view::units::TimeUnit;
 use crate::workload::ScenarioArgs;
 
+mod locks;
 mod values;
 
+pub use locks::{LockSort, LocksArgs};
 use values::{column_parser, epoll_column_parser, field_parser, metric_parser, screen_seconds, seconds};
 
 const EXAMPLES: &str = "\
@@ -156,6 +158,9 @@ pub enum Command {
     /// One row per epoll: what it watches, who uses it, and how well that goes
     #[command(after_help = EPOLLS_EXAMPLES)]
     Epolls(EpollsArgs),
+    /// Who waits for the locks of epolls: ep->lock, ep->mtx, and those of watched files
+    #[command(after_help = locks::EXAMPLES)]
+    Locks(LocksArgs),
     /// What can be measured on this kernel, by which probes, and why not
     Probes(ProbesArgs),
     /// Known epoll loads that report what they did
@@ -174,6 +179,7 @@ impl Command {
         match self {
             Self::Hist(args) => Some(&args.trace),
             Self::Epolls(args) => Some(&args.trace),
+            Self::Locks(args) => Some(&args.trace),
             Self::Top(_) | Self::Probes(_) | Self::Bench(_) | Self::Metrics | Self::ExecGate(_) => None,
         }
     }
@@ -419,6 +425,11 @@ pub struct UnitArgs {
 }
 
 impl UnitArgs {
+    /// The unit, if one is asked for.
+    pub fn chosen(self) -> Option<TimeUnit> {
+        (self.milliseconds || self.microseconds || self.nanoseconds).then(|| self.unit())
+    }
+
     /// The unit.
     pub fn unit(self) -> TimeUnit {
         match (self.milliseconds, self.nanoseconds) {

@@ -170,6 +170,8 @@ fn wakeup(entry: &Entry, quantile: Quantile) -> Value {
 
 const WAKEUP: Needs = Needs::Metrics(&[Metric::Wakeup]);
 
+const LOCKS: Needs = Needs::Metrics(&[Metric::Lock, Metric::Mutex]);
+
 /// Every field, in the order of columns and items.
 pub static FIELDS: &[Field] = &[
     column(
@@ -485,6 +487,9 @@ pub static FIELDS: &[Field] = &[
     epoll_counter(EpollCounter::ItemsReleased),
     epoll_counter(EpollCounter::Created),
     epoll_counter(EpollCounter::Closed),
+    epoll_counter(EpollCounter::LockWaits).needs(LOCKS),
+    epoll_counter(EpollCounter::MutexWaits).needs(LOCKS),
+    epoll_counter(EpollCounter::SourceLockWaits).needs(LOCKS),
 ];
 
 #[cfg(test)]

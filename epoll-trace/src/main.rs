@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use epoll_trace::cli::{
-    BenchArgs, BenchKind, Cli, Command, EpollsArgs, GlobalArgs, HistArgs, TopArgs, TraceArgs,
+    BenchArgs, BenchKind, Cli, Command, EpollsArgs, GlobalArgs, HistArgs, LocksArgs, TopArgs, TraceArgs,
 };
 use epoll_trace::commands::attach::{Wishes, start};
 use epoll_trace::commands::child::{Gated, gate};
 use epoll_trace::commands::epolls::Epolls;
 use epoll_trace::commands::hist::Hist;
+use epoll_trace::commands::locks::{self, Locks};
 use epoll_trace::commands::output::{Streams, is_broken_pipe, open};
 use epoll_trace::commands::session::{Blocks, Session};
 use epoll_trace::commands::{metrics, probes, top};
@@ -58,6 +59,7 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
         }) => workload::run(args).map(|()| 0),
         Command::Hist(args) => block_on(hist(args, global)),
         Command::Epolls(args) => block_on(epolls(args, global)),
+        Command::Locks(args) => block_on(show_locks(args, global)),
         Command::Top(args) => {
             top::check_terminal()?;
             block_on(show_top(args, global))
@@ -90,6 +92,15 @@ async fn epolls(args: &EpollsArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
         ..Wishes::default()
     };
     trace(&args.trace, global, wishes, Epolls::new(args, global)).await
+}
+
+async fn show_locks(args: &LocksArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
+    let wishes = Wishes {
+        metrics: locks::METRICS.to_vec(),
+        per_thread: args.trace.filter.needs_threads(),
+        ..Wishes::default()
+    };
+    trace(&args.trace, global, wishes, Locks::new(args, global)).await
 }
 
 /// Traces what `args` name, for what `wishes` say besides, and lets `blocks` print it.
@@ -139,7 +150,12 @@ fn log_to_stderr(global: &GlobalArgs) {
 
 async fn show_top(args: &TopArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
     let mut wishes = Wishes {
-        metrics: Metric::ALL.to_vec(),
+        // Its table shows no locks, and they cost.
+        metrics: Metric::ALL
+            .iter()
+            .copied()
+            .filter(|metric| !metric.is_of_locks())
+            .collect(),
         counters: true,
         per_thread: args.filter.needs_threads(),
         ..Wishes::default()

@@ -2,4 +2,5 @@
 
 mod fentry;
 mod kprobe;
+mod slowpath;
 mod tracepoint;

@@ -1,6 +1,8 @@
 //! BTF tracepoints: typed arguments, no address of an epoll.
 
-use aya_ebpf::{helpers::bpf_probe_read_user, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    EbpfContext as _, helpers::bpf_probe_read_user, macros::btf_tracepoint, programs::BtfTracePointContext,
+};
 
 use aya_log_ebpf::debug;
 
@@ -127,6 +129,20 @@ fn oncpu_tp(ctx: BtfTracePointContext) -> i32 {
     let next: *const u8 = ctx.arg(2);
     // SAFETY: a typed `struct task_struct *`.
     signals::on_cpu(next as u64, unsafe { typed(next, &OFF_TASK_PID) });
+    0
+}
+
+/// `contention_begin(lock, flags)`.
+#[btf_tracepoint(function = "contention_begin")]
+fn lock_tp(ctx: BtfTracePointContext) -> i32 {
+    signals::lock_begin(ctx.as_ptr(), ctx.arg(0));
+    0
+}
+
+/// `contention_end(lock, ret)`.
+#[btf_tracepoint(function = "contention_end")]
+fn unlock_tp(ctx: BtfTracePointContext) -> i32 {
+    signals::lock_end(ctx.arg(0));
     0
 }
 

@@ -3,7 +3,7 @@
 use core::arch::asm;
 
 use aya_ebpf::Global;
-use epoll_trace_ebpf::{BUCKETS, Counter, Loss, Row, bucket};
+use epoll_trace_ebpf::{BUCKETS, Counter, Histogram, Loss, Row, bucket};
 
 use crate::{
     globals::SLOTS,
@@ -75,10 +75,20 @@ pub fn record(index: u32, slot: &Global<u64>, value_ns: u64) {
     if slot >= slots {
         return;
     }
-    let Some(histogram) = HISTOGRAMS.get_ptr_mut(index.wrapping_mul(slots as u32).wrapping_add(slot as u32))
-    else {
-        return;
-    };
+    if let Some(histogram) =
+        HISTOGRAMS.get_ptr_mut(index.wrapping_mul(slots as u32).wrapping_add(slot as u32))
+    {
+        // SAFETY: a value of HISTOGRAMS.
+        unsafe { put(histogram, value_ns) };
+    }
+}
+
+/// Puts `value_ns` into `histogram`.
+///
+/// # Safety
+/// `histogram` must point into a map value.
+#[inline(always)]
+pub unsafe fn put(histogram: *mut Histogram, value_ns: u64) {
     // The verifier cannot follow the arithmetic of `bucket`: the opaque copy keeps the check that it can follow.
     let place = core::hint::black_box(bucket(value_ns));
     if place >= BUCKETS {

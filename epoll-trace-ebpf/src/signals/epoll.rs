@@ -5,10 +5,10 @@ use epoll_trace_ebpf::{Counter, Epoll, EpollCounter, EpollId, KnownEpoll, Loss, 
 
 use super::{
     aggregate::{add, lose},
-    thread,
+    lock, thread,
 };
 use crate::{
-    globals::PER_THREAD,
+    globals::{LOCKS_WANTED, PER_THREAD},
     kernel,
     maps::{EPOCH, EPOLL_ROWS, EPOLLS, FREE_EPOLLS, FREE_ROWS, NO_ROW, ROW_INDEX, ROWS, Thread},
 };
@@ -65,6 +65,10 @@ fn introduce(address: u64, creator_tgid: u32, epfd: i32, flags: u64) -> Option<*
             if creator_tgid != 0 {
                 (*row).creator_comm = kernel::comm(kernel::current_task(), true);
                 count(row, EpollCounter::Created, 1);
+            }
+            if LOCKS_WANTED.load() != 0 {
+                // Read back it is a number, where `address` may be a pointer that the verifier lets nobody calculate with.
+                lock::mark_epoll((&raw const (*row).id.address).read_volatile());
             }
         }
     }

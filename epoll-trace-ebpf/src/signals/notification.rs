@@ -2,9 +2,9 @@
 
 use epoll_trace_ebpf::{EVENT_FLAGS, Epoll, EpollCounter, Loss, MAX_NESTING};
 
-use super::{aggregate::lose, epoll};
+use super::{aggregate::lose, epoll, lock};
 use crate::{
-    globals::{COUNT_PER_EPOLL, EPOLL_BY_FD, OFF_EP_OVFLIST, OFF_ITEM_EVENTS},
+    globals::{COUNT_PER_EPOLL, EPOLL_BY_FD, LOCKS_WANTED, OFF_EP_OVFLIST, OFF_ITEM_EVENTS},
     kernel,
     maps::CPUS,
 };
@@ -28,13 +28,18 @@ pub fn notification_enter(wait: u64, mask: u32) {
         (*cpu).depth = depth as u64 + 1;
         depth
     };
-    if COUNT_PER_EPOLL.load() != 0
+    if (COUNT_PER_EPOLL.load() != 0 || LOCKS_WANTED.load() != 0)
         && EPOLL_BY_FD.load() == 0
         && let Some((item, address)) = kernel::item_and_epoll_of_watch(wait)
         && let Some(epoll) = epoll::counters(address)
     {
-        // SAFETY: a value of EPOLL_ROWS.
-        unsafe { count_in(epoll, item, address, mask, depth > 0, now) };
+        if LOCKS_WANTED.load() != 0 {
+            lock::remember_source(wait, item, address);
+        }
+        if COUNT_PER_EPOLL.load() != 0 {
+            // SAFETY: a value of EPOLL_ROWS.
+            unsafe { count_in(epoll, item, address, mask, depth > 0, now) };
+        }
     }
 }
 

@@ -13,8 +13,9 @@ use crate::{
     maps::{CGROUP, NO_ROW, NOT_DELIVERED, THREADS, TID_FILTER, TRACED, Thread, UNSEEN},
 };
 
+/// Whether process `tgid` is the agent.
 #[inline(always)]
-fn is_own(tgid: u32) -> bool {
+pub fn is_own(tgid: u32) -> bool {
     u64::from(tgid) == OWN_TGID.load()
 }
 

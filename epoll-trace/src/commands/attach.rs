@@ -10,7 +10,7 @@ use crate::identity;
 use crate::kernel::cgroup::Cgroup;
 use crate::kernel::{Facts, caps::RunningKernel, offsets};
 use crate::model::probes::{Outcome, Status};
-use crate::model::snapshot::Metric;
+use crate::model::snapshot::{LOCK_PATHS, Metric, NOT_MEASURED};
 use crate::model::waker::WAKERS;
 use crate::probe::catalog::{Family, Signal};
 use crate::probe::load::{Loaded, Options, Scope, load};
@@ -86,13 +86,19 @@ impl Wishes {
         Ok(())
     }
 
+    /// Whether waits for locks are measured.
+    fn locks(&self) -> bool {
+        self.metrics.iter().any(|metric| metric.is_of_locks())
+    }
+
     fn signals(&self) -> BTreeSet<Signal> {
         let metrics = self.metrics.iter().copied().map(Number::Metric);
         let metrics = metrics.chain(self.wakers.then_some(Number::Wakers));
         let mut signals = if self.counters {
-            wanted(metrics.chain(Number::all().filter(is_counter)))
+            let counters = |number: &Number| is_counter(number) && (self.locks() || !number.is_of_locks());
+            wanted(metrics.chain(Number::all().filter(counters)))
         } else {
-            wanted(metrics)
+            wanted(metrics.chain(Number::all().filter(|number| self.locks() && number.is_of_locks())))
         };
         if !self.fdinfo {
             signals.remove(&Signal::EpollShown);
@@ -151,6 +157,10 @@ pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Stat
     }
     let mut absent = status.absent.clone();
     add_unmeasured(wishes, &mut absent);
+    if facts.symbols.texts.is_empty() {
+        let why = "the kernel hides its addresses (kptr_restrict), so who is in epoll_ctl, close or fdinfo counts as other";
+        absent.insert(LOCK_PATHS.to_owned(), why.to_owned());
+    }
     let death = status
         .signals
         .iter()
@@ -209,6 +219,11 @@ fn load_plan(facts: &Facts, plan: &Plan, wishes: &Wishes, verbose: u8) -> anyhow
         count_wakers: wishes.wakers && !plan.absent().contains_key(WAKERS),
         count_accepts: wishes.counters,
         time_loops: wishes.counters || wishes.metrics.contains(&Metric::Busy),
+        locks: wishes.locks(),
+        notifications_seen: plan
+            .choices
+            .get(&Signal::Notification)
+            .is_some_and(|choice| choice.row().is_some()),
         epoll_by_fd: matches!(plan.identity, Identity::Descriptor(_)),
         scope: wishes.scope.clone(),
         by_cgroup: wishes.cgroup.is_some(),
@@ -231,6 +246,6 @@ fn add_unmeasured(wishes: &Wishes, absent: &mut BTreeMap<String, String>) {
     for name in metrics.chain((!wishes.wakers).then_some(WAKERS)) {
         absent
             .entry(name.to_owned())
-            .or_insert_with(|| "not measured in this run".to_owned());
+            .or_insert_with(|| NOT_MEASURED.to_owned());
     }
 }

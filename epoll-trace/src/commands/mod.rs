@@ -4,6 +4,7 @@ pub mod attach;
 pub mod child;
 pub mod epolls;
 pub mod hist;
+pub mod locks;
 pub mod metrics;
 pub mod output;
 pub mod probes;

@@ -35,6 +35,8 @@ macro_rules! fields {
 fields! {
     EventpollWq = "eventpoll.wq": "eventpoll" "wq";
     EventpollOvflist = "eventpoll.ovflist": "eventpoll" "ovflist";
+    EventpollLock = "eventpoll.lock": "eventpoll" "lock";
+    EventpollMtx = "eventpoll.mtx": "eventpoll" "mtx";
     WaitQueueHeadHead = "wait_queue_head.head": "wait_queue_head" "head";
     WaitQueueEntryPrivate = "wait_queue_entry.private": "wait_queue_entry" "private";
     WaitQueueEntryEntry = "wait_queue_entry.entry": "wait_queue_entry" "entry";
@@ -47,6 +49,7 @@ fields! {
     EpitemEvent = "epitem.event": "epitem" "event";
     EpitemFfd = "epitem.ffd": "epitem" "ffd";
     EpollKeyFile = "epoll_key.file": "epoll_key" "file" | "epoll_filefd" "file";
+    EpollKeyFd = "epoll_key.fd": "epoll_key" "fd" | "epoll_filefd" "fd";
     EpollEventEvents = "epoll_event.events": "epoll_event" "events";
     EppollEntryBase = "eppoll_entry.base": "eppoll_entry" "base";
     EppollEntryWait = "eppoll_entry.wait": "eppoll_entry" "wait";

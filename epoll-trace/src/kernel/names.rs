@@ -1,10 +1,14 @@
 //! Kernel functions and tracepoints that are looked for; everything else in BTF and kallsyms is skipped.
 
-/// Functions of fs/eventpoll.c and net/socket.c, by source name; compiler clones such as `.constprop.0` are kept under their own name.
+/// Functions of fs/eventpoll.c and net/socket.c, and the slow paths of locks, by source name; compiler clones such as
+/// `.constprop.0` are kept under their own name.
 pub const FUNCTIONS: &[&str] = &[
+    "__mutex_lock_slowpath",
+    "__pv_queued_spin_lock_slowpath",
     "__sys_accept4",
     "do_epoll_create",
     "do_epoll_ctl",
+    "do_epoll_ctl_file",
     "do_epoll_wait",
     "ep_autoremove_wake_function",
     "ep_done_scan",
@@ -18,10 +22,15 @@ pub const FUNCTIONS: &[&str] = &[
     "ep_start_scan",
     "epoll_sendevents",
     "eventpoll_release_file",
+    "native_queued_spin_lock_slowpath",
+    "queued_read_lock_slowpath",
+    "queued_write_lock_slowpath",
 ];
 
 /// Tracepoints; BTF shows each as a typedef `btf_trace_NAME`.
 pub const TRACEPOINTS: &[&str] = &[
+    "contention_begin",
+    "contention_end",
     "sched_process_exit",
     "sched_process_fork",
     "sched_switch",

@@ -52,6 +52,13 @@ offsets! {
     ItemFile = "OFF_ITEM_FILE", Formula::Sum(Field::EpitemFfd, Field::EpollKeyFile), "`epitem` → the watched file.";
     ItemOvflink = "OFF_ITEM_OVFLINK", Formula::Is(Field::EpitemOvflistNext), "`epitem` → the next one on the overflow list.";
     EpOvflist = "OFF_EP_OVFLIST", Formula::Is(Field::EventpollOvflist), "`eventpoll` → its overflow list, -1 outside of scans.";
+    EpLock = "OFF_EP_LOCK", Formula::Is(Field::EventpollLock), "`eventpoll` → the lock of its ready list.";
+    EpMtx = "OFF_EP_MTX", Formula::Is(Field::EventpollMtx), "`eventpoll` → its mutex.";
+    ItemFd = "OFF_ITEM_FD", Formula::Sum(Field::EpitemFfd, Field::EpollKeyFd), "`epitem` → the descriptor it was added as.";
+    WaitWhead = "OFF_WAIT_WHEAD", Formula::Difference(Field::EppollEntryWhead, Field::EppollEntryWait),
+        "How far behind `eppoll_entry.wait` its `whead`, the source's wait queue, lies.";
+    EntryNext = "OFF_ENTRY_NEXT", Formula::Sum(Field::WaitQueueEntryEntry, Field::ListHeadNext),
+        "Wait queue entry → the entry behind it, or the list head.";
     TaskPid = "OFF_TASK_PID", Formula::Is(Field::TaskPid), "Task → thread id.";
     TaskTgid = "OFF_TASK_TGID", Formula::Is(Field::TaskTgid), "Task → process id.";
     TaskState = "OFF_TASK_STATE", Formula::Is(Field::TaskState), "Task → run state, of which the low 32 bits count.";
@@ -108,6 +115,26 @@ pub fn preempt_count(facts: &Facts) -> Option<u64> {
     })
 }
 
+/// Functions whose place in the kernel's text tells, from a stack, what a thread does; the global of each, which with
+/// `_END` is that of the first address behind it.
+const TEXTS: &[(&str, &str)] = &[
+    ("do_epoll_ctl", "TEXT_CTL"),
+    ("do_epoll_ctl_file", "TEXT_CTL_FILE"),
+    ("ep_poll_callback", "TEXT_NOTIFICATION"),
+    ("ep_show_fdinfo", "TEXT_FDINFO"),
+    ("eventpoll_release_file", "TEXT_CLOSE"),
+    ("ep_eventpoll_release", "TEXT_RELEASE"),
+];
+
+/// The globals of [`TEXTS`]; none where the kernel hides addresses.
+fn texts(facts: &Facts) -> Vec<(String, u64)> {
+    let place = |(function, global): &(&str, &str)| {
+        let (start, end) = *facts.symbols.texts.get(*function)?;
+        Some([((*global).to_owned(), start), (format!("{global}_END"), end)])
+    };
+    TEXTS.iter().filter_map(place).flatten().collect()
+}
+
 impl Offset {
     /// The offset on this kernel, in bytes.
     ///
@@ -129,7 +156,7 @@ impl Offset {
 /// Every global the loader writes, by name. All are 64 bits wide in the object.
 ///
 /// One whose field is missing is left out: the plan chooses no program that reads it.
-pub fn globals(facts: &Facts) -> Vec<(&'static str, u64)> {
+pub fn globals(facts: &Facts) -> Vec<(String, u64)> {
     let offsets = Offset::ALL
         .iter()
         .filter_map(|offset| Some((offset.global(), u64::from(offset.of(facts).ok()?))));
@@ -147,7 +174,9 @@ pub fn globals(facts: &Facts) -> Vec<(&'static str, u64)> {
         (PREEMPT_COUNT, preempt_count(facts).unwrap_or_default()),
         (INTERRUPT_SHIFT, interrupt_shift(facts)),
     ];
-    offsets.chain(timeout).chain(others).collect()
+    let named = offsets.chain(timeout).chain(others);
+    let named = named.map(|(name, value)| (name.to_owned(), value));
+    named.chain(texts(facts)).collect()
 }
 
 #[cfg(test)]
@@ -167,6 +196,11 @@ mod tests {
         ("OFF_ITEM_FILE", [48; 6]),
         ("OFF_ITEM_OVFLINK", [40; 6]),
         ("OFF_EP_OVFLIST", [120, 120, 120, 120, 120, 112]),
+        ("OFF_EP_LOCK", [96, 96, 96, 96, 96, 88]),
+        ("OFF_EP_MTX", [0; 6]),
+        ("OFF_ITEM_FD", [56; 6]),
+        ("OFF_WAIT_WHEAD", [40; 6]),
+        ("OFF_ENTRY_NEXT", [24; 6]),
         ("OFF_TASK_PID", [2232, 2416, 2432, 2704, 1264, 2872]),
         ("OFF_TASK_TGID", [2236, 2420, 2436, 2708, 1268, 2876]),
         ("OFF_TASK_STATE", [16, 24, 24, 24, 24, 24]),
@@ -194,7 +228,7 @@ mod tests {
         for (column, name) in canned::KERNELS.iter().enumerate() {
             let expected: Vec<_> = EXPECTED
                 .iter()
-                .map(|&(global, values)| (global, values[column]))
+                .map(|&(global, values)| (global.to_owned(), values[column]))
                 .collect();
             let found = globals(&canned::kernel(name));
             let (offsets, addresses) = found.split_at(EXPECTED.len());
@@ -206,9 +240,12 @@ mod tests {
                 PREEMPT_COUNT,
                 INTERRUPT_SHIFT,
             ];
-            assert!(addresses.iter().map(|&(global, _)| global).eq(names), "{name}");
+            assert!(
+                addresses.iter().map(|(global, _)| global.as_str()).eq(names),
+                "{name}"
+            );
             let shift = if *name == "debian-7.3" { 24 } else { 16 };
-            assert_eq!(addresses.last().map(|&(_, value)| value), Some(shift), "{name}");
+            assert_eq!(addresses.last().map(|(_, value)| *value), Some(shift), "{name}");
         }
     }
 
@@ -220,7 +257,7 @@ mod tests {
         assert!(
             globals(&facts)
                 .iter()
-                .all(|&(global, _)| global != "OFF_WAIT_BASE")
+                .all(|(global, _)| global != "OFF_WAIT_BASE")
         );
     }
 }

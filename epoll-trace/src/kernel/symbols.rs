@@ -19,6 +19,9 @@ pub struct Symbols {
     pub present: BTreeSet<String>,
     /// Addresses of data by symbol name, where the kernel shows them. That of a per-CPU variable is no address as such.
     pub data: BTreeMap<String, u64>,
+    /// First address of each of [`FUNCTIONS`] and the first one behind it, where the kernel shows them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub texts: BTreeMap<String, (u64, u64)>,
 }
 
 impl Symbols {
@@ -28,11 +31,14 @@ impl Symbols {
             readable: Support::Yes,
             present: BTreeSet::new(),
             data: BTreeMap::new(),
+            texts: BTreeMap::new(),
         };
+        // The list is sorted by address: a function ends where the next one begins.
+        let mut open = None;
         let read = File::open(root.join("proc/kallsyms")).and_then(|file| {
             BufReader::new(file)
                 .lines()
-                .try_for_each(|line| line.map(|line| symbols.add(&line)))
+                .try_for_each(|line| line.map(|line| symbols.add(&line, &mut open)))
         });
         if let Err(error) = read {
             symbols.readable = Support::No(format!("cannot read /proc/kallsyms: {error}"));
@@ -46,6 +52,7 @@ impl Symbols {
             readable: Support::no(reason),
             present: BTreeSet::new(),
             data: BTreeMap::new(),
+            texts: BTreeMap::new(),
         }
     }
 
@@ -54,21 +61,29 @@ impl Symbols {
         self.data.get(symbol).copied()
     }
 
-    /// Takes in one line, `ADDRESS TYPE NAME [MODULE]`.
-    fn add(&mut self, line: &str) {
+    /// Takes in one line, `ADDRESS TYPE NAME [MODULE]`; `open` is the function whose end is not known yet.
+    fn add(&mut self, line: &str, open: &mut Option<(String, u64)>) {
         let mut words = line.split_ascii_whitespace();
         let (Some(address), Some(kind), Some(name), None) =
             (words.next(), words.next(), words.next(), words.next())
         else {
             return;
         };
+        // kptr_restrict shows 0.
+        let address = u64::from_str_radix(address, 16)
+            .ok()
+            .filter(|&address| address != 0);
+        if let Some((function, start)) = open.take_if(|(_, start)| address.is_some_and(|end| end > *start))
+            && let Some(end) = address
+        {
+            self.texts.insert(function, (start, end));
+        }
         if DATA.contains(&name) {
-            // kptr_restrict shows 0.
-            if let Ok(address @ 1..) = u64::from_str_radix(address, 16) {
-                self.data.insert(name.to_owned(), address);
-            }
+            self.data
+                .extend(address.map(|address| (name.to_owned(), address)));
         } else if kind.eq_ignore_ascii_case("t") && FUNCTIONS.contains(&source_name(name)) {
             self.present.insert(name.to_owned());
+            *open = address.map(|start| (name.to_owned(), start));
         }
     }
 
@@ -119,6 +134,10 @@ mod tests {
             ["ep_poll_callback", "ep_scan_ready_list.constprop.0"]
         );
         assert_eq!(symbols.address("eventpoll_fops"), Some(0xffff_ffff_8200_0100));
+        assert_eq!(
+            symbols.texts["ep_poll_callback"],
+            (0xffff_ffff_8100_0000, 0xffff_ffff_8100_0100)
+        );
     }
 
     #[test]
@@ -137,9 +156,12 @@ mod tests {
 
     #[test]
     fn a_hidden_address_is_no_address() {
-        assert_eq!(
-            symbols(&["0000000000000000 d eventpoll_fops"]).address("eventpoll_fops"),
-            None
-        );
+        let symbols = symbols(&[
+            "0000000000000000 t do_epoll_ctl",
+            "0000000000000000 t do_epoll_wait",
+            "0000000000000000 d eventpoll_fops",
+        ]);
+        assert_eq!(symbols.address("eventpoll_fops"), None);
+        assert!(symbols.texts.is_empty());
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::histogram::Histogram;
-use super::snapshot::{Epoll, EpollId, Row, RowKey, Snapshot};
+use super::snapshot::{Epoll, EpollId, Lock, LockKey, LockPath, PathSum, Row, RowKey, Snapshot};
 use super::waker;
 
 /// What was counted between two looks.
@@ -37,6 +37,13 @@ impl Window {
         for epoll in &mut counted.epolls {
             if let Some(old) = epolls.get(&epoll.id) {
                 epoll.counters = less(&epoll.counters, &old.counters);
+            }
+        }
+        let locks = locks_as_folded_in(earlier, later);
+        for lock in &mut counted.locks {
+            if let Some(old) = locks.get(&lock.key) {
+                lock.paths = without(&lock.paths, &old.paths);
+                lock.waited = lock.waited.minus(&old.waited);
             }
         }
         Self {
@@ -99,6 +106,49 @@ fn epolls_as_folded_in(earlier: &Snapshot, later: &Snapshot) -> HashMap<EpollId,
         }
     }
     epolls
+}
+
+/// The same for locks.
+fn locks_as_folded_in(earlier: &Snapshot, later: &Snapshot) -> HashMap<LockKey, Lock> {
+    let alive: HashSet<LockKey> = later.locks.iter().map(|lock| lock.key).collect();
+    let mut locks: HashMap<LockKey, Lock> = HashMap::with_capacity(earlier.locks.len());
+    for lock in &earlier.locks {
+        let key = if alive.contains(&lock.key) {
+            lock.key
+        } else {
+            LockKey {
+                epoll: None,
+                fd: None,
+                ..lock.key
+            }
+        };
+        locks
+            .entry(key)
+            .and_modify(|sum| {
+                add_paths(&mut sum.paths, &lock.paths);
+                sum.waited.merge(&lock.waited);
+            })
+            .or_insert_with(|| Lock { key, ..lock.clone() });
+    }
+    locks
+}
+
+/// Adds path by path.
+pub(super) fn add_paths(sum: &mut [PathSum; LockPath::COUNT], paths: &[PathSum; LockPath::COUNT]) {
+    for (sum, path) in sum.iter_mut().zip(paths) {
+        sum.count = sum.count.saturating_add(path.count);
+        sum.sum_ns = sum.sum_ns.saturating_add(path.sum_ns);
+    }
+}
+
+fn without(
+    later: &[PathSum; LockPath::COUNT],
+    earlier: &[PathSum; LockPath::COUNT],
+) -> [PathSum; LockPath::COUNT] {
+    std::array::from_fn(|index| PathSum {
+        count: later[index].count.saturating_sub(earlier[index].count),
+        sum_ns: later[index].sum_ns.saturating_sub(earlier[index].sum_ns),
+    })
 }
 
 /// Adds the numbers of `row` to `sum`; what one of both does not know, the sum does not know.

@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::snapshot::{Row, Snapshot};
+use super::snapshot::{Row, RowKey, Snapshot};
 
 /// Conditions that a row must all meet; an empty one lets everything pass.
 #[derive(Clone, Debug, Default)]
@@ -25,10 +25,14 @@ impl Filter {
 
     /// Whether a row of `snapshot` passes.
     pub fn passes(&self, row: &Row, snapshot: &Snapshot) -> bool {
-        let key = row.key;
+        self.admits(row.key, row.epfd, snapshot)
+    }
+
+    /// Whether `key`, whose epoll has the number `epfd`, passes.
+    pub fn admits(&self, key: RowKey, epfd: Option<i32>, snapshot: &Snapshot) -> bool {
         (self.pids.is_empty() || self.pids.contains(&key.pid))
             && (self.tids.is_empty() || key.tid.is_some_and(|tid| self.tids.contains(&tid)))
-            && self.epfd.is_none_or(|epfd| row.epfd == Some(epfd))
+            && self.epfd.is_none_or(|wanted| epfd == Some(wanted))
             && self.comm.as_ref().is_none_or(|comm| {
                 [Some(key.pid), key.tid]
                     .into_iter()

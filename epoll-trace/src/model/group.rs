@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::delta::{Window, add_counters, add_metric};
 use super::entry::{Entry, EntryKey, EpollRef};
 use super::filter::Filter;
-use super::snapshot::{Counter, Epoll, EpollCounter, EpollId, Metric, Row, Snapshot};
+use super::snapshot::{Counter, Epoll, EpollCounter, EpollId, Lock, Metric, Row, RowKey, Snapshot};
 use super::waker::{self, Wakers};
 
 /// What one entry stands for.
@@ -34,6 +34,7 @@ enum Slot {
 #[derive(Default)]
 struct Group<'a> {
     rows: Vec<&'a Row>,
+    locks: Vec<&'a Lock>,
     epolls: BTreeSet<EpollId>,
 }
 
@@ -43,12 +44,13 @@ pub fn group(window: &Window, by: GroupBy, filter: &Filter) -> Vec<Entry> {
     let epolls: HashMap<EpollId, &Epoll> = counted.epolls.iter().map(|epoll| (epoll.id, epoll)).collect();
     let mut groups: BTreeMap<Slot, Group<'_>> = BTreeMap::new();
     for row in counted.rows.iter().filter(|row| filter.passes(row, counted)) {
-        let group = groups.entry(slot(row, by)).or_default();
+        let group = groups.entry(slot(row.key, by)).or_default();
         group.rows.push(row);
         group.epolls.extend(row.key.epoll);
     }
     add_created(&mut groups, counted, by, filter);
     let users = users(counted);
+    add_locks(&mut groups, counted, by, filter);
     groups
         .into_iter()
         .map(|(slot, group)| {
@@ -80,8 +82,7 @@ pub fn with_recent_counters(total: Vec<Entry>, recent: &[Entry]) -> Vec<Entry> {
         .collect()
 }
 
-fn slot(row: &Row, by: GroupBy) -> Slot {
-    let key = row.key;
+fn slot(key: RowKey, by: GroupBy) -> Slot {
     match (by, key.tid, key.epoll) {
         (GroupBy::Thread, Some(tid), _) => Slot::Thread(key.pid, tid),
         (GroupBy::Process | GroupBy::Thread, _, _) => Slot::Process(key.pid),
@@ -118,6 +119,31 @@ fn add_created(groups: &mut BTreeMap<Slot, Group<'_>>, counted: &Snapshot, by: G
         let watches = by == GroupBy::Epoll && epoll.items.is_some_and(|items| items > 0);
         if groups.contains_key(&slot) || ((notified || watches) && wanted) {
             groups.entry(slot).or_default().epolls.insert(epoll.id);
+        }
+    }
+}
+
+/// Who waits for a lock of an epoll need not wait on the epoll: it may have an entry for that alone.
+fn add_locks<'a>(
+    groups: &mut BTreeMap<Slot, Group<'a>>,
+    counted: &'a Snapshot,
+    by: GroupBy,
+    filter: &Filter,
+) {
+    let epfds: HashMap<EpollId, i32> = counted
+        .rows
+        .iter()
+        .filter_map(|row| Some((row.key.epoll?, row.epfd?)))
+        .collect();
+    for lock in &counted.locks {
+        let epfd = lock.key.epoll.and_then(|id| epfds.get(&id)).copied();
+        let key = RowKey {
+            pid: lock.key.pid,
+            tid: lock.key.tid,
+            epoll: lock.key.epoll,
+        };
+        if lock.key.kind.metric().is_some() && filter.admits(key, epfd, counted) {
+            groups.entry(slot(key, by)).or_default().locks.push(lock);
         }
     }
 }
@@ -166,6 +192,13 @@ fn entry(slot: Slot, group: &Group<'_>, epolls: &HashMap<EpollId, &Epoll>, windo
         }
     }
     entry.wakers = waker::ranked(&wakers, &counted.names);
+    for lock in &group.locks {
+        if let Some(metric) = lock.key.kind.metric()
+            && !counted.absent.contains_key(metric.name())
+        {
+            add_metric(&mut entry.metrics[metric as usize], Some(&lock.waited));
+        }
+    }
     entry
 }
 
@@ -240,7 +273,11 @@ fn key(slot: Slot, group: &Group<'_>, epolls: &HashMap<EpollId, &Epoll>) -> Entr
             let creator = epoll.and_then(|epoll| epoll.creator.or(opened.map(|(process, _)| process)));
             // The creator names it best, as long as it is one of those that know its number.
             let namer = creator.filter(|&creator| group.rows.is_empty() || pids().any(|pid| pid == creator));
-            let pid = namer.or_else(|| pids().min()).unwrap_or(0);
+            let lockers = || group.locks.iter().map(|lock| lock.key.pid);
+            let pid = namer
+                .or_else(|| pids().min())
+                .or_else(|| lockers().min())
+                .unwrap_or(0);
             EntryKey {
                 pid,
                 tid: None,

@@ -5,6 +5,7 @@ pub mod entry;
 pub mod filter;
 pub mod group;
 pub mod histogram;
+pub mod locks;
 pub mod probes;
 pub mod snapshot;
 pub mod waker;

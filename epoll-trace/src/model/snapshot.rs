@@ -49,6 +49,8 @@ ids! {
         Scan = "scan", "Window in which notifications go to the overflow list";
         EventsPerWait = "events_per_wait", "Events that a delivery returned";
         OverflowLength = "overflow_length", "Items on the overflow list at the end of a scan that had any";
+        Lock = "lock", "Waiting for the lock of an epoll's ready list, by all threads";
+        Mutex = "mutex", "Waiting for an epoll's mutex, by all threads";
     }
 }
 
@@ -56,6 +58,11 @@ impl Metric {
     /// Whether its values are times in ns; else they are numbers of things.
     pub const fn is_time(self) -> bool {
         !matches!(self, Self::EventsPerWait | Self::OverflowLength)
+    }
+
+    /// Whether its values are kept by lock, in [`Snapshot::locks`], and not in rows.
+    pub const fn is_of_locks(self) -> bool {
+        matches!(self, Self::Lock | Self::Mutex)
     }
 }
 
@@ -114,6 +121,9 @@ ids! {
         ItemsReleased = "items_released", "Items that went with their file, closed without EPOLL_CTL_DEL";
         Created = "created", "Epolls created";
         Closed = "closed", "Epolls closed";
+        LockWaits = "lock_waits", "Waits for the lock of the ready list, by all threads";
+        MutexWaits = "mutex_waits", "Waits for the epoll's mutex, by all threads";
+        SourceLockWaits = "source_lock_waits", "Waits for the wait-queue lock of a watched file; a file that several epolls watch counts for the first";
     }
 }
 
@@ -121,6 +131,44 @@ ids! {
 pub const ITEMS: &str = "items";
 /// Name of the flags in use, likewise.
 pub const FLAGS: &str = "flags";
+
+ids! {
+    /// Which lock is waited for.
+    LockKind {
+        Lock = "lock", "Of the epoll's ready list: ep->lock";
+        Mutex = "mutex", "Of scans and epoll_ctl: ep->mtx";
+        Source = "source", "Of the wait queue of a watched file";
+    }
+}
+
+impl LockKind {
+    /// The metric its times are shown as besides.
+    pub const fn metric(self) -> Option<Metric> {
+        match self {
+            Self::Lock => Some(Metric::Lock),
+            Self::Mutex => Some(Metric::Mutex),
+            Self::Source => None,
+        }
+    }
+}
+
+ids! {
+    /// What a thread does while it waits for a lock.
+    LockPath {
+        Wait = "wait", "Scans, or goes to sleep, within a wait";
+        Notification = "notification", "Runs ep_poll_callback";
+        Ctl = "ctl", "Is in epoll_ctl";
+        Fdinfo = "fdinfo", "Reads the epoll's /proc/PID/fdinfo";
+        Close = "close", "Closes a watched file, or the epoll";
+        Other = "other", "poll on an epoll, io_uring; of a source its readers and writers";
+    }
+}
+
+/// Why a number that this kernel may well tell is absent: nobody asked for it.
+pub const NOT_MEASURED: &str = "not measured in this run";
+
+/// Name of the loss of detail when the kernel hides addresses: only some of the [`LockPath`]s are told apart.
+pub const LOCK_PATHS: &str = "lock_paths";
 
 /// An epoll instance, told apart from an earlier one at the same address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -198,6 +246,43 @@ pub struct Epoll {
     pub counters: [Option<u64>; EpollCounter::COUNT],
 }
 
+/// A lock, and a process that waited for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LockKey {
+    /// The waiting process; in an interrupt the one that was interrupted.
+    pub pid: u32,
+    /// The waiting thread, with per-thread rows.
+    pub tid: Option<u32>,
+    /// The epoll; of a source's lock the first that was seen to watch it. `None` once closed epolls were folded into one.
+    pub epoll: Option<EpollId>,
+    /// Which of its locks.
+    pub kind: LockKind,
+    /// Descriptor that the source is watched as.
+    pub fd: Option<i32>,
+}
+
+/// Waits that began on one [`LockPath`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PathSum {
+    /// How many.
+    pub count: u64,
+    /// How long together, ns.
+    pub sum_ns: u64,
+}
+
+/// Waits for a lock since the start of tracing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lock {
+    /// Whose.
+    pub key: LockKey,
+    /// Different threads that waited; `None` for closed epolls, whose threads may be the same.
+    pub threads: Option<u64>,
+    /// By [`LockPath`].
+    pub paths: [PathSum; LockPath::COUNT],
+    /// Times waited.
+    pub waited: Histogram,
+}
+
 /// Everything counted since the start of tracing, at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
@@ -207,6 +292,8 @@ pub struct Snapshot {
     pub rows: Vec<Row>,
     /// Epolls.
     pub epolls: Vec<Epoll>,
+    /// Waits for locks; empty unless they are measured.
+    pub locks: Vec<Lock>,
     /// Names of the processes and threads in `rows`, and of those that woke them, by id; raw bytes of the kernel made text, not yet safe for a terminal.
     pub names: BTreeMap<u32, String>,
     /// Loss counters by name; every one is listed, 0 included.

@@ -54,6 +54,8 @@ named! {
         EpollShown = "epoll_shown",
         /// A thread's accept or accept4 returns.
         Accept = "accept",
+        /// A thread waits for a lock, of an epoll or of a file it watches; begin and end.
+        Contention = "contention",
         /// io_uring waits on an epoll.
         UringWait = "uring_wait",
         /// An epoll is created.
@@ -136,6 +138,11 @@ impl Hook {
                 b"sys_enter" | b"sys_exit" => Some("every system call of every process"),
                 b"sched_switch" => Some("every context switch"),
                 b"sched_waking" => Some("every wakeup of every thread"),
+                b"contention_begin" | b"contention_end" => Some("every wait for any lock of the machine"),
+                _ => None,
+            },
+            Self::Fentry(name) => match name.as_bytes() {
+                b"native_queued_spin_lock_slowpath" => Some("every wait for any lock of the machine"),
                 _ => None,
             },
             _ => None,
@@ -240,6 +247,15 @@ const WATCHERS: [Need; 4] = [
     PROBE_READ,
     Need::Offset(Offset::FileEp),
     Need::Offset(Offset::ItemFllink),
+    Need::Offset(Offset::ItemEp),
+];
+const LOCKS: [Need; 7] = [
+    PROBE_READ,
+    Need::Offset(Offset::EpLock),
+    Need::Offset(Offset::EpMtx),
+    Need::Offset(Offset::ItemFd),
+    Need::Offset(Offset::WaitWhead),
+    Need::Offset(Offset::EntryNext),
     Need::Offset(Offset::ItemEp),
 ];
 const SYSCALL: [Need; 4] = [
@@ -349,6 +365,26 @@ pub const PROGRAMS: &[Program] = &[
         Hook::Kprobe("ep_eventpoll_release"),
         &[PROBE_READ, Need::Offset(Offset::FilePrivate)],
     ),
+    program("lock_tp", Hook::TpBtf("contention_begin"), &LOCKS),
+    program("unlock_tp", Hook::TpBtf("contention_end"), &[]),
+    program("rlock_fentry", Hook::Fentry("queued_read_lock_slowpath"), &LOCKS),
+    program("rlock_fexit", Hook::Fexit("queued_read_lock_slowpath"), &[]),
+    program("wlock_fentry", Hook::Fentry("queued_write_lock_slowpath"), &LOCKS),
+    program("wlock_fexit", Hook::Fexit("queued_write_lock_slowpath"), &[]),
+    program("mutex_fentry", Hook::Fentry("__mutex_lock_slowpath"), &LOCKS),
+    program("mutex_fexit", Hook::Fexit("__mutex_lock_slowpath"), &[]),
+    program(
+        "spin_fentry",
+        Hook::Fentry("native_queued_spin_lock_slowpath"),
+        &LOCKS,
+    ),
+    program("spin_fexit", Hook::Fexit("native_queued_spin_lock_slowpath"), &[]),
+    program(
+        "pv_fentry",
+        Hook::Fentry("__pv_queued_spin_lock_slowpath"),
+        &LOCKS,
+    ),
+    program("pv_fexit", Hook::Fexit("__pv_queued_spin_lock_slowpath"), &[]),
     program("fork_tp", Hook::TpBtf("sched_process_fork"), &[TASK_IDS[1]]),
     program(
         "exit_tp",

@@ -16,6 +16,9 @@ use crate::model::snapshot::Metric;
 /// The BPF object, made by build.rs.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/epoll-trace-ebpf"));
 
+/// Maps that nothing writes unless locks are wanted.
+const OF_LOCKS: [&str; 4] = ["LOCKS", "LOCK_THREADS", "MUTEX_WAITS", "SOURCES"];
+
 /// Whom to trace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Scope {
@@ -51,6 +54,10 @@ pub struct Options {
     pub scope: Scope,
     /// Only threads of a cgroup named later, and of those below it.
     pub by_cgroup: bool,
+    /// Measure waits for locks.
+    pub locks: bool,
+    /// Notifications are seen.
+    pub notifications_seen: bool,
     /// Rows at most; 0 = the object's default.
     pub rows: u32,
     /// Log level of the programs, as aya-log numbers it; 0 = off, at no cost.
@@ -58,9 +65,16 @@ pub struct Options {
 }
 
 impl Options {
+    /// The histograms that rows have, in the order of their slots.
+    pub fn kept(&self) -> Vec<Metric> {
+        let metrics = self.metrics.iter().copied();
+        metrics.filter(|metric| !metric.is_of_locks()).collect()
+    }
+
     /// The globals that stand for these options. All are 64 bits wide.
     fn globals(&self) -> Vec<(String, u64)> {
-        let slots = self.metrics.len() as u64;
+        let kept = self.kept();
+        let slots = kept.len() as u64;
         let mut globals = vec![
             ("OWN_TGID".to_owned(), u64::from(std::process::id())),
             ("FILTERED".to_owned(), u64::from(self.scope != Scope::Everything)),
@@ -76,10 +90,15 @@ impl Options {
             ("COUNT_WAKERS".to_owned(), u64::from(self.count_wakers)),
             ("COUNT_ACCEPTS".to_owned(), u64::from(self.count_accepts)),
             ("TIME_LOOPS".to_owned(), u64::from(self.time_loops)),
+            ("LOCKS_WANTED".to_owned(), u64::from(self.locks)),
+            (
+                "NOTIFICATIONS_SEEN".to_owned(),
+                u64::from(self.notifications_seen),
+            ),
             ("SLOTS".to_owned(), slots),
         ];
         for metric in Metric::ALL {
-            let wanted = self.metrics.iter().position(|wanted| wanted == metric);
+            let wanted = kept.iter().position(|wanted| wanted == metric);
             let slot = wanted.map_or(slots, |slot| slot as u64);
             globals.push((format!("SLOT_{}", metric.name().to_uppercase()), slot));
         }
@@ -104,20 +123,11 @@ pub struct Loaded {
 /// When the object as a whole cannot be used: no BTF, no memory for the maps, no permission.
 pub fn load(
     programs: &[&'static Spec],
-    offsets: &[(&'static str, u64)],
+    offsets: &[(String, u64)],
     options: &Options,
 ) -> anyhow::Result<Loaded> {
     let btf = Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
     let options_globals = options.globals();
-    let globals: Vec<(&str, u64)> = offsets
-        .iter()
-        .copied()
-        .chain(
-            options_globals
-                .iter()
-                .map(|(name, value)| (name.as_str(), *value)),
-        )
-        .collect();
     let rows = if options.rows == 0 {
         abi::DEFAULT_ROWS
     } else {
@@ -125,7 +135,7 @@ pub fn load(
     };
     let mut loader = EbpfLoader::new();
     loader.btf(Some(&btf));
-    for (name, value) in &globals {
+    for (name, value) in offsets.iter().chain(&options_globals) {
         loader.override_global(name, value, false);
     }
     loader.override_global("AYA_LOG_LEVEL", &options.log_level, false);
@@ -134,10 +144,15 @@ pub fn load(
     }
     loader.map_max_entries(
         "HISTOGRAMS",
-        rows.saturating_mul(options.metrics.len() as u32).max(1),
+        rows.saturating_mul(options.kept().len() as u32).max(1),
     );
     if !options.count_wakers {
         loader.map_max_entries("WAKERS", 1);
+    }
+    if !options.locks {
+        for map in OF_LOCKS {
+            loader.map_max_entries(map, 1);
+        }
     }
     let mut ebpf = loader.load(OBJECT).context("cannot load the BPF object")?;
     let mut broken = BTreeMap::new();

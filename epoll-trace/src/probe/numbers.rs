@@ -56,6 +56,19 @@ impl Number {
         }
     }
 
+    /// Whether it is about locks: measured only where it is asked for by name, since it costs a look at every contended lock
+    /// of the machine and at the wait queue of every notification.
+    pub const fn is_of_locks(self) -> bool {
+        match self {
+            Self::Metric(metric) => metric.is_of_locks(),
+            Self::Counter(_) | Self::Items | Self::Flags | Self::Wakers => false,
+            Self::Epoll(counter) => matches!(
+                counter,
+                EpollCounter::LockWaits | EpollCounter::MutexWaits | EpollCounter::SourceLockWaits
+            ),
+        }
+    }
+
     /// Without one of these it cannot be known.
     pub const fn required(self) -> &'static [Signal] {
         const WAITS: &[Signal] = &[Signal::WaitEnter, Signal::WaitReturn];
@@ -89,6 +102,7 @@ impl Number {
                 Signal::ScanStart,
                 Signal::ScanEnd,
             ],
+            Self::Metric(Metric::Lock | Metric::Mutex) => &[Signal::Contention],
             Self::Metric(Metric::OverflowLength) => &[Signal::WaitEnter, Signal::ScanEnd],
             Self::Counter(counter) => match counter {
                 Counter::Waits
@@ -139,6 +153,9 @@ impl Number {
                 | EpollCounter::CtlEnoent
                 | EpollCounter::CtlEbadf
                 | EpollCounter::CtlErrors => &[Signal::Ctl],
+                EpollCounter::LockWaits | EpollCounter::MutexWaits => &[Signal::Contention],
+                // Wait queues of sources are known from their notifications.
+                EpollCounter::SourceLockWaits => &[Signal::Contention, Signal::Notification],
                 EpollCounter::UringWaits | EpollCounter::UringEvents => &[Signal::UringWait],
                 EpollCounter::ItemsReleased => &[Signal::FileRelease],
                 EpollCounter::Created => &[Signal::EpollBirth],
@@ -171,6 +188,8 @@ impl Number {
             Self::Metric(Metric::Wakeup) => &[Signal::Notification],
             // What an epoll had before us is read once.
             Self::Items | Self::Flags => &[Signal::EpollShown],
+            // What waits for a lock inside a notification is told from the wait it interrupts.
+            Self::Metric(Metric::Lock | Metric::Mutex) => &[Signal::Notification],
             _ => &[],
         }
     }
@@ -219,7 +238,7 @@ pub(super) fn absent(
             Number::Epoll(_)
             | Number::Items
             | Number::Flags
-            | Number::Metric(Metric::Queue | Metric::OverflowLength)
+            | Number::Metric(Metric::Queue | Metric::OverflowLength | Metric::Lock | Metric::Mutex)
             | Number::Counter(Counter::AlreadyRunnable),
             Identity::Descriptor(why),
         ) => Some(format!("the epoll's kernel address cannot be had: {why}")),

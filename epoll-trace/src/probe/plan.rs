@@ -12,6 +12,7 @@ use crate::kernel::caps::Capability;
 use crate::kernel::offsets::Offset;
 use crate::kernel::{Facts, Support};
 use crate::model::probes::PassedOver;
+use crate::model::snapshot::NOT_MEASURED;
 
 /// Which family to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -255,7 +256,7 @@ impl Plan {
         match self.choices.get(&signal).map(|choice| &choice.verdict) {
             Some(Verdict::Chosen(_) | Verdict::Fallback(_)) => None,
             Some(Verdict::Absent(why)) => Some(why.clone()),
-            None => Some("not measured in this run".to_owned()),
+            None => Some(NOT_MEASURED.to_owned()),
         }
     }
 }

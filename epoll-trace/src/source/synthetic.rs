@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::Source;
 use crate::model::histogram::{Histogram, Shape};
 use crate::model::snapshot::{
-    Counter, Epoll, EpollCounter, EpollId, FLAGS, ITEMS, Metric, Row, RowKey, Snapshot,
+    Counter, Epoll, EpollCounter, EpollId, FLAGS, ITEMS, Lock, LockKey, LockKind, LockPath, Metric, PathSum,
+    Row, RowKey, Snapshot,
 };
 use crate::model::waker::{WakerId, Wakers};
 
@@ -104,6 +105,17 @@ const DEMO: &[Waiter] = &[
     },
 ];
 
+/// Waits for a lock between two looks: process, epoll, lock, source, threads, path, how many, ns each.
+type Contention = (u32, u64, LockKind, Option<i32>, u64, LockPath, u64, u64);
+
+/// Two processes fight for the epoll they share, a producer joins in, and a listener is contended.
+const CONTENTION: &[Contention] = &[
+    (300, 4, LockKind::Mutex, None, 3, LockPath::Wait, 60, 40_000),
+    (301, 4, LockKind::Mutex, None, 2, LockPath::Ctl, 30, 9_000),
+    (7, 4, LockKind::Lock, None, 2, LockPath::Notification, 40, 700),
+    (NGINX, 1, LockKind::Source, Some(12), 3, LockPath::Other, 7, 1_500),
+];
+
 /// Processes whose numbers grow by the same amounts at every look, one second apart.
 #[derive(Clone, Debug)]
 pub struct Synthetic {
@@ -113,6 +125,7 @@ pub struct Synthetic {
     per_thread: bool,
     absent: BTreeMap<String, String>,
     losses: BTreeMap<String, u64>,
+    contention: &'static [Contention],
 }
 
 impl Synthetic {
@@ -128,6 +141,7 @@ impl Synthetic {
                 .into_iter()
                 .map(|name| (name.to_owned(), 0))
                 .collect(),
+            contention: &[],
         }
     }
 
@@ -142,6 +156,11 @@ impl Synthetic {
     /// Rows by thread from now on.
     pub fn per_thread(&mut self) {
         self.per_thread = true;
+    }
+
+    /// Locks are waited for from now on.
+    pub fn contend(&mut self) {
+        self.contention = CONTENTION;
     }
 
     /// Makes the counters and metrics called `names` unknowable.
@@ -191,7 +210,7 @@ impl Synthetic {
                 waiter.chain * looks,
             ),
         ]);
-        for &metric in Metric::ALL {
+        for &metric in Metric::ALL.iter().filter(|metric| !metric.is_of_locks()) {
             let value = self.histogram(waiter, metric, looks);
             row.metrics[metric as usize] = self.known(metric.name(), value);
         }
@@ -207,7 +226,7 @@ impl Synthetic {
             Metric::Delivery => delivery,
             Metric::Queue | Metric::Busy => 2 * delivery,
             Metric::Scan => delivery / 2,
-            Metric::EventsPerWait | Metric::OverflowLength => 1,
+            Metric::EventsPerWait | Metric::OverflowLength | Metric::Lock | Metric::Mutex => 1,
         };
         let mut counts: BTreeMap<u16, u64> = BTreeMap::new();
         let mut sum_ns = 0;
@@ -218,14 +237,35 @@ impl Synthetic {
                 nth => 1 + nth % 3,
             };
             let value = usual * factor;
-            let bucket = self
-                .shape
-                .partition_point(|&edge| edge <= value)
-                .saturating_sub(1);
-            *counts.entry(bucket as u16).or_default() += looks;
+            *counts.entry(self.bucket(value)).or_default() += looks;
             sum_ns += value * looks;
         }
         Histogram::new(Arc::clone(&self.shape), counts.into_iter().collect(), sum_ns)
+    }
+
+    fn bucket(&self, value: u64) -> u16 {
+        self.shape
+            .partition_point(|&edge| edge <= value)
+            .saturating_sub(1) as u16
+    }
+
+    fn lock(&self, contention: &Contention, looks: u64) -> Lock {
+        let &(pid, epoll, kind, fd, threads, path, count, each) = contention;
+        let (count, sum_ns) = (count * looks, count * looks * each);
+        let mut paths = [PathSum::default(); LockPath::COUNT];
+        paths[path as usize] = PathSum { count, sum_ns };
+        Lock {
+            key: LockKey {
+                pid,
+                tid: None,
+                epoll: Some(epoll_id(epoll)),
+                kind,
+                fd,
+            },
+            threads: Some(threads),
+            paths,
+            waited: Histogram::new(Arc::clone(&self.shape), vec![(self.bucket(each), count)], sum_ns),
+        }
     }
 
     fn epolls(&self, looks: u64) -> Vec<Epoll> {
@@ -264,6 +304,11 @@ impl Source for Synthetic {
                 .map(|waiter| self.row(waiter, looks))
                 .collect(),
             epolls: self.epolls(looks),
+            locks: self
+                .contention
+                .iter()
+                .map(|contention| self.lock(contention, looks))
+                .collect(),
             names: self
                 .waiters
                 .iter()

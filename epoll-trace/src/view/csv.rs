@@ -57,7 +57,7 @@ pub fn write(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
     writer.flush()
 }
 
-fn writer(out: &mut dyn Write) -> Writer<&mut dyn Write> {
+pub(super) fn writer(out: &mut dyn Write) -> Writer<&mut dyn Write> {
     WriterBuilder::new()
         .terminator(Terminator::Any(b'\n'))
         .from_writer(out)
@@ -92,7 +92,7 @@ fn histogram(entry: &Entry, metric: Metric, absent: bool) -> [String; HISTOGRAM.
     ]
 }
 
-fn optional(number: Option<impl ToString>) -> String {
+pub(super) fn optional(number: Option<impl ToString>) -> String {
     number.map_or_else(String::new, |number| number.to_string())
 }
 

@@ -12,6 +12,7 @@ use serde_json::ser::Formatter;
 use super::Report;
 use super::sanitize::is_harmful;
 use crate::fields::{self, Value};
+use crate::model::delta::Window;
 use crate::model::entry::Entry;
 use crate::model::histogram::{Bucket, Histogram, Quantile};
 use crate::model::snapshot::Metric;
@@ -172,15 +173,23 @@ pub fn write(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
             write_line(out, &waker_line(entry, waker))?;
         }
     }
+    write_losses(out, report.window)
+}
+
+/// Writes the line that ends a block: what was lost in it, and what cannot be known.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_losses(out: &mut dyn Write, window: &Window) -> io::Result<()> {
     write_line(
         out,
         &LossesLine {
             v: VERSION,
             kind: "losses",
-            at_ns: report.window.counted.at_ns,
-            span_ns: report.window.span_ns,
-            losses: report.losses(),
-            absent: report.absent(),
+            at_ns: window.counted.at_ns,
+            span_ns: window.span_ns,
+            losses: &window.counted.losses,
+            absent: &window.counted.absent,
         },
     )
 }
@@ -275,7 +284,6 @@ impl Formatter for TerminalSafe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::delta::Window;
     use crate::model::filter::Filter;
     use crate::model::group::{GroupBy, group};
     use crate::source::Source;

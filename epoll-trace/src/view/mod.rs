@@ -2,6 +2,7 @@
 
 pub mod csv;
 pub mod json;
+pub mod locks;
 pub mod metrics;
 pub mod probes;
 pub mod sanitize;

@@ -1,5 +1,6 @@
 //! Text for people: a histogram with power-of-two rows per entry, its percentiles, and its counters. 80 columns.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::sanitize::sanitize;
@@ -9,7 +10,7 @@ use super::{Report, losses_line};
 use crate::fields;
 use crate::model::entry::Entry;
 use crate::model::histogram::{Histogram, Log2Row, Quantile};
-use crate::model::snapshot::Metric;
+use crate::model::snapshot::{Metric, NOT_MEASURED};
 use crate::model::waker::{WAKERS, WakerId};
 
 const MOST_STARS: usize = 40;
@@ -69,10 +70,14 @@ pub fn notes(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
 /// When `out` cannot be written.
 pub(super) fn notes_of<'a>(
     out: &mut dyn Write,
-    report: &Report<'_>,
+    report: &Report<'a>,
     names: impl Iterator<Item = &'a str>,
 ) -> io::Result<()> {
-    absent(out, report, names)?;
+    write_absent(
+        out,
+        report.absent(),
+        names.filter(|name| !is_unasked(report, name)),
+    )?;
     write!(out, "{}", wrapped(&losses_line(report.losses()), "", INDENT))
 }
 
@@ -106,7 +111,7 @@ fn section(
         if !shown {
             writeln!(out, "{}", head(entry, "", options.ascii))?;
         }
-        counters(out, entry)?;
+        counters(out, entry, report)?;
         shown = true;
     }
     if report.wakers && !entry.wakers.is_empty() {
@@ -208,15 +213,18 @@ fn wakers(entry: &Entry, ascii: bool) -> String {
     format!("wakers: {}", items.join(", "))
 }
 
-/// Why what was asked for is not shown: a line per reason.
-fn absent<'a>(
+/// Writes why those of `names` that are in `absent` cannot be known: a line per reason.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub(super) fn write_absent<'a>(
     out: &mut dyn Write,
-    report: &Report<'_>,
+    absent: &'a BTreeMap<String, String>,
     names: impl Iterator<Item = &'a str>,
 ) -> io::Result<()> {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for name in names {
-        let Some(reason) = report.absent().get(name) else {
+        let Some(reason) = absent.get(name) else {
             continue;
         };
         match reasons.iter_mut().find(|(known, _)| known == reason) {
@@ -232,9 +240,17 @@ fn absent<'a>(
     Ok(())
 }
 
-fn counters(out: &mut dyn Write, entry: &Entry) -> io::Result<()> {
+/// Whether a counter is not there because it belongs to what this run does not measure.
+fn is_unasked(report: &Report<'_>, name: &str) -> bool {
+    report
+        .absent()
+        .get(name)
+        .is_some_and(|reason| reason == NOT_MEASURED)
+}
+
+fn counters(out: &mut dyn Write, entry: &Entry, report: &Report<'_>) -> io::Result<()> {
     let mut line = String::from(" ");
-    for field in fields::counters() {
+    for field in fields::counters().filter(|field| !is_unasked(report, field.id)) {
         let item = format!(" {}={}", field.id, short(&field.value(entry)));
         if line.len() + item.len() > COLUMNS {
             writeln!(out, "{line}")?;

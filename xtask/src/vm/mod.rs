@@ -59,6 +59,14 @@ const TIMEOUT: u64 = 300;
 const JOBS_TIMEOUT_PART: u64 = 4;
 
 impl Machine {
+    /// With at least `cpus` CPUs.
+    pub(crate) fn with_cpus(&self, cpus: u32) -> Self {
+        Self {
+            smp: self.smp.max(cpus),
+            ..self.clone()
+        }
+    }
+
     /// Wall-clock limit of a VM that runs `jobs`.
     fn limit(&self, jobs: &[Job]) -> Duration {
         let all: u64 = jobs.iter().map(|job| job.timeout_ms / 1000).sum();

@@ -1,6 +1,6 @@
 //! Runs the tests, one boot per kernel, and prints the matrix test × kernel.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -69,21 +69,34 @@ pub(crate) fn run(selection: &Selection) -> Result<Tally> {
     Ok(tally)
 }
 
-/// All tests on one kernel, in one boot.
+/// All tests on one kernel: a boot for each number of CPUs they ask for.
 fn column(prepared: &Prepared, machine: &Machine, guest: &Guest, tests: &[Test]) -> Result<Vec<Cell>> {
-    let start = Instant::now();
     let skips: Vec<Option<String>> = tests
         .iter()
         .map(|test| judge::unmet(&test.needs, guest))
         .collect();
-    let jobs: Vec<Job> = tests
-        .iter()
-        .zip(&skips)
-        .filter(|(_, skip)| skip.is_none())
-        .flat_map(|(test, _)| jobs(test))
-        .collect();
+    let run = || tests.iter().zip(&skips).filter(|(_, skip)| skip.is_none());
+    let mut outcomes = BTreeMap::new();
+    for cpus in run().map(|(test, _)| test.cpus).collect::<BTreeSet<_>>() {
+        let jobs: Vec<Job> = run()
+            .filter(|(test, _)| test.cpus == cpus)
+            .flat_map(|(test, _)| jobs(test))
+            .collect();
+        outcomes.insert(cpus, boot(prepared, &machine.with_cpus(cpus), guest, &jobs)?);
+    }
+    let cell = |(test, skip): (&Test, &Option<String>)| match (skip, outcomes.get(&test.cpus)) {
+        (Some(reason), _) => Cell::Skip(reason.clone()),
+        (None, Some(outcome)) => check(test, guest, outcome),
+        (None, None) => Cell::NotReached,
+    };
+    Ok(tests.iter().zip(&skips).map(cell).collect())
+}
+
+/// One boot, with what went wrong in it printed.
+fn boot(prepared: &Prepared, machine: &Machine, guest: &Guest, jobs: &[Job]) -> Result<Outcome> {
+    let start = Instant::now();
     let programs = PROGRAMS.map(str::to_owned);
-    let outcome = prepared.boot(guest, machine, &programs, &jobs)?;
+    let outcome = prepared.boot(guest, machine, &programs, jobs)?;
     for warning in &outcome.warnings {
         println!("VM {}: {warning}", guest.name);
     }
@@ -96,11 +109,7 @@ fn column(prepared: &Prepared, machine: &Machine, guest: &Guest, tests: &[Test])
         outcome.results.len(),
         start.elapsed().as_secs_f64()
     );
-    let cell = |(test, skip): (&Test, Option<String>)| match skip {
-        Some(reason) => Cell::Skip(reason),
-        None => check(test, guest, &outcome),
-    };
-    Ok(tests.iter().zip(skips).map(cell).collect())
+    Ok(outcome)
 }
 
 fn job_name(test: &Test, index: usize) -> String {

@@ -9,6 +9,7 @@ mod ends;
 mod instances;
 mod judge;
 mod laws;
+mod locks;
 mod loops;
 pub(crate) mod matrix;
 mod times;
@@ -48,6 +49,7 @@ pub(crate) fn all(length: Length) -> Vec<Test> {
         times::tests(),
         loops::tests(),
         wakers::tests(),
+        locks::tests(),
         together::tests(),
         cgroup::tests(),
         instances::tests(),
@@ -61,6 +63,7 @@ pub(crate) struct Test {
     name: String,
     needs: Vec<Need>,
     jobs: Vec<Spec>,
+    cpus: u32,
     check: Check,
 }
 
@@ -82,6 +85,7 @@ impl Test {
             name: name.into(),
             needs: Vec::new(),
             jobs: Vec::new(),
+            cpus: 0,
             check: Box::new(check),
         }
     }
@@ -89,6 +93,12 @@ impl Test {
     /// Adds a need; where one is not met the test is skipped.
     pub(crate) fn needs(mut self, need: Need) -> Self {
         self.needs.push(need);
+        self
+    }
+
+    /// Runs it in a VM with at least so many CPUs; tests with the same number share a boot.
+    pub(crate) fn cpus(mut self, cpus: u32) -> Self {
+        self.cpus = cpus;
         self
     }
 

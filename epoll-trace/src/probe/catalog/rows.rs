@@ -1,5 +1,7 @@
 //! Signal × mechanism: which programs deliver a signal in which family, what they tell and what is lost.
 
+use std::collections::BTreeSet;
+
 use super::{Family, Need, Program, Signal, program_named};
 use crate::kernel::{Facts, Support};
 
@@ -56,7 +58,9 @@ impl Row {
 
     /// Where it is attached, such as `fentry+fexit ep_poll_callback`; empty for a row without programs.
     pub fn hook(&self) -> String {
-        let mechanisms: Vec<_> = self.programs().map(|program| program.hook.mechanism()).collect();
+        let mut mechanisms: Vec<_> = self.programs().map(|program| program.hook.mechanism()).collect();
+        let mut seen = BTreeSet::new();
+        mechanisms.retain(|mechanism| seen.insert(*mechanism));
         let target = self.programs().next().map_or("", |program| program.hook.target());
         format!("{} {target}", mechanisms.join("+")).trim().to_owned()
     }
@@ -68,7 +72,16 @@ impl Row {
 
     /// Instructions per occurrence of the signal, on 6.1, with empty programs.
     pub fn instructions(&self) -> u32 {
-        self.programs().map(|program| program.hook.instructions()).sum()
+        // Of all slow paths a wait for a lock runs one: its begin and its end.
+        let most = if self.signal == Signal::Contention {
+            2
+        } else {
+            usize::MAX
+        };
+        self.programs()
+            .take(most)
+            .map(|program| program.hook.instructions())
+            .sum()
     }
 }
 
@@ -89,6 +102,7 @@ const WITH_MUTEX: &str = "the moment: ep_start_scan is inlined, so the window in
 const FIRST_ITEM: &str = "the moment: the start is inlined, so the window begins with the first item polled; a scan without items has none";
 const ONLY_WAITS: &str = "scans by poll, select and nested epolls: only those of a wait are counted";
 const ACCEPT: &str = "thread, descriptor, result; not the accepts of io_uring";
+const LOCK: &str = "lock, waiter, time";
 const CTL: &str = "epoll, operation, mask, result";
 
 const fn row(
@@ -212,6 +226,30 @@ pub const ROWS: &[Row] = &[
     never(Signal::EpollShown, T, "ep_show_fdinfo is not a tracepoint"),
     row(Signal::Accept, F, &["accept_fexit"], ACCEPT, ""),
     row(Signal::Accept, K_T, &["return_tp"], ACCEPT, ""),
+    row(Signal::Contention, ALL, &["lock_tp", "unlock_tp"], LOCK, ""),
+    row(
+        Signal::Contention,
+        F,
+        &[
+            "rlock_fentry",
+            "rlock_fexit",
+            "wlock_fentry",
+            "wlock_fexit",
+            "mutex_fentry",
+            "mutex_fexit",
+            "spin_fentry",
+            "spin_fexit",
+            "pv_fentry",
+            "pv_fexit",
+        ],
+        LOCK,
+        "",
+    ),
+    never(
+        Signal::Contention,
+        K_T,
+        "before 5.19 there is no tracepoint of contention, and a kretprobe loses returns of __mutex_lock_slowpath, which sleeps",
+    ),
     row(Signal::UringWait, F, &["uring_fexit"], "epoll, events", ""),
     never(
         Signal::UringWait,

@@ -194,6 +194,11 @@ impl Epolls {
         Ok(())
     }
 
+    /// The epolls that are followed.
+    pub(super) fn ids(&self) -> BTreeSet<abi::EpollId> {
+        self.live.values().map(|epoll| epoll.id).collect()
+    }
+
     /// The epolls that were closed.
     pub(super) fn dead(&self) -> BTreeSet<abi::EpollId> {
         self.live

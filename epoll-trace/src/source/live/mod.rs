@@ -2,6 +2,7 @@
 
 mod epolls;
 mod items;
+mod locks;
 mod pool;
 mod rows;
 mod tally;
@@ -22,6 +23,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use self::{
     epolls::{EpollMaps, Epolls},
+    locks::{LockMaps, Locks},
     rows::{RowMaps, Rows},
     wakers::WakerTable,
 };
@@ -52,6 +54,7 @@ pub struct Live {
     fdinfo_cut: u64,
     /// Why it is not known of every epoll what it watches.
     partly: String,
+    locks: Option<Locks>,
     losses: Array<MapData, u64>,
     traced: BpfHashMap<MapData, u32, u32>,
     cgroup: CgroupArray<MapData>,
@@ -100,11 +103,24 @@ impl Live {
         };
         let shown = take("SHOWN")?.try_into()?;
         let wakers = WakerTable::new(take("WAKERS")?.try_into()?);
+        let wants_locks = metrics.iter().any(|metric| metric.is_of_locks());
+        let locks = LockMaps {
+            rows: take("LOCKS")?.try_into()?,
+            threads: take("LOCK_THREADS")?.try_into()?,
+        };
         let losses = take("LOSSES")?.try_into()?;
         let traced = take("TRACED")?.try_into()?;
         let cgroup = take("CGROUP")?.try_into()?;
         Ok(Self {
-            rows: Rows::new(maps, wakers, metrics)?,
+            rows: Rows::new(
+                maps,
+                wakers,
+                metrics
+                    .into_iter()
+                    .filter(|metric| !metric.is_of_locks())
+                    .collect(),
+            )?,
+            locks: wants_locks.then(|| Locks::new(locks)),
             epolls: Epolls::new(epolls)?,
             shown,
             fdinfo_cut: 0,
@@ -195,7 +211,8 @@ impl Live {
             losses.insert(loss.name().to_owned(), self.losses.get(&(loss as u32), 0)?);
         }
         losses.insert(items::FDINFO_CUT.to_owned(), self.fdinfo_cut);
-        losses.insert(CLOSED_FORGOTTEN.to_owned(), self.rows.forgotten);
+        let of_locks = self.locks.as_ref().map_or(0, |locks| locks.forgotten);
+        losses.insert(CLOSED_FORGOTTEN.to_owned(), self.rows.forgotten + of_locks);
         if let Some(misses) = self.loaded.misses() {
             losses.insert(PROBE_MISSES.to_owned(), misses);
         }
@@ -209,6 +226,9 @@ impl Source for Live {
         self.flush_log();
         self.epolls.read()?;
         self.rows.read()?;
+        if let Some(locks) = &mut self.locks {
+            locks.read()?;
+        }
         let absent = Arc::clone(&self.absent);
         let known = |name: &str| !absent.contains_key(name);
         let (rows, mut names) = self.rows.model(&self.shape, known);
@@ -226,6 +246,10 @@ impl Source for Live {
         let snapshot = Snapshot {
             at_ns: at.tv_sec() as u64 * 1_000_000_000 + at.tv_nsec() as u64,
             epolls: self.epolls.model(known),
+            locks: self
+                .locks
+                .as_ref()
+                .map_or_else(Vec::new, |locks| locks.model(&self.shape)),
             rows,
             names,
             losses: self.losses()?,
@@ -234,6 +258,10 @@ impl Source for Live {
         let dead = self.epolls.dead();
         self.epolls.fold(&self.rows.waiters())?;
         self.rows.fold(&dead, &gone)?;
+        if let Some(locks) = &mut self.locks {
+            let followed = self.epolls.ids();
+            locks.fold(|epoll| followed.contains(epoll))?;
+        }
         Ok(snapshot)
     }
 

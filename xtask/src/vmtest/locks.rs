@@ -1,0 +1,133 @@
+//! Contention: threads of one epoll fight for its mutex, and each wait is counted once, wherever it is shown.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::trace::{FAMILIES, FENTRY, Family, Load, Trace, traced};
+use super::{Need, Outputs, Problem, Test};
+use crate::kernels::Capability;
+
+/// So many that two of them scan at once again and again: each event wakes all, one by one.
+const LOAD: Load = Load {
+    scenario: "shared-lt",
+    events: 1_000,
+    waiters: Some(8),
+};
+/// An epoll each, with one waiter.
+const ALONE: Load = Load {
+    scenario: "pipe-lt",
+    events: 200,
+    waiters: None,
+};
+/// Two CPUs that fight for a spin lock are not seen, and the fights need CPUs that run at once.
+const CPUS: u32 = 4;
+const SECONDS: u64 = 200;
+
+/// Every family that sees contention here: before 5.19 that takes fentry.
+pub(super) fn tests() -> Vec<Test> {
+    let shown = FAMILIES.map(|family| {
+        let name = format!("locks: a shared epoll's mutex, {}", family.name);
+        Test::new(name, check_shared)
+            .needs(sees(family))
+            .needs(family.need())
+            .run(words("locks", family, &[LOAD, ALONE]), SECONDS)
+    });
+    let counted = Test::new("locks: hist counts what it measures", check_counted)
+        .needs(FENTRY.need())
+        .run(
+            traced(&[LOAD], FENTRY, &["-E", "--metric", "lock,mutex"]),
+            SECONDS,
+        );
+    shown
+        .into_iter()
+        .chain([counted])
+        .map(|test| test.needs(Need::Can(Capability::ProbeRead)).cpus(CPUS))
+        .collect()
+}
+
+/// fentry programs see the slow paths themselves where there is no tracepoint.
+fn sees(family: Family) -> Need {
+    if family == FENTRY {
+        family.need()
+    } else {
+        Need::Since(6, 1)
+    }
+}
+
+/// As [`traced`], for another command.
+fn words(command: &str, family: Family, loads: &[Load]) -> Vec<String> {
+    let mut words = traced(loads, family, &[]);
+    words[1] = command.to_owned();
+    words
+}
+
+fn number(value: &Value, key: &str) -> Result<u64, Problem> {
+    value[key]
+        .as_u64()
+        .ok_or_else(|| Problem::from(format!("no {key} in {value}")))
+}
+
+/// The one epoll that threads share has a contended mutex; what a thread has alone has none.
+fn check_shared(outputs: &Outputs<'_>) -> Result<(), Problem> {
+    let trace = Trace::new(outputs.json_lines(0)?, outputs.guest())?;
+    let runs = trace.runs(&[LOAD, ALONE])?;
+    let mutexes = |lines: &[&Value]| -> Vec<Value> {
+        let mut lines = lines.to_vec();
+        lines.retain(|line| line["lock"] == "mutex");
+        lines.into_iter().cloned().collect()
+    };
+    let [mutex] = &mutexes(&runs[0].lines("lock"))[..] else {
+        return Err(format!("not one mutex among {:?}", runs[0].lines("lock")).into());
+    };
+    let count = number(mutex, "count")?;
+    let by_wait = number(&mutex["paths"]["wait"], "count")?;
+    let threads = number(mutex, "threads")?;
+    // The main thread adds the files, before anybody waits: all that contend are waiters.
+    if count == 0 || by_wait != count || !(1..=8).contains(&threads) {
+        return Err(
+            format!("{count} waits, {by_wait} of them in a wait, by {threads} threads: {mutex}").into(),
+        );
+    }
+    let buckets = mutex["buckets"].as_array().map_or(0, |buckets| {
+        buckets.iter().filter_map(|bucket| bucket[2].as_u64()).sum()
+    });
+    if buckets != count {
+        return Err(format!("{buckets} values in the histogram of {count} waits").into());
+    }
+    let alone = mutexes(&runs[1].lines("lock"));
+    if !alone.is_empty() {
+        return Err(format!("nobody else takes these: {alone:?}").into());
+    }
+    Ok(())
+}
+
+/// The counter, the histogram and the epoll's name are of one kind.
+fn check_counted(outputs: &Outputs<'_>) -> Result<(), Problem> {
+    let trace = Trace::new(outputs.json_lines(0)?, outputs.guest())?;
+    let runs = trace.runs(&[LOAD])?;
+    let epolls: BTreeSet<&str> = runs[0]
+        .lines("epoll")
+        .iter()
+        .filter_map(|line| line["epoll"].as_str())
+        .collect();
+    for (metric, counter) in [("lock", "lock_waits"), ("mutex", "mutex_waits")] {
+        let counted: u64 = runs[0]
+            .lines("epoll")
+            .iter()
+            .map(|line| number(line, counter))
+            .sum::<Result<_, _>>()?;
+        let measured: u64 = runs[0]
+            .metric(metric)
+            .iter()
+            .map(|line| number(line, "count"))
+            .sum::<Result<_, _>>()?;
+        if counted != measured || (metric == "mutex" && counted == 0) {
+            return Err(format!("{counter} {counted}, but {measured} values of {metric}").into());
+        }
+    }
+    if epolls.len() != 1 {
+        return Err(format!("epolls {epolls:?}, not one").into());
+    }
+    Ok(())
+}
