@@ -5,7 +5,7 @@
 #![cfg_attr(not(test), no_std)]
 
 /// Changes with every change of this file's layout; the agent refuses an object that says another one.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// Sub-buckets of one power of two: relative width 1/16 = 6.25 %.
 pub const SUB_BUCKETS: u32 = 16;
@@ -147,6 +147,8 @@ ids! {
         ThreadsFull = "threads_full",
         /// A process × epoll pair got no row: all rows were taken.
         RowsFull = "rows_full",
+        /// A value went into no histogram: all chunks were taken.
+        ChunksFull = "chunks_full",
         /// An epoll was not followed: the epoll table was full.
         EpollsFull = "epolls_full",
         /// A notification was nested deeper than the kernel allows: its callback time is unknown.
@@ -159,11 +161,21 @@ ids! {
 }
 
 /// Rows (process × epoll pairs) followed at once, unless the agent says otherwise.
-pub const DEFAULT_ROWS: u32 = 4096;
+pub const DEFAULT_ROWS: u32 = 16_384;
 /// Threads followed at once.
 pub const MAX_THREADS: u32 = 32_768;
 /// Epolls followed at once.
-pub const MAX_EPOLLS: u32 = 8192;
+pub const MAX_EPOLLS: u32 = 16_384;
+/// Buckets of a [`Chunk`]: two powers of two.
+pub const CHUNK_BUCKETS: usize = 2 * SUB_BUCKETS as usize;
+/// Chunks of a whole histogram.
+pub const CHUNKS_EACH: usize = BUCKETS / CHUNK_BUCKETS;
+/// Places for chunks in a row's table: [`CHUNKS_EACH`] made even, so that a row needs no padding.
+pub const CHUNK_PLACES: usize = CHUNKS_EACH.next_multiple_of(2);
+/// Chunks that are taken from the queue of unused blocks at once, so that the agent has little to fill at the start.
+pub const BLOCK_CHUNKS: u32 = 32;
+/// Chunks for the histograms of the programs' object, before the agent says how many.
+pub const DEFAULT_CHUNKS: u32 = 1 << 16;
 /// Processes followed below a traced command.
 pub const MAX_TREE: u32 = 16_384;
 /// TASK_COMM_LEN of the kernel.
@@ -206,7 +218,7 @@ pub struct RowKey {
     pub tid: u32,
 }
 
-/// Counters of one [`RowKey`]; its histograms lie in another map at the same index.
+/// Counters of one [`RowKey`], and where its histograms lie.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -220,16 +232,53 @@ pub struct Row {
     pub comm: [u8; COMM_LEN],
     /// By [`Counter`].
     pub counters: [u64; Counter::COUNT],
+    /// Sums of all values, by slot.
+    pub sums: [u64; Metric::COUNT],
+    /// By slot and place in the histogram: 1 + the index of its [`Chunk`], 0 while no value fell there.
+    pub chunks: [[u32; CHUNK_PLACES]; Metric::COUNT],
 }
 
-/// One histogram.
+/// A part of a histogram: most use a small part of their range, so parts get memory when the first value falls there.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Histogram {
-    /// Sum of all values, ns.
-    pub sum_ns: u64,
-    /// Counts by [`bucket`]. They wrap: the agent adds up differences.
-    pub counts: [u32; BUCKETS],
+pub struct Chunk {
+    /// [`Owner::encode`], 0 while it is unused.
+    pub owner: u64,
+    /// Counts of consecutive [`bucket`]s. They wrap: the agent adds up differences.
+    pub counts: [u32; CHUNK_BUCKETS],
+}
+
+/// What a [`Chunk`] is part of. Two threads may take one each for the same part at the same time: both count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Index of the row.
+    pub row: u32,
+    /// Slot of the histogram.
+    pub slot: u8,
+    /// Which part of it, below [`CHUNKS_EACH`].
+    pub part: u8,
+}
+
+impl Owner {
+    const USED: u64 = 1 << 63;
+
+    /// In one word, never 0.
+    #[inline(always)]
+    pub const fn encode(self) -> u64 {
+        Self::USED | (self.row as u64) << 16 | (self.slot as u64) << 8 | self.part as u64
+    }
+
+    /// The inverse of [`Owner::encode`]; `None` for a chunk that nobody uses.
+    pub const fn decode(word: u64) -> Option<Self> {
+        if word & Self::USED == 0 {
+            return None;
+        }
+        Some(Self {
+            row: (word >> 16) as u32,
+            slot: (word >> 8) as u8,
+            part: word as u8,
+        })
+    }
 }
 
 /// What is known of one epoll whoever waits on it.
@@ -272,15 +321,17 @@ pub const TOMBSTONE: u32 = u32::MAX;
 const _: () = {
     assert!(size_of::<EpollId>() == 16);
     assert!(size_of::<RowKey>() == 24);
-    assert!(size_of::<Row>() == 24 + 8 + COMM_LEN + 8 * Counter::COUNT);
-    assert!(size_of::<Histogram>() == 8 + 4 * BUCKETS);
+    assert!(
+        size_of::<Row>() == 24 + 8 + COMM_LEN + 8 * Counter::COUNT + (8 + 4 * CHUNK_PLACES) * Metric::COUNT
+    );
+    assert!(size_of::<Chunk>() == 8 + 4 * CHUNK_BUCKETS && CHUNKS_EACH * CHUNK_BUCKETS == BUCKETS);
     assert!(size_of::<Epoll>() == 64 && size_of::<KnownEpoll>() == 16);
     assert!(bucket_low(BUCKETS) >= 60_000_000_000);
 };
 
 #[cfg(feature = "user")]
 mod pod {
-    use super::{Epoll, EpollId, Histogram, KnownEpoll, Row, RowKey};
+    use super::{Chunk, Epoll, EpollId, KnownEpoll, Row, RowKey};
 
     // SAFETY: repr(C), integers and arrays of integers, no padding (asserted above), every bit pattern valid.
     unsafe impl aya::Pod for EpollId {}
@@ -289,7 +340,7 @@ mod pod {
     // SAFETY: as above.
     unsafe impl aya::Pod for Row {}
     // SAFETY: as above.
-    unsafe impl aya::Pod for Histogram {}
+    unsafe impl aya::Pod for Chunk {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Epoll {}
     // SAFETY: as above.
@@ -310,6 +361,17 @@ mod tests {
             assert_eq!(bucket(next - 1), index);
         }
         assert_eq!(bucket(u64::MAX), BUCKETS - 1);
+    }
+
+    #[test]
+    fn an_owner_comes_back() {
+        let owner = Owner {
+            row: 70_000,
+            slot: 9,
+            part: 16,
+        };
+        assert_eq!(Owner::decode(owner.encode()), Some(owner));
+        assert_eq!(Owner::decode(0), None);
     }
 
     proptest! {

@@ -5,8 +5,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, PerCpuArray, Queue},
 };
 use epoll_trace_ebpf::{
-    DEFAULT_ROWS, Epoll, Histogram, KnownEpoll, Loss, MAX_EPOLLS, MAX_NESTING, MAX_THREADS, MAX_TREE, Row,
-    RowKey, TID_FILTER_SLOTS,
+    BLOCK_CHUNKS, Chunk, DEFAULT_CHUNKS, DEFAULT_ROWS, Epoll, KnownEpoll, Loss, MAX_EPOLLS, MAX_NESTING,
+    MAX_THREADS, MAX_TREE, Row, RowKey, TID_FILTER_SLOTS,
 };
 
 /// What is known of a thread that waits on epolls, or of one that is not traced.
@@ -61,6 +61,9 @@ pub struct Cpu {
 /// In [`Thread::row`]: none.
 pub const NO_ROW: u32 = u32::MAX;
 
+/// `BPF_F_MMAPABLE`: the agent reads such an array as its own memory, without a system call for each entry.
+const MAPPED: u32 = 1 << 10;
+
 /// By task_struct address: what is known of the thread. Written by waits and wakeups, removed by task exit. Read by
 /// waits, wakeups and context switches. Full: `threads_full`.
 #[map]
@@ -72,7 +75,7 @@ pub static EPOLLS: HashMap<u64, KnownEpoll> = HashMap::with_max_entries(MAX_EPOL
 /// Counters of epolls. Written by birth, first wait or wakeup, notifications, scans and death. Read by the agent,
 /// which zeroes what it recycles. Full: `epolls_full`.
 #[map]
-pub static EPOLL_ROWS: Array<Epoll> = Array::with_max_entries(MAX_EPOLLS, 0);
+pub static EPOLL_ROWS: Array<Epoll> = Array::with_max_entries(MAX_EPOLLS, MAPPED);
 /// Unused indices of `EPOLL_ROWS`. Written by the agent. Read by birth and first wait or wakeup, which take one.
 /// Full: always at the start; empty is `epolls_full`.
 #[map]
@@ -84,11 +87,19 @@ pub static ROW_INDEX: HashMap<RowKey, u32> = HashMap::with_max_entries(DEFAULT_R
 /// Counters of (process, epoll) pairs. Written by waits and wakeups. Read by the agent, which zeroes what it
 /// recycles. Full: `rows_full`.
 #[map]
-pub static ROWS: Array<Row> = Array::with_max_entries(DEFAULT_ROWS, 0);
-/// Histograms, `SLOTS` for each row. Written by returns of waits. Read by the agent, which zeroes what it recycles.
-/// Full: with `ROWS`.
+pub static ROWS: Array<Row> = Array::with_max_entries(DEFAULT_ROWS, MAPPED);
+/// Parts of histograms. Written by returns of waits. Read by the agent, which zeroes what it recycles. Full:
+/// `chunks_full`.
 #[map]
-pub static HISTOGRAMS: Array<Histogram> = Array::with_max_entries(DEFAULT_ROWS, 0);
+pub static CHUNKS: Array<Chunk> = Array::with_max_entries(DEFAULT_CHUNKS, MAPPED);
+/// Chunks that were used before, and the rest of blocks. Written by the agent and by whoever takes a block. Read by
+/// returns of waits, which take one. Full: never, it has room for all.
+#[map]
+pub static FREE_CHUNKS: Queue<u32> = Queue::with_max_entries(DEFAULT_CHUNKS, 0);
+/// Blocks of `BLOCK_CHUNKS` chunks never used so far. Written by the agent. Read by returns of waits that find no free
+/// chunk. Full: always at the start; empty is `chunks_full`.
+#[map]
+pub static FREE_BLOCKS: Queue<u32> = Queue::with_max_entries(DEFAULT_CHUNKS / BLOCK_CHUNKS, 0);
 /// Unused indices of `ROWS`. Written by the agent. Read by the first wait or wakeup of a pair, which takes one. Full:
 /// always at the start; empty is `rows_full`.
 #[map]

@@ -39,6 +39,12 @@ Examples:
 
 Quoted times are upper edges of buckets: at most 6.25 % above the true one.";
 
+const OVERHEAD_EXAMPLES: &str = "\
+Examples:
+  epoll-trace overhead 1 5               what `hist` costs, each second
+  epoll-trace overhead --counters -d 10  with counters, over 10 seconds
+  epoll-trace overhead -- ./server       while a command is traced";
+
 const TOP_EXAMPLES: &str = "\
 Rates are of the last interval, percentiles of all since the start or Ctrl-r.
 Sorted by p99: the question is who wakes late. Processes with fewer than 20
@@ -66,10 +72,12 @@ impl Cli {
         let args: Vec<OsString> = args.into_iter().collect();
         let cli = Self::try_parse_from(&args)?;
         // To clap a `--` with nothing behind it is none at all: `hist` would trace everything until Ctrl-C.
-        if let Command::Hist(hist) = &cli.command
-            && hist.command.is_empty()
-            && args.last().is_some_and(|last| last == "--")
-        {
+        let command = match &cli.command {
+            Command::Hist(hist) => Some(&hist.command),
+            Command::Overhead(overhead) => Some(&overhead.command),
+            _ => None,
+        };
+        if command.is_some_and(Vec::is_empty) && args.last().is_some_and(|last| last == "--") {
             let kind = clap::error::ErrorKind::MissingRequiredArgument;
             let words = "no command after `--`: give the program to trace, as in `hist -- ./server`";
             return Err(Self::command().error(kind, words));
@@ -142,6 +150,9 @@ pub enum Command {
     /// Histograms of wakeup latency per process, thread or epoll
     #[command(after_help = HIST_EXAMPLES)]
     Hist(HistArgs),
+    /// What this tool costs right now: its programs, maps and itself
+    #[command(after_help = OVERHEAD_EXAMPLES)]
+    Overhead(OverheadArgs),
     /// What can be measured on this kernel, by which probes, and why not
     Probes(ProbesArgs),
     /// Known epoll loads that report what they did
@@ -166,6 +177,9 @@ pub struct TopArgs {
     /// Sort by this field
     #[arg(short = 'S', long, value_name = "KEY", default_value = "p99", value_parser = column_parser())]
     pub sort: &'static Field,
+    /// Show what the probes cost; counting that costs two clock reads more at each
+    #[arg(long)]
+    pub overhead: bool,
 }
 
 impl TopArgs {
@@ -239,6 +253,26 @@ impl HistArgs {
         metrics.dedup();
         metrics
     }
+}
+
+/// Arguments of `overhead`.
+#[derive(Args, Clone, Debug)]
+pub struct OverheadArgs {
+    /// When blocks are printed and when it ends.
+    #[command(flatten)]
+    pub schedule: ScheduleArgs,
+    /// Where and how to write.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// The cost of these times, as a comma list
+    #[arg(long = "metric", value_name = "METRIC", value_delimiter = ',', default_value = "wakeup", value_parser = metric_parser())]
+    pub metrics: Vec<Metric>,
+    /// The cost of counters too, as `hist --counters` and `top` have them
+    #[arg(long)]
+    pub counters: bool,
+    /// The cost while this command and its children are traced
+    #[arg(last = true, value_name = "CMD", conflicts_with_all = ["interval", "count", "every", "blocks", "duration"])]
+    pub command: Vec<OsString>,
 }
 
 /// Which waiters; all conditions must hold.

@@ -7,6 +7,8 @@ use crate::model::entry::Entry;
 use crate::model::histogram::Quantile;
 use crate::model::snapshot::{Counter, EpollCounter, Metric};
 
+pub mod overhead;
+
 /// What a field's getter finds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -22,6 +24,8 @@ pub enum Value {
     Ratio(f64),
     /// Part of a whole, 0 to 1.
     Share(f64),
+    /// The same where a hundredth of a percent matters.
+    FineShare(f64),
     /// A time, ns.
     Nanos(u64),
 }
@@ -38,7 +42,7 @@ impl Value {
         match self {
             Self::Absent | Self::Text(_) => 0.0,
             Self::Count(value) | Self::Nanos(value) => *value as f64,
-            Self::Rate(value) | Self::Ratio(value) | Self::Share(value) => *value,
+            Self::Rate(value) | Self::Ratio(value) | Self::Share(value) | Self::FineShare(value) => *value,
         }
     }
 }

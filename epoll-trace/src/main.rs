@@ -4,11 +4,12 @@ use std::io::stderr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use epoll_trace::cli::{BenchArgs, BenchKind, Cli, Command, GlobalArgs, HistArgs, TopArgs};
+use epoll_trace::cli::{BenchArgs, BenchKind, Cli, Command, GlobalArgs, HistArgs, OverheadArgs, TopArgs};
 use epoll_trace::commands::attach::{Wishes, start};
 use epoll_trace::commands::child::{Gated, gate};
 use epoll_trace::commands::hist::Hist;
 use epoll_trace::commands::output::{Streams, is_broken_pipe, open};
+use epoll_trace::commands::overhead::Cost;
 use epoll_trace::commands::{probes, top};
 use epoll_trace::model::snapshot::Metric;
 use epoll_trace::probe::load::Scope;
@@ -46,6 +47,7 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
             kind: BenchKind::Scenario(args),
         }) => workload::run(args).map(|()| 0),
         Command::Hist(args) => block_on(hist(args, global)),
+        Command::Overhead(args) => block_on(overhead(args, global)),
         Command::Top(args) => {
             top::check_terminal()?;
             block_on(show_top(args, global))
@@ -99,6 +101,36 @@ async fn hist(args: &HistArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
     }
 }
 
+async fn overhead(args: &OverheadArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
+    let mut out = open(args.output.output.as_deref())?;
+    let mut wishes = Wishes {
+        metrics: args.metrics.clone(),
+        counters: args.counters,
+        ..Wishes::default()
+    };
+    wishes.metrics.sort_unstable();
+    wishes.metrics.dedup();
+    let command = if args.command.is_empty() {
+        None
+    } else {
+        Some(Gated::spawn(&args.command)?)
+    };
+    if let Some(command) = &command {
+        (wishes.scope, wishes.ids) = (Scope::Trees, vec![command.pid]);
+    }
+    let (mut live, _status) = start(global, &wishes)?;
+    live.count_runs();
+    let streams = Streams {
+        out: &mut out,
+        err: &mut stderr(),
+    };
+    let cost = Cost::new(args, Box::new(live), streams);
+    match command {
+        Some(command) => cost.run_command(command).await,
+        None => cost.run().await.map(|()| 0),
+    }
+}
+
 async fn show_top(args: &TopArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
     let mut wishes = Wishes {
         metrics: Metric::ALL.to_vec(),
@@ -107,6 +139,9 @@ async fn show_top(args: &TopArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
         ..Wishes::default()
     };
     wishes.narrow(&args.filter)?;
-    let (live, _status) = start(global, &wishes)?;
+    let (mut live, _status) = start(global, &wishes)?;
+    if args.overhead {
+        live.count_runs();
+    }
     top::run(args, global, Box::new(live)).await.map(|()| 0)
 }

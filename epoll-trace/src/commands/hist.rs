@@ -36,14 +36,14 @@ impl std::fmt::Debug for Hist<'_> {
 }
 
 /// Between two readings at most: counts of 32 bits must not wrap twice unseen, and closed epolls give up their room.
-const READING: Duration = Duration::from_secs(1);
+pub(super) const READING: Duration = Duration::from_secs(1);
 
 /// A shell's number for the end by Ctrl-C.
-const INTERRUPTED: u8 = 128 + 2;
+pub(super) const INTERRUPTED: u8 = 128 + 2;
 
 /// Why a wait was over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Woken {
+pub(super) enum Woken {
     Time,
     Stop,
 }
@@ -180,19 +180,19 @@ impl<'a> Hist<'a> {
 }
 
 /// When the block after `last` is due; without an interval never. Blocks that a suspended machine missed are left out.
-fn next_block(last: Option<Instant>, interval: Option<Duration>) -> Option<Instant> {
+pub(super) fn next_block(last: Option<Instant>, interval: Option<Duration>) -> Option<Instant> {
     let next = last? + interval?;
     Some(next.max(Instant::now()))
 }
 
 /// Ctrl-C and SIGTERM.
-struct Stop {
+pub(super) struct Stop {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Stop {
-    fn new() -> anyhow::Result<Self> {
+    pub(super) fn new() -> anyhow::Result<Self> {
         let on = |kind| signal(kind).context("cannot listen to Ctrl-C");
         Ok(Self {
             interrupt: on(SignalKind::interrupt())?,
@@ -201,7 +201,7 @@ impl Stop {
     }
 
     /// Waits for a signal, at most until `time`.
-    async fn or_until(&mut self, time: Option<Instant>) -> Woken {
+    pub(super) async fn or_until(&mut self, time: Option<Instant>) -> Woken {
         let timer = async {
             match time {
                 Some(time) => sleep_until(time).await,

@@ -4,5 +4,6 @@ pub mod attach;
 pub mod child;
 pub mod hist;
 pub mod output;
+pub mod overhead;
 pub mod probes;
 pub mod top;

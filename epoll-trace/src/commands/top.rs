@@ -16,6 +16,7 @@ use crate::cli::{GlobalArgs, TopArgs};
 use crate::model::delta::Window;
 use crate::model::filter::Filter;
 use crate::model::group::{GroupBy, group, with_recent_counters};
+use crate::model::overhead::Overhead;
 use crate::model::snapshot::Snapshot;
 use crate::source::Source;
 use crate::view::tui::app::{App, Effect, Sample};
@@ -157,6 +158,7 @@ fn sample(
 ) -> anyhow::Result<()> {
     let mut since = source.snapshot()?;
     let mut earlier = since.clone();
+    let mut spent = source.spent();
     let mut next = Instant::now() + interval;
     loop {
         match inbox.recv_timeout(next.saturating_duration_since(Instant::now())) {
@@ -173,7 +175,11 @@ fn sample(
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
         let now = source.snapshot()?;
-        let seen = seen(&since, &earlier, &now, filter, source.plan_line());
+        let mut seen = seen(&since, &earlier, &now, filter, source.plan_line());
+        let spent_now = source.spent();
+        let costs = spent.as_ref().zip(spent_now.as_ref());
+        seen.cost = costs.map(|(before, now)| Overhead::between(before, now));
+        spent = spent_now;
         if outbox.send(Arc::new(seen)).is_err() {
             return Ok(());
         }
@@ -192,6 +198,7 @@ fn seen(since: &Snapshot, earlier: &Snapshot, now: &Snapshot, filter: &Filter, p
         plan_line: plan_line.to_owned(),
         losses: total.counted.losses,
         absent: total.counted.absent,
+        cost: None,
     }
 }
 

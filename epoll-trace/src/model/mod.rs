@@ -5,5 +5,6 @@ pub mod entry;
 pub mod filter;
 pub mod group;
 pub mod histogram;
+pub mod overhead;
 pub mod probes;
 pub mod snapshot;

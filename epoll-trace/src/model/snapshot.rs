@@ -138,8 +138,8 @@ pub struct Epoll {
 pub struct Snapshot {
     /// CLOCK_MONOTONIC ns of this look.
     pub at_ns: u64,
-    /// Waiters.
-    pub rows: Vec<Row>,
+    /// Waiters. Looks that saw no change of a row share it.
+    pub rows: Vec<Arc<Row>>,
     /// Epolls.
     pub epolls: Vec<Epoll>,
     /// Names of the processes and threads in `rows`, by id; raw bytes of the kernel made text, not yet safe for a terminal.

@@ -239,7 +239,7 @@ impl Source for Synthetic {
             rows: self
                 .waiters
                 .iter()
-                .map(|waiter| self.row(waiter, looks))
+                .map(|waiter| Arc::new(self.row(waiter, looks)))
                 .collect(),
             epolls: self.epolls(looks),
             names: self

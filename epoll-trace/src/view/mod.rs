@@ -1,6 +1,7 @@
 //! What is shown: text, JSON Lines and the screen, all from the same entries and fields.
 
 pub mod json;
+pub mod overhead;
 pub mod probes;
 pub mod sanitize;
 pub mod text;

@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use aya::maps::{Array, HashMap as BpfHashMap, MapData, MapError, Queue};
+use aya::maps::{HashMap as BpfHashMap, MapData, MapError, Queue};
 use epoll_trace_ebpf as abi;
 
+use super::mapped::Mapped;
 use super::pool::{Found, Pool};
-use super::text;
 use crate::identity;
 use crate::model::snapshot::{Epoll, EpollCounter, EpollId};
 
 /// The three maps that hold epolls.
 pub(super) struct EpollMaps {
-    pub(super) rows: Array<MapData, abi::Epoll>,
+    pub(super) rows: Mapped<abi::Epoll>,
     pub(super) known: BpfHashMap<MapData, u64, abi::KnownEpoll>,
     pub(super) free: Queue<MapData, u32>,
 }
@@ -39,7 +39,7 @@ impl Epolls {
     ///
     /// # Errors
     /// When the kernel refuses to fill the queue.
-    pub(super) fn new(mut maps: EpollMaps) -> Result<Self, MapError> {
+    pub(super) fn new(mut maps: EpollMaps) -> anyhow::Result<Self> {
         let pool = Pool::fill(&mut maps.free, maps.rows.len())?;
         let (live, closed, dying) = (HashMap::new(), BTreeMap::new(), BTreeSet::new());
         Ok(Self {
@@ -55,10 +55,10 @@ impl Epolls {
     ///
     /// # Errors
     /// When the kernel refuses a read.
-    pub(super) fn read(&mut self) -> Result<(), MapError> {
-        let rows = &self.maps.rows;
+    pub(super) fn read(&mut self) -> anyhow::Result<()> {
+        let rows = &mut self.maps.rows;
         let tombstones = self.pool.discover(|index| {
-            rows.get(&index, 0).map(|row| match (row.id.born_ns, row.dead) {
+            rows.get(index).map(|row| match (row.id.born_ns, row.dead) {
                 (0, 0) => Found::Unused,
                 (0, _) => Found::Tombstone,
                 _ => Found::Used,
@@ -68,7 +68,7 @@ impl Epolls {
             self.give_back(index)?;
         }
         for &index in &self.pool.used {
-            self.live.insert(index, self.maps.rows.get(&index, 0)?);
+            self.live.insert(index, self.maps.rows.get(index)?);
         }
         Ok(())
     }
@@ -87,9 +87,15 @@ impl Epolls {
     ///
     /// # Errors
     /// When the kernel refuses a write.
-    pub(super) fn fold(&mut self, waiters: &HashMap<abi::EpollId, BTreeSet<u32>>) -> Result<(), MapError> {
+    pub(super) fn fold(&mut self, waiters: &[(abi::EpollId, u32)]) -> anyhow::Result<()> {
+        let waiters_of = |id: abi::EpollId| {
+            let first = waiters.partition_point(|&(epoll, _)| epoll < id);
+            waiters[first..]
+                .iter()
+                .take_while(move |&&(epoll, _)| epoll == id)
+        };
         let abandoned = |epoll: &abi::Epoll| {
-            !waiters.contains_key(&epoll.id)
+            waiters_of(epoll.id).next().is_none()
                 && (epoll.creator_tgid == 0 || !identity::exists(epoll.creator_tgid))
         };
         let now_dead: BTreeSet<u32> = self
@@ -103,13 +109,10 @@ impl Epolls {
             let Some(gone) = self.live.remove(&index) else {
                 continue;
             };
-            let creator = || {
-                (gone.creator_tgid != 0)
-                    .then_some(gone.creator_tgid)
-                    .into_iter()
-                    .collect()
-            };
-            let processes: BTreeSet<u32> = waiters.get(&gone.id).cloned().unwrap_or_else(creator);
+            let mut processes: Vec<u32> = waiters_of(gone.id).map(|&(_, process)| process).collect();
+            if processes.is_empty() && gone.creator_tgid != 0 {
+                processes.push(gone.creator_tgid);
+            }
             for process in processes {
                 let sums = self.closed.entry(process).or_default();
                 sums.iter_mut()
@@ -133,13 +136,13 @@ impl Epolls {
     }
 
     /// Names of the processes that created epolls while we looked.
-    pub(super) fn creators(&self) -> impl Iterator<Item = (u32, String)> {
+    pub(super) fn creators(&self) -> impl Iterator<Item = (u32, &[u8])> {
         let created = self.live.values().filter(|epoll| epoll.creator_tgid != 0);
-        created.map(|epoll| (epoll.creator_tgid, text(&epoll.creator_comm)))
+        created.map(|epoll| (epoll.creator_tgid, epoll.creator_comm.as_slice()))
     }
 
-    fn give_back(&mut self, index: u32) -> Result<(), MapError> {
-        self.maps.rows.set(index, abi::Epoll::default(), 0)?;
+    fn give_back(&mut self, index: u32) -> anyhow::Result<()> {
+        self.maps.rows.set(index, abi::Epoll::default())?;
         self.maps.free.push(index, 0)?;
         self.pool.recycled(index);
         Ok(())

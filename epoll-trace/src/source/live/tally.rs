@@ -1,5 +1,7 @@
 //! From the programs' raw values to the model's: histograms whose 32-bit counts wrap, counters by id.
 
+use std::collections::BTreeMap;
+
 use epoll_trace_ebpf as abi;
 
 use crate::model::{
@@ -12,18 +14,36 @@ pub(super) fn shape() -> Shape {
     (0..=abi::BUCKETS).map(abi::bucket_low).collect()
 }
 
-/// A histogram followed over many readings.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Tally {
+/// A part of a histogram, followed over many readings.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    /// Where the programs count it.
+    pub(super) chunk: u32,
+    slot: usize,
+    first: u16,
     counts: Vec<(u16, u64)>,
-    sum_ns: u64,
 }
 
-impl Tally {
+impl Part {
+    /// What `owner` counts in `chunk`; nothing so far.
+    pub(super) fn new(chunk: u32, owner: abi::Owner) -> Self {
+        Self {
+            chunk,
+            slot: owner.slot.into(),
+            first: u16::from(owner.part) * abi::CHUNK_BUCKETS as u16,
+            counts: Vec::new(),
+        }
+    }
+
+    /// Slot and first bucket: parts in this order make whole histograms.
+    pub(super) fn place(&self) -> (usize, u16) {
+        (self.slot, self.first)
+    }
+
     /// Takes a new reading: the low 32 bits of each count are the programs', the rest is carried here.
-    pub(super) fn update(&mut self, raw: &abi::Histogram) {
+    pub(super) fn update(&mut self, raw: &[u32; abi::CHUNK_BUCKETS]) {
         let mut old = std::mem::take(&mut self.counts).into_iter().peekable();
-        for (index, &count) in (0u16..).zip(&raw.counts) {
+        for (index, &count) in (self.first..).zip(raw) {
             let before = old
                 .next_if(|&(at, _)| at == index)
                 .map_or(0, |(_, before)| before);
@@ -32,23 +52,63 @@ impl Tally {
                 self.counts.push((index, total));
             }
         }
-        self.sum_ns = raw.sum_ns;
+    }
+}
+
+/// A histogram.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    counts: Vec<(u16, u64)>,
+    sum_ns: u64,
+}
+
+impl Tally {
+    /// The histogram `slot` from its `parts`, which are ordered by place. Threads that raced for a part have one each.
+    pub(super) fn of(parts: &[Part], slot: usize, sum_ns: u64) -> Self {
+        let mut tally = Self {
+            counts: Vec::new(),
+            sum_ns,
+        };
+        let mut last = None;
+        for part in parts.iter().filter(|part| part.slot == slot) {
+            if last.replace(part.first) == Some(part.first) {
+                tally.add(&part.counts);
+            } else {
+                tally.counts.extend_from_slice(&part.counts);
+            }
+        }
+        tally
     }
 
     /// As the model wants it.
-    pub(super) fn histogram(&self, shape: &Shape) -> Histogram {
-        Histogram::new(shape.clone(), self.counts.clone(), self.sum_ns)
+    pub(super) fn histogram(self, shape: &Shape) -> Histogram {
+        Histogram::new(shape.clone(), self.counts, self.sum_ns)
     }
 
     /// Adds what `other` counted.
     pub(super) fn absorb(&mut self, other: &Self) {
-        let mut merged: std::collections::BTreeMap<u16, u64> = self.counts.drain(..).collect();
-        for &(index, count) in &other.counts {
+        self.add(&other.counts);
+        self.sum_ns += other.sum_ns;
+    }
+
+    fn add(&mut self, counts: &[(u16, u64)]) {
+        let mut merged: BTreeMap<u16, u64> = self.counts.drain(..).collect();
+        for &(index, count) in counts {
             *merged.entry(index).or_default() += count;
         }
         self.counts = merged.into_iter().collect();
-        self.sum_ns += other.sum_ns;
     }
+}
+
+/// The model's counters from the programs'.
+pub(super) fn counters(raw: &[u64; abi::Counter::COUNT]) -> [u64; Counter::COUNT] {
+    let mut counters = [0; Counter::COUNT];
+    for (&id, &value) in abi::Counter::ALL.iter().zip(raw) {
+        if let Some(id) = counter(id) {
+            counters[id as usize] = value;
+        }
+    }
+    counters
 }
 
 /// The model's counter of the same name. Names are the contract between the two lists; a test holds them equal.
@@ -74,31 +134,55 @@ mod tests {
         assert_eq!(abi::Metric::COUNT, Metric::COUNT);
     }
 
-    fn raw(values: &[(usize, u32)]) -> abi::Histogram {
-        let mut counts = [0; abi::BUCKETS];
+    fn part(first: u8, slot: u8) -> Part {
+        Part::new(
+            0,
+            abi::Owner {
+                row: 0,
+                slot,
+                part: first,
+            },
+        )
+    }
+
+    fn raw(values: &[(usize, u32)]) -> [u32; abi::CHUNK_BUCKETS] {
+        let mut counts = [0; abi::CHUNK_BUCKETS];
         for &(index, count) in values {
             counts[index] = count;
         }
-        abi::Histogram { sum_ns: 7, counts }
+        counts
     }
 
     #[test]
     fn counts_survive_the_wrap_of_32_bits() {
-        let mut tally = Tally::default();
-        tally.update(&raw(&[(3, u32::MAX), (9, 1)]));
-        tally.update(&raw(&[(3, 4), (5, 2), (9, 1)]));
-        assert_eq!(tally.counts, [(3, u64::from(u32::MAX) + 5), (5, 2), (9, 1)]);
-        assert_eq!(tally.histogram(&shape()).count(), u64::from(u32::MAX) + 8);
+        let mut part = part(1, 0);
+        part.update(&raw(&[(3, u32::MAX), (9, 1)]));
+        part.update(&raw(&[(3, 4), (5, 2), (9, 1)]));
+        assert_eq!(part.counts, [(35, u64::from(u32::MAX) + 5), (37, 2), (41, 1)]);
+        let whole = Tally::of(&[part], 0, 7).histogram(&shape());
+        assert_eq!((whole.count(), whole.sum_ns), (u64::from(u32::MAX) + 8, 7));
+    }
+
+    #[test]
+    fn parts_of_a_slot_make_one_histogram_and_raced_ones_add_up() {
+        let mut parts = [part(0, 1), part(0, 1), part(2, 1), part(0, 2)];
+        for (part, index) in parts.iter_mut().zip([3, 3, 0, 5]) {
+            part.update(&raw(&[(index, 1)]));
+        }
+        assert_eq!(Tally::of(&parts, 1, 0).counts, [(3, 2), (64, 1)]);
+        assert_eq!(Tally::of(&parts, 2, 0).counts, [(5, 1)]);
+        assert_eq!(Tally::of(&parts, 0, 0).counts, []);
     }
 
     #[test]
     fn absorbing_adds() {
-        let mut one = Tally::default();
-        one.update(&raw(&[(3, 1), (9, 1)]));
-        let mut other = Tally::default();
-        other.update(&raw(&[(3, 2), (4, 1)]));
-        one.absorb(&other);
+        let tally = |values: &[(u16, u64)], sum_ns| Tally {
+            counts: values.to_vec(),
+            sum_ns,
+        };
+        let mut one = tally(&[(3, 1), (9, 1)], 7);
+        one.absorb(&tally(&[(3, 2), (4, 1)], 5));
         assert_eq!(one.counts, [(3, 3), (4, 1), (9, 1)]);
-        assert_eq!(one.sum_ns, 14);
+        assert_eq!(one.sum_ns, 12);
     }
 }
