@@ -95,7 +95,9 @@ pub fn write_json(out: &mut dyn Write, cost: &Overhead) -> io::Result<()> {
         .iter()
         .filter(|field| field.value(cost, &total) == Value::Absent);
     let reason = cost.spent.uncounted.as_deref();
-    let absent = reason.map_or_else(BTreeMap::new, |why| unknown.map(|field| (field.id, why)).collect());
+    let absent = reason.map_or_else(BTreeMap::new, |why| {
+        unknown.map(|field| (field.id, why)).collect()
+    });
     write_line(
         out,
         &OverheadLine {

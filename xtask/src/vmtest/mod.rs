@@ -4,6 +4,7 @@
 //! families are made in a loop; name and check are owned, so closures may capture.
 
 mod basics;
+mod cost;
 mod ends;
 mod judge;
 mod laws;
@@ -42,6 +43,7 @@ pub(crate) fn all(length: Length) -> Vec<Test> {
         laws::repeated(length),
         views::tests(),
         times::tests(),
+        cost::tests(),
         together::tests(),
         ends::tests(),
     ];
