@@ -50,6 +50,8 @@ pub(super) struct Rows {
     chunks: Chunks,
     metrics: Vec<Metric>,
     live: HashMap<u32, Followed>,
+    /// Chunks of rows that were made after this look had looked for rows.
+    early: Vec<(u32, abi::Owner)>,
     closed: BTreeMap<(u32, u32), Closed>,
     /// Rows of epolls that were already dead at the last look: nothing counts into them any more.
     dying: BTreeSet<u32>,
@@ -86,6 +88,7 @@ impl Rows {
             chunks,
             metrics,
             live,
+            early: Vec::new(),
             closed,
             dying,
         })
@@ -114,12 +117,16 @@ impl Rows {
                 .and_modify(|followed| followed.update(raw))
                 .or_insert_with(|| Followed::new(raw));
         }
-        // After the rows: a chunk of a row that is not known yet is found by the next call, as its row is.
-        for (chunk, owner) in self.chunks.discover()? {
-            if let Some(followed) = self.live.get_mut(&owner.row) {
+        self.early.extend(self.chunks.discover()?);
+        let live = &mut self.live;
+        self.early.retain(|&(chunk, owner)| {
+            let row = live.get_mut(&owner.row);
+            let early = row.is_none();
+            if let Some(followed) = row {
                 followed.own(chunk, owner);
             }
-        }
+            early
+        });
         for followed in self.live.values_mut().filter(|followed| followed.row.is_none()) {
             for part in &mut followed.parts {
                 part.update(&self.chunks.counts(part.chunk)?);
