@@ -108,6 +108,7 @@ fn perform_from(start: Start, name: &str, events: Option<u64>, waiters: Option<u
         Family::Herd(kind, exclusive) => herd::run(kind, exclusive, waiters, events, start),
         Family::Shared(host, mode) => shared::run(host, mode, waiters, events, start),
         Family::Timeouts => quiet::run_timeouts(events),
+        Family::Slow => quiet::run_slow(events),
         Family::Signals => quiet::run_signals(events),
         Family::Hidden => quiet::run_hidden(events),
         Family::Killed => lifetime::run_killed(events),

@@ -35,6 +35,10 @@ pub(super) struct Known {
     pub(super) wakeups_chain: u64,
     /// Scans of ready lists (`ep_done_scan`, before 6.1 `ep_scan_ready_list`), where they can be told.
     pub(super) scans: Option<u64>,
+    /// Notifications that made something ready while nobody slept on that epoll.
+    pub(super) queued: u64,
+    /// Notifications by an epoll that is watched itself.
+    pub(super) nested: u64,
     /// Waiters killed while they waited.
     pub(super) killed: u64,
 }
@@ -159,6 +163,10 @@ pub struct Report {
     pub laws: &'static [&'static str],
     /// The waiters.
     pub threads: Vec<Waiter>,
+    /// Time between waits by the waiters' own clock, ns; null where they do not take it.
+    pub busy_ns: Option<u64>,
+    /// Time in waits by the same clock, ns.
+    pub waiting_ns: Option<u64>,
     /// Null where nothing was delivered.
     pub latency_ns: Option<Latency>,
 }
@@ -191,6 +199,8 @@ impl Report {
             expect: expect(known, |field| arena.sum(field)),
             laws: scenario.laws,
             threads: arena.slots().iter().map(waiter).collect(),
+            busy_ns: Some(arena.sum(|slot| &slot.busy_ns)).filter(|&busy| busy > 0),
+            waiting_ns: Some(arena.sum(|slot| &slot.waiting_ns)).filter(|&waiting| waiting > 0),
             latency_ns: Latency::of(arena.latencies()),
         })
     }
@@ -288,14 +298,29 @@ fn expect(known: &Known, sum: impl Fn(fn(&Slot) -> &AtomicU64) -> u64) -> BTreeM
         Counter::WakeupsChain => Some(known.wakeups_chain),
         // Every wakeup either leads to the delivery of that wait, or was for nothing.
         Counter::EmptyWakeups => wakeups.checked_sub(slept),
+        // A waiter that shares its epoll may look twice in vain before it sleeps.
+        Counter::ScansSpurious => known.scans.and_then(|_| wakeups.checked_sub(slept)),
+        // The rest of the scans of a wait's own epoll; an epoll in an epoll is scanned besides.
+        Counter::ScansRepoll => None,
         // Nothing is added or changed while it is ready; no wait fails, and none is asked for as few events as are ready.
-        Counter::FullBatches | Counter::Errors | Counter::WakeupsCtl => Some(0),
-        // Depends on what the tracer can see, not on the run.
-        Counter::WakeupsUnclassified => None,
+        // Waiters sleep before they are woken.
+        Counter::FullBatches | Counter::Errors | Counter::WakeupsCtl | Counter::AlreadyRunnable => Some(0),
+        // Depends on what the tracer can see, or on its clock, not on the run.
+        Counter::WakeupsUnclassified | Counter::WaitingNs | Counter::BusyNs => None,
     };
     let of_epoll = |counter| match counter {
         EpollCounter::Notifications => Some(known.notifications),
         EpollCounter::Scans => known.scans,
+        EpollCounter::NotificationsQueued => Some(known.queued),
+        EpollCounter::NotificationsNested => Some(known.nested),
+        EpollCounter::CtlEinval
+        | EpollCounter::CtlEexist
+        | EpollCounter::CtlEnoent
+        | EpollCounter::CtlEbadf
+        | EpollCounter::CtlErrors
+        | EpollCounter::UringWaits
+        | EpollCounter::UringEvents => Some(0),
+        _ => None,
     };
     let waiters = Counter::ALL
         .iter()

@@ -109,6 +109,9 @@ pub(super) fn run_nested(events: u64, start: Start) -> Result<(Crew, Known)> {
             // The pipe notifies the inner epoll, and that the outer one within the same call.
             notifications: 2 * source.notifications(events, events, 1, false),
             wakeups_source: events,
+            // Nobody sleeps on the inner epoll.
+            queued: source.notifications(events, events, 1, false),
+            nested: source.notifications(events, events, 1, false),
             // The outer scans as any level-triggered one; each of its scans makes the inner scan, and so did EPOLL_CTL_ADD.
             scans: Some((2 * events - 1) + 2 * events),
             ..Known::default()

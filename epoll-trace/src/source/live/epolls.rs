@@ -7,6 +7,7 @@ use epoll_trace_ebpf as abi;
 
 use super::mapped::Mapped;
 use super::pool::{Found, Pool};
+use super::rows::MAX_CLOSED;
 use crate::identity;
 use crate::model::snapshot::{Epoll, EpollCounter, EpollId};
 
@@ -29,10 +30,28 @@ pub(super) struct Epolls {
 
 fn counters(raw: &abi::Epoll) -> [u64; EpollCounter::COUNT] {
     let mut counters = [0; EpollCounter::COUNT];
-    counters[EpollCounter::Notifications as usize] = raw.notifications;
-    counters[EpollCounter::Scans as usize] = raw.scans;
+    for (&id, value) in abi::EpollCounter::ALL.iter().zip(raw.counters) {
+        if let Some(id) = EpollCounter::from_name(id.name()) {
+            counters[id as usize] = value;
+        }
+    }
     counters
 }
+
+const ZERO: abi::Epoll = abi::Epoll {
+    id: abi::EpollId {
+        address: 0,
+        born_ns: 0,
+    },
+    creator_tgid: 0,
+    epfd: 0,
+    dead: 0,
+    flags: 0,
+    creator_comm: [0; abi::COMM_LEN],
+    queued_ns: 0,
+    queued_in_scan_ns: 0,
+    counters: [0; abi::EpollCounter::COUNT],
+};
 
 impl Epolls {
     /// Fills the queue of free rows.
@@ -114,6 +133,9 @@ impl Epolls {
                 processes.push(gone.creator_tgid);
             }
             for process in processes {
+                if self.closed.len() >= MAX_CLOSED && !self.closed.contains_key(&process) {
+                    self.closed.pop_first();
+                }
                 let sums = self.closed.entry(process).or_default();
                 sums.iter_mut()
                     .zip(counters(&gone))
@@ -142,7 +164,7 @@ impl Epolls {
     }
 
     fn give_back(&mut self, index: u32) -> anyhow::Result<()> {
-        self.maps.rows.set(index, abi::Epoll::default())?;
+        self.maps.rows.set(index, ZERO)?;
         self.maps.free.push(index, 0)?;
         self.pool.recycled(index);
         Ok(())
@@ -166,6 +188,7 @@ impl Epolls {
                     born_ns: raw.id.born_ns,
                 },
                 creator: (raw.creator_tgid != 0).then_some(raw.creator_tgid),
+                flags: raw.flags,
                 counters: values(counters(raw)),
             })
             .chain(self.closed.iter().map(|(&process, &counts)| Epoll {
@@ -174,6 +197,7 @@ impl Epolls {
                     born_ns: u64::from(process),
                 },
                 creator: Some(process),
+                flags: 0,
                 counters: values(counts),
             }))
             .collect();

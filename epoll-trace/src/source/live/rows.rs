@@ -53,9 +53,14 @@ pub(super) struct Rows {
     /// Chunks of rows that were made after this look had looked for rows.
     early: Vec<(u32, abi::Owner)>,
     closed: BTreeMap<(u32, u32), Closed>,
+    /// Sums of closed epolls that had to make room.
+    pub(super) forgotten: u64,
     /// Rows of epolls that were already dead at the last look: nothing counts into them any more.
     dying: BTreeSet<u32>,
 }
+
+/// Processes (or threads) whose closed epolls are kept as a sum, at most.
+pub(super) const MAX_CLOSED: usize = 16_384;
 
 const ZERO_ROW: abi::Row = abi::Row {
     key: abi::RowKey {
@@ -81,6 +86,7 @@ impl Rows {
     /// When the kernel refuses to fill the queue.
     pub(super) fn new(mut maps: RowMaps, chunks: Chunks, metrics: Vec<Metric>) -> anyhow::Result<Self> {
         let pool = Pool::fill(&mut maps.free, maps.rows.len())?;
+        let forgotten = 0;
         let (live, closed, dying) = (HashMap::new(), BTreeMap::new(), BTreeSet::new());
         Ok(Self {
             maps,
@@ -90,6 +96,7 @@ impl Rows {
             live,
             early: Vec::new(),
             closed,
+            forgotten,
             dying,
         })
     }
@@ -167,11 +174,15 @@ impl Rows {
             for part in &gone.parts {
                 self.chunks.give_back(part.chunk)?;
             }
-            let slots = self.metrics.len();
-            self.closed
-                .entry((key.tgid, key.tid))
-                .or_insert_with(|| Closed::new(slots))
-                .absorb(&gone);
+            let (slots, waiter) = (self.metrics.len(), (key.tgid, key.tid));
+            if self.closed.len() >= MAX_CLOSED
+                && !self.closed.contains_key(&waiter)
+                && self.closed.pop_first().is_some()
+            {
+                self.forgotten += 1;
+            }
+            let sum = self.closed.entry(waiter).or_insert_with(|| Closed::new(slots));
+            sum.absorb(&gone);
         }
         self.dying = now_dead;
         Ok(())
