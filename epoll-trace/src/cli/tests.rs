@@ -43,14 +43,14 @@ fn help_texts() {
 fn both_ways_to_say_when() {
     for line in ["epoll-trace hist 0.5 3", "epoll-trace hist -i 0.5 -n 3"] {
         let args = hist(line);
-        assert_eq!(args.schedule.interval(), Some(Duration::from_millis(500)));
-        assert_eq!(args.schedule.count(), Some(3));
+        assert_eq!(args.trace.schedule.interval(), Some(Duration::from_millis(500)));
+        assert_eq!(args.trace.schedule.count(), Some(3));
     }
     assert_eq!(
-        hist("epoll-trace hist -n 2").schedule.interval(),
+        hist("epoll-trace hist -n 2").trace.schedule.interval(),
         Some(Duration::from_secs(1))
     );
-    assert_eq!(hist("epoll-trace hist").schedule.interval(), None);
+    assert_eq!(hist("epoll-trace hist").trace.schedule.interval(), None);
 }
 
 #[test]

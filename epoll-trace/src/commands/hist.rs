@@ -1,223 +1,62 @@
-//! `hist`: histograms per process, thread or epoll, by intervals or over a command's life.
+//! `hist`: histograms per process, thread or epoll.
 
-use std::time::Duration;
+use std::io;
+use std::io::Write;
 
-use anyhow::Context;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Instant, sleep_until};
-
-use super::child::{Gated, exit_code};
 use super::output::Streams;
+use super::session::Blocks;
 use crate::cli::{Format, GlobalArgs, HistArgs};
 use crate::model::delta::Window;
 use crate::model::filter::Filter;
 use crate::model::group::group;
-use crate::model::snapshot::Snapshot;
-use crate::source::Source;
 use crate::view::text::TextOptions;
 use crate::view::{Report, csv, json, text};
 
-/// What `hist` shows, from a source that is already attached.
+/// What `hist` shows of a run.
+#[derive(Debug)]
 pub struct Hist<'a> {
     args: &'a HistArgs,
     filter: Filter,
     text: TextOptions,
-    source: Box<dyn Source>,
-    plan: serde_json::Value,
-    streams: Streams<'a>,
-}
-
-impl std::fmt::Debug for Hist<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hist")
-            .field("args", self.args)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Between two readings at most: counts of 32 bits must not wrap twice unseen, and closed epolls give up their room.
-pub(super) const READING: Duration = Duration::from_secs(1);
-
-/// A shell's number for the end by Ctrl-C.
-pub(super) const INTERRUPTED: u8 = 128 + 2;
-
-/// Why a wait was over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Woken {
-    Time,
-    Stop,
 }
 
 impl<'a> Hist<'a> {
-    /// Shows `source` as `args` say; `plan` is what the probes command prints as JSON.
-    pub fn new(
-        args: &'a HistArgs,
-        global: &GlobalArgs,
-        source: Box<dyn Source>,
-        plan: serde_json::Value,
-        streams: Streams<'a>,
-    ) -> Self {
+    /// Blocks as `args` say.
+    pub fn new(args: &'a HistArgs, global: &GlobalArgs) -> Self {
         Self {
             args,
-            filter: args.filter.filter(),
+            filter: args.trace.filter.filter(),
             text: TextOptions {
-                unit: args.unit.unit(),
+                unit: args.trace.unit.unit(),
                 ascii: global.ascii,
             },
-            source,
-            plan,
-            streams,
         }
     }
+}
 
-    /// Traces until the schedule, Ctrl-C or SIGTERM ends it; each way prints what was counted since the last block.
-    ///
-    /// # Errors
-    /// When the source cannot be read or the output cannot be written.
-    pub async fn run(mut self) -> anyhow::Result<()> {
-        let mut stop = Stop::new()?;
-        let mut earlier = self.begin("Tracing epoll wakeups... Hit Ctrl-C to end.")?;
-        let schedule = &self.args.schedule;
-        let started = Instant::now();
-        let end = schedule.duration.map(|duration| started + duration);
-        let mut next = Some(started);
-        let mut left = schedule.count().unwrap_or(u64::MAX);
-        while left > 0 {
-            next = next_block(next, schedule.interval());
-            let until = [next, end].into_iter().flatten().min();
-            let woken = self.read_on(&mut stop, until).await?;
-            let later = self.source.snapshot()?;
-            self.block(&earlier, &later)?;
-            earlier = later;
-            left -= 1;
-            if woken == Woken::Stop || end.is_some_and(|end| Instant::now() >= end) {
-                break;
-            }
-        }
-        Ok(())
+impl Blocks for Hist<'_> {
+    fn subject(&self) -> &'static str {
+        "epoll wakeups"
     }
 
-    /// Traces `command`, which `source` already follows, for its whole life; then prints one block with counters.
-    /// Gives the exit code: 0, or the command's own when it failed. Ctrl-C is the command's to obey; the second one ends the trace.
-    ///
-    /// # Errors
-    /// When the command cannot be executed, the source cannot be read or the output cannot be written.
-    pub async fn run_command(mut self, mut command: Gated) -> anyhow::Result<u8> {
-        let mut stop = Stop::new()?;
-        let earlier = self.begin("Tracing epoll wakeups... Ends with the command.")?;
-        command.release()?;
-        let mut interrupts = 0;
-        let code = loop {
-            tokio::select! {
-                status = command.wait() => break exit_code(status?),
-                woken = self.read_on(&mut stop, None) => {
-                    woken?;
-                    interrupts += 1;
-                }
-            }
-            if interrupts > 1 {
-                break INTERRUPTED;
-            }
-        };
-        let later = self.source.snapshot()?;
-        self.block(&earlier, &later)?;
-        Ok(code)
+    fn csv_header(&self, out: &mut dyn Write) -> io::Result<()> {
+        csv::write_header(out, self.args.shows_counters())
     }
 
-    /// Waits for a signal, at most until `time`; reads meanwhile.
-    async fn read_on(&mut self, stop: &mut Stop, time: Option<Instant>) -> anyhow::Result<Woken> {
-        loop {
-            let reading = Instant::now() + READING;
-            let woken = stop
-                .or_until(Some(time.map_or(reading, |time| time.min(reading))))
-                .await;
-            if woken == Woken::Stop || time.is_some_and(|time| time <= Instant::now()) {
-                return Ok(woken);
-            }
-            self.source.snapshot()?;
-        }
-    }
-
-    fn begin(&mut self, words: &str) -> anyhow::Result<Snapshot> {
-        let first = self.source.snapshot()?;
-        match self.args.output.format() {
-            Format::Json => json::write_plan(
-                self.streams.out,
-                self.source.plan_line(),
-                &self.plan,
-                &first.absent,
-            ),
-            // The table stays clean: what people must know besides goes to stderr.
-            Format::Csv => writeln!(self.streams.err, "{words}\n{}", self.source.plan_line())
-                .and_then(|()| csv::write_header(self.streams.out, self.args.shows_counters())),
-            Format::Text => writeln!(self.streams.err, "{words}")
-                .and_then(|()| writeln!(self.streams.out, "{}", self.source.plan_line())),
-        }
-        .and_then(|()| self.streams.out.flush())
-        .context("cannot write the output")?;
-        Ok(first)
-    }
-
-    fn block(&mut self, earlier: &Snapshot, later: &Snapshot) -> anyhow::Result<()> {
-        let window = Window::between(earlier, later);
-        let mut entries = group(&window, self.args.group.by(), &self.filter);
+    fn block(&self, streams: &mut Streams<'_>, window: &Window, time: Option<&str>) -> io::Result<()> {
+        let mut entries = group(window, self.args.group.by(), &self.filter);
         entries.sort_by(|left, right| self.args.sort.compare(left, right, false));
-        entries.truncate(self.args.top.map_or(usize::MAX, |top| top as usize));
+        entries.truncate(self.args.trace.most());
         let report = Report {
-            window: &window,
+            window,
             entries: &entries,
             metrics: &self.args.metrics,
             counters: self.args.shows_counters(),
         };
-        let time = self
-            .args
-            .timestamp
-            .then(|| chrono::Local::now().format("%H:%M:%S").to_string());
-        match self.args.output.format() {
-            Format::Json => json::write(self.streams.out, &report),
-            Format::Csv => {
-                csv::write(self.streams.out, &report).and_then(|()| text::notes(self.streams.err, &report))
-            }
-            Format::Text => text::write(self.streams.out, &report, &self.text, time.as_deref()),
-        }
-        .and_then(|()| self.streams.out.flush())
-        .context("cannot write the output")
-    }
-}
-
-/// When the block after `last` is due; without an interval never. Blocks that a suspended machine missed are left out.
-pub(super) fn next_block(last: Option<Instant>, interval: Option<Duration>) -> Option<Instant> {
-    let next = last? + interval?;
-    Some(next.max(Instant::now()))
-}
-
-/// Ctrl-C and SIGTERM.
-pub(super) struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Stop {
-    pub(super) fn new() -> anyhow::Result<Self> {
-        let on = |kind| signal(kind).context("cannot listen to Ctrl-C");
-        Ok(Self {
-            interrupt: on(SignalKind::interrupt())?,
-            terminate: on(SignalKind::terminate())?,
-        })
-    }
-
-    /// Waits for a signal, at most until `time`.
-    pub(super) async fn or_until(&mut self, time: Option<Instant>) -> Woken {
-        let timer = async {
-            match time {
-                Some(time) => sleep_until(time).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = timer => Woken::Time,
-            _ = self.interrupt.recv() => Woken::Stop,
-            _ = self.terminate.recv() => Woken::Stop,
+        match self.args.trace.output.format() {
+            Format::Json => json::write(streams.out, &report),
+            Format::Csv => csv::write(streams.out, &report).and_then(|()| text::notes(streams.err, &report)),
+            Format::Text => text::write(streams.out, &report, &self.text, time),
         }
     }
 }
@@ -228,6 +67,7 @@ mod tests {
     use crate::cli::{Cli, Command};
     use crate::commands::child::tests::spawn;
     use crate::commands::output::is_broken_pipe;
+    use crate::commands::session::Session;
     use crate::source::synthetic::Synthetic;
     use clap::Parser;
     use std::io::{self, Write};
@@ -240,7 +80,8 @@ mod tests {
         let mut err = Vec::new();
         let streams = Streams { out, err: &mut err };
         let source = Box::new(Synthetic::demo());
-        Hist::new(args, &cli.global, source, serde_json::json!({}), streams)
+        let hist = Hist::new(args, &cli.global);
+        Session::new(&args.trace, hist, source, serde_json::json!({}), streams)
             .run()
             .await?;
         Ok(String::from_utf8(err).unwrap())
@@ -306,8 +147,9 @@ mod tests {
             err: &mut err,
         };
         let source = Box::new(Synthetic::demo());
-        let hist = Hist::new(args, &cli.global, source, serde_json::json!({}), streams);
-        let code = hist.run_command(spawn(command)).await;
+        let hist = Hist::new(args, &cli.global);
+        let session = Session::new(&args.trace, hist, source, serde_json::json!({}), streams);
+        let code = session.run_command(spawn(command)).await;
         (code, String::from_utf8(out).unwrap())
     }
 

@@ -6,4 +6,5 @@ pub mod hist;
 pub mod output;
 pub mod overhead;
 pub mod probes;
+pub mod session;
 pub mod top;

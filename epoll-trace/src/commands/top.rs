@@ -158,7 +158,6 @@ fn sample(
 ) -> anyhow::Result<()> {
     let mut since = source.snapshot()?;
     let mut earlier = since.clone();
-    let mut spent = source.spent();
     let mut next = Instant::now() + interval;
     loop {
         match inbox.recv_timeout(next.saturating_duration_since(Instant::now())) {
@@ -175,11 +174,7 @@ fn sample(
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
         let now = source.snapshot()?;
-        let mut seen = seen(&since, &earlier, &now, filter, source.plan_line());
-        let spent_now = source.spent();
-        let costs = spent.as_ref().zip(spent_now.as_ref());
-        seen.cost = costs.map(|(before, now)| Overhead::between(before, now));
-        spent = spent_now;
+        let seen = seen(&since, &earlier, &now, filter, source.plan_line());
         if outbox.send(Arc::new(seen)).is_err() {
             return Ok(());
         }
@@ -198,7 +193,7 @@ fn seen(since: &Snapshot, earlier: &Snapshot, now: &Snapshot, filter: &Filter, p
         plan_line: plan_line.to_owned(),
         losses: total.counted.losses,
         absent: total.counted.absent,
-        cost: None,
+        cost: Overhead::of(&recent),
     }
 }
 

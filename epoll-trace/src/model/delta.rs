@@ -39,6 +39,9 @@ impl Window {
                 epoll.counters = less(&epoll.counters, &old.counters);
             }
         }
+        if let (Some(spent), Some(old)) = (&mut counted.spent, &earlier.spent) {
+            spent.take_off(old);
+        }
         Self {
             span_ns: later.at_ns.saturating_sub(earlier.at_ns),
             counted,

@@ -1,5 +1,7 @@
 //! What our own programs and this agent cost, and the difference of two looks at it.
 
+use super::delta::Window;
+
 /// What one program ran so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProgramRuns {
@@ -25,8 +27,6 @@ pub struct MapMemory {
 /// Everything spent since the start, at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Spent {
-    /// CLOCK_MONOTONIC ns of this look.
-    pub at_ns: u64,
     /// Why runs are not counted, if they are not.
     pub uncounted: Option<String>,
     /// By name.
@@ -48,21 +48,26 @@ pub struct Overhead {
     pub spent: Spent,
 }
 
-impl Overhead {
-    /// What was spent after `earlier`, up to and with `later`.
-    pub fn between(earlier: &Spent, later: &Spent) -> Self {
-        let mut spent = later.clone();
-        for program in &mut spent.programs {
+impl Spent {
+    /// Leaves what was spent after `earlier`; memory stays that of this look.
+    pub fn take_off(&mut self, earlier: &Self) {
+        for program in &mut self.programs {
             let old = earlier.programs.iter().find(|old| old.name == program.name);
             program.runs = since(program.runs, old.and_then(|old| old.runs));
             program.run_ns = since(program.run_ns, old.and_then(|old| old.run_ns));
             program.misses = since(program.misses, old.and_then(|old| old.misses));
         }
-        spent.agent_ns = since(later.agent_ns, earlier.agent_ns);
-        Self {
-            span_ns: later.at_ns.saturating_sub(earlier.at_ns),
-            spent,
-        }
+        self.agent_ns = since(self.agent_ns, earlier.agent_ns);
+    }
+}
+
+impl Overhead {
+    /// What was spent in `window`; `None` where that was not asked for.
+    pub fn of(window: &Window) -> Option<Self> {
+        Some(Self {
+            span_ns: window.span_ns,
+            spent: window.counted.spent.clone()?,
+        })
     }
 
     /// All programs together; a number that one of them does not know, the sum does not know.
@@ -107,8 +112,21 @@ fn since(later: Option<u64>, earlier: Option<u64>) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::snapshot::Snapshot;
 
-    fn look(at_ns: u64, runs: Option<u64>) -> Spent {
+    fn between(runs: [Option<u64>; 2], span_ns: u64) -> Overhead {
+        let [earlier, later] = runs.map(|runs| Snapshot {
+            spent: Some(look(runs)),
+            ..Snapshot::default()
+        });
+        let later = Snapshot {
+            at_ns: span_ns,
+            ..later
+        };
+        Overhead::of(&Window::between(&earlier, &later)).unwrap()
+    }
+
+    fn look(runs: Option<u64>) -> Spent {
         let program = |name: &str, runs: Option<u64>| ProgramRuns {
             name: name.to_owned(),
             runs,
@@ -116,7 +134,6 @@ mod tests {
             misses: None,
         };
         Spent {
-            at_ns,
             programs: vec![program("a", runs), program("b", Some(3))],
             ..Spent::default()
         }
@@ -124,7 +141,7 @@ mod tests {
 
     #[test]
     fn costs_are_differences_and_shares_of_the_time_between() {
-        let cost = Overhead::between(&look(1_000, Some(10)), &look(101_000, Some(60)));
+        let cost = between([Some(10), Some(60)], 100_000);
         let [a, b] = &cost.spent.programs[..] else {
             panic!("{cost:?}")
         };
@@ -140,14 +157,11 @@ mod tests {
 
     #[test]
     fn unknown_stays_unknown() {
-        let cost = Overhead::between(&look(0, None), &look(1, None));
+        let cost = between([None, None], 1);
         assert_eq!(
             (cost.total().runs, cost.per_second(cost.total().runs)),
             (None, None)
         );
-        assert_eq!(
-            Overhead::between(&look(5, Some(1)), &look(5, Some(2))).share_of_core(Some(1)),
-            None
-        );
+        assert_eq!(between([Some(1), Some(2)], 0).share_of_core(Some(1)), None);
     }
 }

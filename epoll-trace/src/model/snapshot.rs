@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::overhead::Spent;
+
 use super::histogram::Histogram;
 
 /// Declares ids together with their names and one line of help.
@@ -185,4 +187,6 @@ pub struct Snapshot {
     pub losses: BTreeMap<String, u64>,
     /// Why a counter or metric (by name) cannot be known in this run.
     pub absent: Arc<BTreeMap<String, String>>,
+    /// What our own programs and this agent spent, where that was asked for.
+    pub spent: Option<Spent>,
 }

@@ -3,7 +3,6 @@
 pub mod live;
 pub mod synthetic;
 
-use crate::model::overhead::Spent;
 use crate::model::snapshot::Snapshot;
 
 /// Something that can be looked at again and again.
@@ -13,11 +12,6 @@ pub trait Source: Send {
     /// # Errors
     /// When the kernel refuses a read that worked before.
     fn snapshot(&mut self) -> anyhow::Result<Snapshot>;
-
-    /// What our own programs spent so far, where that was asked for.
-    fn spent(&self) -> Option<Spent> {
-        None
-    }
 
     /// The probe plan in one line (family, what is missing), for every view.
     fn plan_line(&self) -> &str;

@@ -239,6 +239,7 @@ impl Source for Synthetic {
         let looks = self.looks;
         self.looks += 1;
         Ok(Snapshot {
+            spent: None,
             at_ns: looks * TICK_NS,
             rows: self
                 .waiters

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use super::csv;
 use super::json::{FieldValue, VERSION, write_line};
 use super::sanitize::sanitize;
 use super::units::{ABSENT, auto_bytes, short};
@@ -89,7 +90,7 @@ pub fn own_cost(cost: &Overhead) -> String {
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn write_json(out: &mut dyn Write, cost: &Overhead) -> io::Result<()> {
+pub fn write_json(out: &mut dyn Write, cost: &Overhead, at_ns: u64) -> io::Result<()> {
     let total = cost.total();
     let unknown = COST_FIELDS
         .iter()
@@ -103,7 +104,7 @@ pub fn write_json(out: &mut dyn Write, cost: &Overhead) -> io::Result<()> {
         &OverheadLine {
             v: VERSION,
             kind: "overhead",
-            at_ns: cost.spent.at_ns,
+            at_ns,
             span_ns: cost.span_ns,
             programs: cost
                 .spent
@@ -124,6 +125,30 @@ pub fn write_json(out: &mut dyn Write, cost: &Overhead) -> io::Result<()> {
             absent,
         },
     )
+}
+
+/// Writes the names of the columns of [`write_csv`].
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_csv_header(out: &mut dyn Write) -> io::Result<()> {
+    let names = COST_FIELDS.iter().map(|field| field.id);
+    csv::record(out, ["at_ns", "span_ns", "program"].into_iter().chain(names))
+}
+
+/// Writes a row per program, and one of all.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_csv(out: &mut dyn Write, cost: &Overhead, at_ns: u64) -> io::Result<()> {
+    for program in cost.spent.programs.iter().chain([&cost.total()]) {
+        let keys = [at_ns.to_string(), cost.span_ns.to_string(), program.name.clone()];
+        let values = COST_FIELDS
+            .iter()
+            .map(|field| csv::cell(&field.value(cost, program)));
+        csv::record(out, keys.into_iter().chain(values))?;
+    }
+    Ok(())
 }
 
 #[derive(Serialize)]
@@ -184,7 +209,6 @@ mod tests {
         Overhead {
             span_ns: 2_000_000_000,
             spent: Spent {
-                at_ns: 5,
                 uncounted: uncounted.map(str::to_owned),
                 programs: vec![program("wait_enter_fentry"), program("wakeup_fentry")],
                 maps: maps.map(map).to_vec(),
@@ -199,10 +223,12 @@ mod tests {
         for (name, why) in [("counted", None), ("refused", Some("BPF_ENABLE_STATS: EPERM"))] {
             let mut out = Vec::new();
             write_text(&mut out, &cost(why)).unwrap();
-            write_json(&mut out, &cost(why)).unwrap();
+            write_json(&mut out, &cost(why), 5).unwrap();
+            write_csv_header(&mut out).unwrap();
+            write_csv(&mut out, &cost(why), 5).unwrap();
             let page = String::from_utf8(out).unwrap() + &own_cost(&cost(why));
-            let wide = |line: &&str| line.chars().count() > COLUMNS && !line.starts_with('{');
-            assert_eq!(page.lines().find(wide), None);
+            let text = page.split('{').next().unwrap();
+            assert_eq!(text.lines().find(|line| line.chars().count() > COLUMNS), None);
             insta::assert_snapshot!(name, page);
         }
     }

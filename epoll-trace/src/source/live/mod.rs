@@ -136,7 +136,7 @@ impl Live {
             .with_context(|| format!("cannot trace {id}: at most {} ids", abi::MAX_TREE))
     }
 
-    /// Has the kernel count what our programs cost; that costs time itself. A refusal shows in [`Source::spent`].
+    /// Has the kernel count what our programs cost; that costs time itself. A refusal shows in [`Snapshot::spent`].
     pub fn count_runs(&mut self) {
         self.counts_runs = Some(self.loaded.count_runs());
     }
@@ -168,6 +168,19 @@ impl Live {
         if let Some(log) = &mut self.log {
             log.flush();
         }
+    }
+
+    fn spent(&self) -> Option<Spent> {
+        let counted = self.counts_runs.as_ref()?;
+        let usage = getrusage(UsageWho::RUSAGE_SELF).ok();
+        let nanos = |time: TimeVal| time.tv_sec() as u64 * 1_000_000_000 + time.tv_usec() as u64 * 1_000;
+        Some(Spent {
+            uncounted: counted.as_ref().err().cloned(),
+            programs: self.loaded.runs(),
+            maps: self.loaded.maps.clone(),
+            agent_ns: usage.map(|usage| nanos(usage.user_time()) + nanos(usage.system_time())),
+            agent_bytes: identity::own_memory(),
+        })
     }
 
     fn losses(&self) -> anyhow::Result<BTreeMap<String, u64>> {
@@ -204,6 +217,7 @@ impl Source for Live {
             names,
             losses: self.losses()?,
             absent: Arc::clone(&self.absent),
+            spent: self.spent(),
         };
         let dead = self.epolls.dead();
         self.epolls.fold(&self.rows.waiters())?;
@@ -216,20 +230,6 @@ impl Source for Live {
         };
         self.rows.fold(&dead, gone)?;
         Ok(snapshot)
-    }
-
-    fn spent(&self) -> Option<Spent> {
-        let counted = self.counts_runs.as_ref()?;
-        let usage = getrusage(UsageWho::RUSAGE_SELF).ok();
-        let nanos = |time: TimeVal| time.tv_sec() as u64 * 1_000_000_000 + time.tv_usec() as u64 * 1_000;
-        Some(Spent {
-            at_ns: now_ns().ok()?,
-            uncounted: counted.as_ref().err().cloned(),
-            programs: self.loaded.runs(),
-            maps: self.loaded.maps.clone(),
-            agent_ns: usage.map(|usage| nanos(usage.user_time()) + nanos(usage.system_time())),
-            agent_bytes: identity::own_memory(),
-        })
     }
 
     fn plan_line(&self) -> &str {
