@@ -172,6 +172,29 @@ pub struct Epoll {
     pub counters: [Option<u64>; EpollCounter::COUNT],
 }
 
+/// Which numbers can be known in a run. Looked up by name once: a look has ten thousand rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    /// By [`Metric`].
+    pub metrics: [bool; Metric::COUNT],
+    /// By [`Counter`].
+    pub counters: [bool; Counter::COUNT],
+    /// By [`EpollCounter`].
+    pub epolls: [bool; EpollCounter::COUNT],
+}
+
+impl Known {
+    /// All but what is `absent` by name.
+    pub fn but(absent: &BTreeMap<String, String>) -> Self {
+        let known = |name: &str| !absent.contains_key(name);
+        Self {
+            metrics: std::array::from_fn(|index| known(Metric::ALL[index].name())),
+            counters: std::array::from_fn(|index| known(Counter::ALL[index].name())),
+            epolls: std::array::from_fn(|index| known(EpollCounter::ALL[index].name())),
+        }
+    }
+}
+
 /// Everything counted since the start of tracing, at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {

@@ -1,6 +1,7 @@
 //! Grouping: what is summed, what is told apart, and whose an epoll is.
 
 use super::*;
+use crate::model::snapshot::Counter;
 use crate::model::snapshot::RowKey;
 use crate::source::Source;
 use crate::source::synthetic::{self, Synthetic};

@@ -8,8 +8,9 @@ use epoll_trace_ebpf as abi;
 use super::mapped::Mapped;
 use super::pool::{Found, Pool};
 use super::rows::MAX_CLOSED;
+use super::tally::epoll_counters;
 use crate::identity;
-use crate::model::snapshot::{Epoll, EpollCounter, EpollId};
+use crate::model::snapshot::{Epoll, EpollCounter, EpollId, Known};
 
 /// The three maps that hold epolls.
 pub(super) struct EpollMaps {
@@ -26,16 +27,6 @@ pub(super) struct Epolls {
     /// Sums of the closed ones by process.
     closed: BTreeMap<u32, [u64; EpollCounter::COUNT]>,
     dying: BTreeSet<u32>,
-}
-
-fn counters(raw: &abi::Epoll) -> [u64; EpollCounter::COUNT] {
-    let mut counters = [0; EpollCounter::COUNT];
-    for (&id, value) in abi::EpollCounter::ALL.iter().zip(raw.counters) {
-        if let Some(id) = EpollCounter::from_name(id.name()) {
-            counters[id as usize] = value;
-        }
-    }
-    counters
 }
 
 const ZERO: abi::Epoll = abi::Epoll {
@@ -138,7 +129,7 @@ impl Epolls {
                 }
                 let sums = self.closed.entry(process).or_default();
                 sums.iter_mut()
-                    .zip(counters(&gone))
+                    .zip(epoll_counters(&gone.counters))
                     .for_each(|(sum, count)| *sum += count);
             }
             self.forget_address(&gone, index)?;
@@ -171,13 +162,9 @@ impl Epolls {
     }
 
     /// Everything read. The closed epolls of a process are one entry with address 0.
-    pub(super) fn model(&self, known: impl Fn(&str) -> bool) -> Vec<Epoll> {
+    pub(super) fn model(&self, known: &Known) -> Vec<Epoll> {
         let values = |counts: [u64; EpollCounter::COUNT]| {
-            let mut values = [None; EpollCounter::COUNT];
-            for &id in EpollCounter::ALL {
-                values[id as usize] = known(id.name()).then_some(counts[id as usize]);
-            }
-            values
+            std::array::from_fn(|index| known.epolls[index].then_some(counts[index]))
         };
         let mut epolls: Vec<Epoll> = self
             .live
@@ -189,7 +176,7 @@ impl Epolls {
                 },
                 creator: (raw.creator_tgid != 0).then_some(raw.creator_tgid),
                 flags: raw.flags,
-                counters: values(counters(raw)),
+                counters: values(epoll_counters(&raw.counters)),
             })
             .chain(self.closed.iter().map(|(&process, &counts)| Epoll {
                 id: EpollId {

@@ -36,7 +36,7 @@ use crate::{
     model::{
         histogram::Shape,
         overhead::Spent,
-        snapshot::{Metric, Snapshot},
+        snapshot::{Known, Metric, Snapshot},
     },
     probe::load::Loaded,
 };
@@ -203,8 +203,8 @@ impl Source for Live {
         self.epolls.read()?;
         self.rows.read()?;
         let absent = Arc::clone(&self.absent);
-        let known = |name: &str| !absent.contains_key(name);
-        let (rows, mut names) = self.rows.model(&self.shape, known);
+        let known = Known::but(&absent);
+        let (rows, mut names) = self.rows.model(&self.shape, &known);
         let waiters = rows.iter().map(|row| (row.key.pid, row.key.tid)).collect();
         self.names.refresh(&waiters, &mut names);
         for (creator, name) in self.epolls.creators() {
@@ -212,7 +212,7 @@ impl Source for Live {
         }
         let snapshot = Snapshot {
             at_ns,
-            epolls: self.epolls.model(known),
+            epolls: self.epolls.model(&known),
             rows,
             names,
             losses: self.losses()?,

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::model::{
     histogram::Shape,
-    snapshot::{Counter, EpollId, Metric, Row, RowKey},
+    snapshot::{Counter, EpollId, Known, Metric, Row, RowKey},
 };
 
 /// The maps that hold rows.
@@ -205,23 +205,20 @@ impl Rows {
     }
 
     /// Everything read, with the programs' name for each process (or thread).
-    pub(super) fn model(
-        &mut self,
-        shape: &Shape,
-        known: impl Fn(&str) -> bool,
-    ) -> (Vec<Arc<Row>>, BTreeMap<u32, String>) {
+    pub(super) fn model(&mut self, shape: &Shape, known: &Known) -> (Vec<Arc<Row>>, BTreeMap<u32, String>) {
         let mut names = BTreeMap::new();
         let mut rows = Vec::with_capacity(self.closed.len() + self.live.len());
-        let (metrics, known) = (&self.metrics, &known);
+        let metrics = &self.metrics;
         let histograms = |tallies: &mut dyn FnMut(usize) -> Tally| {
             let mut row = Row::default();
             for (slot, &metric) in metrics.iter().enumerate() {
-                row.metrics[metric as usize] = known(metric.name()).then(|| tallies(slot).histogram(shape));
+                row.metrics[metric as usize] =
+                    known.metrics[metric as usize].then(|| tallies(slot).histogram(shape));
             }
             row
         };
         let counters = |counters: [u64; Counter::COUNT]| {
-            std::array::from_fn(|index| known(Counter::ALL[index].name()).then_some(counters[index]))
+            std::array::from_fn(|index| known.counters[index].then_some(counters[index]))
         };
         for followed in self.live.values_mut() {
             let key = followed.key();

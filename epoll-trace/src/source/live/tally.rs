@@ -1,12 +1,14 @@
 //! From the programs' raw values to the model's: histograms whose 32-bit counts wrap, counters by id.
 
+use std::array;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use epoll_trace_ebpf as abi;
 
 use crate::model::{
     histogram::{Histogram, Shape},
-    snapshot::Counter,
+    snapshot::{Counter, EpollCounter},
 };
 
 /// Lower edges of the programs' buckets.
@@ -100,31 +102,51 @@ impl Tally {
     }
 }
 
+/// Where the model has each of the programs' counters, looked up by name once. Names are the contract between the two lists;
+/// a test holds them equal.
+static COUNTERS: LazyLock<[Option<usize>; Counter::COUNT]> = LazyLock::new(|| {
+    let place = |id: abi::Counter| Counter::from_name(id.name()).map(|id| id as usize);
+    array::from_fn(|index| abi::Counter::ALL.get(index).copied().and_then(place))
+});
+/// As [`COUNTERS`].
+static EPOLL_COUNTERS: LazyLock<[Option<usize>; EpollCounter::COUNT]> = LazyLock::new(|| {
+    let place = |id: abi::EpollCounter| EpollCounter::from_name(id.name()).map(|id| id as usize);
+    array::from_fn(|index| abi::EpollCounter::ALL.get(index).copied().and_then(place))
+});
+
 /// The model's counters from the programs'.
 pub(super) fn counters(raw: &[u64; abi::Counter::COUNT]) -> [u64; Counter::COUNT] {
-    let mut counters = [0; Counter::COUNT];
-    for (&id, &value) in abi::Counter::ALL.iter().zip(raw) {
-        if let Some(id) = counter(id) {
-            counters[id as usize] = value;
+    placed(&COUNTERS, raw)
+}
+
+/// As [`counters`], of an epoll.
+pub(super) fn epoll_counters(raw: &[u64; abi::EpollCounter::COUNT]) -> [u64; EpollCounter::COUNT] {
+    placed(&EPOLL_COUNTERS, raw)
+}
+
+fn placed<const N: usize>(places: &[Option<usize>; N], raw: &[u64]) -> [u64; N] {
+    let mut counters = [0; N];
+    for (&place, &value) in places.iter().zip(raw) {
+        if let Some(counter) = place.and_then(|place| counters.get_mut(place)) {
+            *counter = value;
         }
     }
     counters
 }
 
-/// The model's counter of the same name. Names are the contract between the two lists; a test holds them equal.
-pub(super) fn counter(id: abi::Counter) -> Option<Counter> {
-    Counter::from_name(id.name())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::snapshot::{EpollCounter, Metric};
+    use crate::model::snapshot::Metric;
 
     #[test]
     fn both_sides_have_the_same_names() {
         for &id in abi::Counter::ALL {
-            assert!(counter(id).is_some(), "{} is not in the model", id.name());
+            assert!(
+                Counter::from_name(id.name()).is_some(),
+                "{} is not in the model",
+                id.name()
+            );
         }
         for &id in Metric::ALL {
             let found = abi::Metric::ALL.iter().any(|metric| metric.name() == id.name());
