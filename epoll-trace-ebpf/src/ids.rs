@@ -181,6 +181,8 @@ ids! {
         ThreadsFull = "threads_full",
         /// A process × epoll pair got no row: all rows were taken.
         RowsFull = "rows_full",
+        /// A value went into no histogram: all chunks were taken.
+        ChunksFull = "chunks_full",
         /// An epoll was not followed: the epoll table was full.
         EpollsFull = "epolls_full",
         /// A notification was nested deeper than the kernel allows: its callback time is unknown.

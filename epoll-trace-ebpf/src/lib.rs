@@ -16,11 +16,21 @@ pub use context::context_of;
 pub use ids::{Counter, EpollCounter, LockKind, LockPath, Loss, Metric, WakeContext};
 
 /// Rows (process × epoll pairs) followed at once, unless the agent says otherwise.
-pub const DEFAULT_ROWS: u32 = 4096;
+pub const DEFAULT_ROWS: u32 = 16_384;
 /// Threads followed at once.
 pub const MAX_THREADS: u32 = 32_768;
 /// Epolls followed at once.
-pub const MAX_EPOLLS: u32 = 8192;
+pub const MAX_EPOLLS: u32 = 16_384;
+/// Buckets of a [`Chunk`]: two powers of two.
+pub const CHUNK_BUCKETS: usize = 2 * SUB_BUCKETS as usize;
+/// Chunks of a whole histogram.
+pub const CHUNKS_EACH: usize = BUCKETS / CHUNK_BUCKETS;
+/// Places for chunks in a row's table: [`CHUNKS_EACH`] made even, so that a row needs no padding.
+pub const CHUNK_PLACES: usize = CHUNKS_EACH.next_multiple_of(2);
+/// Chunks that are taken from the queue of unused blocks at once, so that the agent has little to fill at the start.
+pub const BLOCK_CHUNKS: u32 = 32;
+/// Chunks for the histograms of the programs' object, before the agent says how many.
+pub const DEFAULT_CHUNKS: u32 = 1 << 16;
 /// Processes followed below a traced command.
 pub const MAX_TREE: u32 = 16_384;
 /// TASK_COMM_LEN of the kernel.
@@ -63,7 +73,7 @@ pub struct RowKey {
     pub tid: u32,
 }
 
-/// Counters of one [`RowKey`]; its histograms lie in another map at the same index.
+/// Counters of one [`RowKey`], and where its histograms lie.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -77,9 +87,13 @@ pub struct Row {
     pub comm: [u8; COMM_LEN],
     /// By [`Counter`].
     pub counters: [u64; Counter::COUNT],
+    /// Sums of all values, by slot.
+    pub sums: [u64; Metric::COUNT],
+    /// By slot and place in the histogram: 1 + the index of its [`Chunk`], 0 while no value fell there.
+    pub chunks: [[u32; CHUNK_PLACES]; Metric::COUNT],
 }
 
-/// One histogram.
+/// A histogram of its own, where there are few.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Histogram {
@@ -87,6 +101,49 @@ pub struct Histogram {
     pub sum_ns: u64,
     /// Counts by [`bucket`]. They wrap: the agent adds up differences.
     pub counts: [u32; BUCKETS],
+}
+
+/// A part of a histogram: most use a small part of their range, so parts get memory when the first value falls there.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// [`Owner::encode`], 0 while it is unused.
+    pub owner: u64,
+    /// Counts of consecutive [`bucket`]s. They wrap: the agent adds up differences.
+    pub counts: [u32; CHUNK_BUCKETS],
+}
+
+/// What a [`Chunk`] is part of. Two threads may take one each for the same part at the same time: both count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Index of the row.
+    pub row: u32,
+    /// Slot of the histogram.
+    pub slot: u8,
+    /// Which part of it, below [`CHUNKS_EACH`].
+    pub part: u8,
+}
+
+impl Owner {
+    const USED: u64 = 1 << 63;
+
+    /// In one word, never 0.
+    #[inline(always)]
+    pub const fn encode(self) -> u64 {
+        Self::USED | (self.row as u64) << 16 | (self.slot as u64) << 8 | self.part as u64
+    }
+
+    /// The inverse of [`Owner::encode`]; `None` for a chunk that nobody uses.
+    pub const fn decode(word: u64) -> Option<Self> {
+        if word & Self::USED == 0 {
+            return None;
+        }
+        Some(Self {
+            row: (word >> 16) as u32,
+            slot: (word >> 8) as u8,
+            part: word as u8,
+        })
+    }
 }
 
 /// What is known of one epoll whoever waits on it.
@@ -255,8 +312,10 @@ pub const TOMBSTONE: u32 = u32::MAX;
 const _: () = {
     assert!(size_of::<EpollId>() == 16);
     assert!(size_of::<RowKey>() == 24);
-    assert!(size_of::<Row>() == 24 + 8 + COMM_LEN + 8 * Counter::COUNT);
-    assert!(size_of::<Histogram>() == 8 + 4 * BUCKETS);
+    assert!(
+        size_of::<Row>() == 24 + 8 + COMM_LEN + 8 * Counter::COUNT + (8 + 4 * CHUNK_PLACES) * Metric::COUNT
+    );
+    assert!(size_of::<Chunk>() == 8 + 4 * CHUNK_BUCKETS && CHUNKS_EACH * CHUNK_BUCKETS == BUCKETS);
     assert!(
         size_of::<Epoll>() == 64 + 8 * EpollCounter::COUNT
             && size_of::<ItemKey>() == 16
@@ -277,8 +336,7 @@ const _: () = {
 #[cfg(feature = "user")]
 mod pod {
     use super::{
-        Epoll, EpollId, Histogram, KnownEpoll, LockKey, LockRow, LockThread, Row, RowKey, Shown, Waker,
-        WakerKey,
+        Chunk, Epoll, EpollId, KnownEpoll, LockKey, LockRow, LockThread, Row, RowKey, Shown, Waker, WakerKey,
     };
 
     // SAFETY: repr(C), integers and arrays of integers, no padding (asserted above), every bit pattern valid.
@@ -288,7 +346,7 @@ mod pod {
     // SAFETY: as above.
     unsafe impl aya::Pod for Row {}
     // SAFETY: as above.
-    unsafe impl aya::Pod for Histogram {}
+    unsafe impl aya::Pod for Chunk {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Epoll {}
     // SAFETY: as above.
@@ -305,4 +363,20 @@ mod pod {
     unsafe impl aya::Pod for LockRow {}
     // SAFETY: as above.
     unsafe impl aya::Pod for LockThread {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Owner;
+
+    #[test]
+    fn an_owner_comes_back() {
+        let owner = Owner {
+            row: 70_000,
+            slot: 9,
+            part: 16,
+        };
+        assert_eq!(Owner::decode(owner.encode()), Some(owner));
+        assert_eq!(Owner::decode(0), None);
+    }
 }

@@ -6,10 +6,10 @@ use aya_ebpf::{
     maps::{Array, CgroupArray, HashMap, LruHashMap, PerCpuArray, Queue},
 };
 use epoll_trace_ebpf::{
-    DEFAULT_ROWS, Epoll, EpollId, Histogram, ItemEvent, ItemKey, KnownEpoll, LOCK_FILTER_SLOTS, LockKey,
-    LockRow, LockThread, Loss, MAX_EPOLLS, MAX_ITEMS, MAX_LOCK_THREADS, MAX_LOCKS, MAX_MUTEX_WAITS,
-    MAX_NESTING, MAX_SOURCES, MAX_THREADS, MAX_TREE, MAX_WAKERS, Row, RowKey, Shown, TID_FILTER_SLOTS, Waker,
-    WakerKey,
+    BLOCK_CHUNKS, Chunk, DEFAULT_CHUNKS, DEFAULT_ROWS, Epoll, EpollId, ItemEvent, ItemKey, KnownEpoll,
+    LOCK_FILTER_SLOTS, LockKey, LockRow, LockThread, Loss, MAX_EPOLLS, MAX_ITEMS, MAX_LOCK_THREADS,
+    MAX_LOCKS, MAX_MUTEX_WAITS, MAX_NESTING, MAX_SOURCES, MAX_THREADS, MAX_TREE, MAX_WAKERS, Row, RowKey,
+    Shown, TID_FILTER_SLOTS, Waker, WakerKey,
 };
 
 /// What is known of a thread that waits on epolls, or of one that is not traced.
@@ -138,6 +138,9 @@ pub const ACCEPTED: u8 = 2;
 /// In [`Thread::epfd`]: the wait began before us.
 pub const UNSEEN: i32 = -1;
 
+/// `BPF_F_MMAPABLE`: the agent reads such an array as its own memory, without a system call for each entry.
+const MAPPED: u32 = 1 << 10;
+
 /// By task_struct address: what is known of the thread. Written by waits and wakeups, removed by task exit. Read by
 /// waits, wakeups and context switches. Full: `threads_full`.
 #[map]
@@ -149,7 +152,7 @@ pub static EPOLLS: HashMap<u64, KnownEpoll> = HashMap::with_max_entries(MAX_EPOL
 /// Counters of epolls. Written by birth, first wait or wakeup, notifications, scans and death. Read by the agent,
 /// which zeroes what it recycles. Full: `epolls_full`.
 #[map]
-pub static EPOLL_ROWS: Array<Epoll> = Array::with_max_entries(MAX_EPOLLS, 0);
+pub static EPOLL_ROWS: Array<Epoll> = Array::with_max_entries(MAX_EPOLLS, MAPPED);
 /// Unused indices of `EPOLL_ROWS`. Written by the agent. Read by birth and first wait or wakeup, which take one.
 /// Full: always at the start; empty is `epolls_full`.
 #[map]
@@ -161,11 +164,19 @@ pub static ROW_INDEX: HashMap<RowKey, u32> = HashMap::with_max_entries(DEFAULT_R
 /// Counters of (process, epoll) pairs. Written by waits and wakeups. Read by the agent, which zeroes what it
 /// recycles. Full: `rows_full`.
 #[map]
-pub static ROWS: Array<Row> = Array::with_max_entries(DEFAULT_ROWS, 0);
-/// Histograms, `SLOTS` for each row. Written by returns of waits. Read by the agent, which zeroes what it recycles.
-/// Full: with `ROWS`.
+pub static ROWS: Array<Row> = Array::with_max_entries(DEFAULT_ROWS, MAPPED);
+/// Parts of histograms. Written by returns of waits. Read by the agent, which zeroes what it recycles. Full:
+/// `chunks_full`.
 #[map]
-pub static HISTOGRAMS: Array<Histogram> = Array::with_max_entries(DEFAULT_ROWS, 0);
+pub static CHUNKS: Array<Chunk> = Array::with_max_entries(DEFAULT_CHUNKS, MAPPED);
+/// Chunks that were used before, and the rest of blocks. Written by the agent and by whoever takes a block. Read by
+/// returns of waits, which take one. Full: never, it has room for all.
+#[map]
+pub static FREE_CHUNKS: Queue<u32> = Queue::with_max_entries(DEFAULT_CHUNKS, 0);
+/// Blocks of `BLOCK_CHUNKS` chunks never used so far. Written by the agent. Read by returns of waits that find no free
+/// chunk. Full: always at the start; empty is `chunks_full`.
+#[map]
+pub static FREE_BLOCKS: Queue<u32> = Queue::with_max_entries(DEFAULT_CHUNKS / BLOCK_CHUNKS, 0);
 /// Unused indices of `ROWS`. Written by the agent. Read by the first wait or wakeup of a pair, which takes one. Full:
 /// always at the start; empty is `rows_full`.
 #[map]

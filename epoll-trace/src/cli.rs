@@ -52,6 +52,12 @@ ITEMS and FLAGS of epolls that were there before come from one read of their
 fdinfo at the start, which holds up each one's epoll_ctl and epoll_wait for a
 moment: 1 ms per 1000 items. --no-fdinfo leaves it out.";
 
+const OVERHEAD_EXAMPLES: &str = "\
+Examples:
+  epoll-trace overhead 1 5               what `hist` costs, each second
+  epoll-trace overhead --counters -d 10  with counters, over 10 seconds
+  epoll-trace overhead -- ./server       while a command is traced";
+
 const TOP_EXAMPLES: &str = "\
 Rates are of the last interval, percentiles of all since the start or Ctrl-r.
 Sorted by p99: the question is who wakes late. Processes with fewer than 20
@@ -161,6 +167,9 @@ pub enum Command {
     /// Who waits for the locks of epolls: ep->lock, ep->mtx, and those of watched files
     #[command(after_help = locks::EXAMPLES)]
     Locks(LocksArgs),
+    /// What this tool costs right now: its programs, maps and itself
+    #[command(after_help = OVERHEAD_EXAMPLES)]
+    Overhead(OverheadArgs),
     /// What can be measured on this kernel, by which probes, and why not
     Probes(ProbesArgs),
     /// Known epoll loads that report what they did
@@ -180,6 +189,7 @@ impl Command {
             Self::Hist(args) => Some(&args.trace),
             Self::Epolls(args) => Some(&args.trace),
             Self::Locks(args) => Some(&args.trace),
+            Self::Overhead(args) => Some(&args.trace),
             Self::Top(_) | Self::Probes(_) | Self::Bench(_) | Self::Metrics | Self::ExecGate(_) => None,
         }
     }
@@ -200,6 +210,9 @@ pub struct TopArgs {
     /// Sort by this field
     #[arg(short = 'S', long, value_name = "KEY", default_value = "p99", value_parser = column_parser())]
     pub sort: &'static Field,
+    /// Show what the probes cost; counting that costs two clock reads more at each
+    #[arg(long)]
+    pub overhead: bool,
 }
 
 impl TopArgs {
@@ -310,6 +323,20 @@ pub struct EpollsArgs {
 impl EpollsArgs {
     /// Histograms that the table rests on.
     pub const METRICS: &[Metric] = &[Metric::Wakeup, Metric::Queue];
+}
+
+/// Arguments of `overhead`.
+#[derive(Args, Clone, Debug)]
+pub struct OverheadArgs {
+    /// The run.
+    #[command(flatten)]
+    pub trace: TraceArgs,
+    /// The cost of these times, as a comma list
+    #[arg(long = "metric", value_name = "METRIC", value_delimiter = ',', default_value = "wakeup", value_parser = metric_parser())]
+    pub metrics: Vec<Metric>,
+    /// The cost of counters too, as `hist --counters` and `top` have them
+    #[arg(long)]
+    pub counters: bool,
 }
 
 /// Which waiters; all conditions must hold.

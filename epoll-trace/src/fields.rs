@@ -2,6 +2,7 @@
 //! A new column is a new row.
 
 mod field;
+pub mod overhead;
 
 pub use field::{Field, Needs, Order, Place, Value};
 

@@ -1,4 +1,4 @@
-//! Names of processes and threads, and what epolls they had at the start: the only reader of /proc after start.
+//! Names of processes and threads, what epolls they had at the start, and our own memory: the only reader of /proc after start.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -23,6 +23,14 @@ pub fn comm(pid: u32, tid: Option<u32>) -> Option<String> {
 pub fn sees_all_processes() -> bool {
     const INITIAL: &str = "pid:[4026531836]";
     fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == INITIAL)
+}
+
+/// Resident memory of this process, bytes (`VmRSS`); `None` where /proc does not tell.
+pub fn own_memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
 }
 
 /// Whether a process `pid` exists now.

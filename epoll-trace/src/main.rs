@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use epoll_trace::cli::{
-    BenchArgs, BenchKind, Cli, Command, EpollsArgs, GlobalArgs, HistArgs, LocksArgs, TopArgs, TraceArgs,
+    BenchArgs, BenchKind, Cli, Command, EpollsArgs, GlobalArgs, HistArgs, LocksArgs, OverheadArgs, TopArgs,
+    TraceArgs,
 };
 use epoll_trace::commands::attach::{Wishes, start};
 use epoll_trace::commands::child::{Gated, gate};
@@ -13,6 +14,7 @@ use epoll_trace::commands::epolls::Epolls;
 use epoll_trace::commands::hist::Hist;
 use epoll_trace::commands::locks::{self, Locks};
 use epoll_trace::commands::output::{Streams, is_broken_pipe, open};
+use epoll_trace::commands::overhead::Cost;
 use epoll_trace::commands::session::{Blocks, Session};
 use epoll_trace::commands::{metrics, probes, top};
 use epoll_trace::model::snapshot::Metric;
@@ -60,6 +62,7 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
         Command::Hist(args) => block_on(hist(args, global)),
         Command::Epolls(args) => block_on(epolls(args, global)),
         Command::Locks(args) => block_on(show_locks(args, global)),
+        Command::Overhead(args) => block_on(overhead(args, global)),
         Command::Top(args) => {
             top::check_terminal()?;
             block_on(show_top(args, global))
@@ -101,6 +104,19 @@ async fn show_locks(args: &LocksArgs, global: &GlobalArgs) -> anyhow::Result<u8>
         ..Wishes::default()
     };
     trace(&args.trace, global, wishes, Locks::new(args, global)).await
+}
+
+async fn overhead(args: &OverheadArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
+    let mut metrics = args.metrics.clone();
+    metrics.sort_unstable();
+    metrics.dedup();
+    let wishes = Wishes {
+        metrics,
+        counters: args.counters,
+        own_cost: true,
+        ..Wishes::default()
+    };
+    trace(&args.trace, global, wishes, Cost::new(args)).await
 }
 
 /// Traces what `args` name, for what `wishes` say besides, and lets `blocks` print it.
@@ -158,6 +174,7 @@ async fn show_top(args: &TopArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
             .collect(),
         counters: true,
         per_thread: args.filter.needs_threads(),
+        own_cost: args.overhead,
         ..Wishes::default()
     };
     wishes.narrow(&args.filter)?;

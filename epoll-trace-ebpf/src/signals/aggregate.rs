@@ -3,11 +3,13 @@
 use core::arch::asm;
 
 use aya_ebpf::Global;
-use epoll_trace_ebpf::{BUCKETS, Counter, Histogram, Loss, Row, bucket};
+use epoll_trace_ebpf::{
+    BLOCK_CHUNKS, BUCKETS, CHUNK_BUCKETS, CHUNK_PLACES, Counter, Histogram, Loss, Metric, Owner, Row, bucket,
+};
 
 use crate::{
     globals::SLOTS,
-    maps::{HISTOGRAMS, LOSSES, NO_ROW, ROWS},
+    maps::{CHUNKS, FREE_BLOCKS, FREE_CHUNKS, LOSSES, NO_ROW, ROWS},
 };
 
 /// Adds to a 64-bit map value.
@@ -68,18 +70,76 @@ pub unsafe fn count(row: *mut Row, counter: Counter, amount: u64) {
     };
 }
 
+/// Takes a chunk for `owner`: 1 + its index, 0 if there is none. A function of its own: it is needed rarely, and long.
+#[inline(never)]
+fn take_chunk(owner: u64) -> u32 {
+    let index = match FREE_CHUNKS.pop() {
+        Ok(Some(index)) => index,
+        _ => match FREE_BLOCKS.pop() {
+            Ok(Some(block)) => {
+                let first = block.wrapping_mul(BLOCK_CHUNKS);
+                for more in 1..BLOCK_CHUNKS {
+                    // The queue has room for every chunk there is.
+                    let _ = FREE_CHUNKS.push(first.wrapping_add(more), 0);
+                }
+                first
+            }
+            _ => {
+                lose(Loss::ChunksFull);
+                return 0;
+            }
+        },
+    };
+    if let Some(chunk) = CHUNKS.get_ptr_mut(index) {
+        // SAFETY: a value of CHUNKS that no one else knows.
+        unsafe { (&raw mut (*chunk).owner).write_volatile(owner) };
+    }
+    index.wrapping_add(1)
+}
+
 /// Puts `value_ns` into the histogram `slot` of row `index`, if that histogram is wanted.
 #[inline(always)]
 pub fn record(index: u32, slot: &Global<u64>, value_ns: u64) {
     let (slot, slots) = (slot.load(), SLOTS.load());
-    if slot >= slots {
+    if slot >= slots || slot >= Metric::COUNT as u64 {
         return;
     }
-    if let Some(histogram) =
-        HISTOGRAMS.get_ptr_mut(index.wrapping_mul(slots as u32).wrapping_add(slot as u32))
-    {
-        // SAFETY: a value of HISTOGRAMS.
-        unsafe { put(histogram, value_ns) };
+    let Some(row) = row(index) else { return };
+    // The verifier cannot follow the arithmetic of `bucket`: the opaque copy keeps the check that it can follow.
+    let bucket = core::hint::black_box(bucket(value_ns));
+    if bucket >= BUCKETS {
+        return;
+    }
+    let (slot, part) = (slot as usize, bucket / CHUNK_BUCKETS);
+    // SAFETY: fields of a map value; both indices were just checked.
+    unsafe {
+        let place = (&raw mut (*row).chunks)
+            .cast::<u32>()
+            .add(slot * CHUNK_PLACES + part);
+        let mut chunk = place.read_volatile();
+        if chunk == 0 {
+            let owner = Owner {
+                row: index,
+                slot: slot as u8,
+                part: part as u8,
+            };
+            chunk = take_chunk(owner.encode());
+            if chunk == 0 {
+                return;
+            }
+            // Another thread may do the same now. The agent adds up what either counts: it knows chunks by their owner.
+            place.write_volatile(chunk);
+        }
+        let Some(chunk) = CHUNKS.get_ptr_mut(chunk.wrapping_sub(1)) else {
+            return;
+        };
+        add((&raw mut (*row).sums).cast::<u64>().add(slot), value_ns);
+        add32(
+            (&raw mut (*chunk).counts)
+                .cast::<u32>()
+                .add(bucket % CHUNK_BUCKETS),
+            1,
+        );
     }
 }
 

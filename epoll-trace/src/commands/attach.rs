@@ -32,6 +32,8 @@ pub struct Wishes {
     pub wakers: bool,
     /// Rows per thread.
     pub per_thread: bool,
+    /// What the programs themselves cost; counting that costs time at each run.
+    pub own_cost: bool,
     /// Whom to trace.
     pub scope: Scope,
     /// Their ids; with a cgroup those of its members that may sleep in a wait already.
@@ -149,6 +151,9 @@ pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Stat
     }
     if let Some(cgroup) = &wishes.cgroup {
         live.trace_within(&cgroup.path)?;
+    }
+    if wishes.own_cost {
+        live.count_runs();
     }
     live.loaded().attach();
     let status = status::attached(&facts, &plan, &live.loaded().broken);

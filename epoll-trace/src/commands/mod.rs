@@ -7,6 +7,7 @@ pub mod hist;
 pub mod locks;
 pub mod metrics;
 pub mod output;
+pub mod overhead;
 pub mod probes;
 pub mod session;
 pub mod top;

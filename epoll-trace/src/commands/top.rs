@@ -16,6 +16,7 @@ use crate::cli::{GlobalArgs, TopArgs};
 use crate::model::delta::Window;
 use crate::model::filter::Filter;
 use crate::model::group::{GroupBy, group, with_recent_counters};
+use crate::model::overhead::Overhead;
 use crate::model::snapshot::Snapshot;
 use crate::source::Source;
 use crate::view::tui::app::{App, Effect, Sample};
@@ -192,6 +193,7 @@ fn seen(since: &Snapshot, earlier: &Snapshot, now: &Snapshot, filter: &Filter, p
         plan_line: plan_line.to_owned(),
         losses: total.counted.losses,
         absent: total.counted.absent,
+        cost: Overhead::of(&recent),
     }
 }
 

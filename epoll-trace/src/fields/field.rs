@@ -24,6 +24,8 @@ pub enum Value {
     Ratio(f64),
     /// Part of a whole, 0 to 1.
     Share(f64),
+    /// The same where a hundredth of a percent matters.
+    FineShare(f64),
     /// A time, ns.
     Nanos(u64),
 }
@@ -40,7 +42,7 @@ impl Value {
         match self {
             Self::Absent | Self::Text(_) => 0.0,
             Self::Count(value) | Self::Nanos(value) => *value as f64,
-            Self::Rate(value) | Self::Ratio(value) | Self::Share(value) => *value,
+            Self::Rate(value) | Self::Ratio(value) | Self::Share(value) | Self::FineShare(value) => *value,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! Sources count since their start; every view of an interval is the difference of two snapshots.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::histogram::Histogram;
 use super::snapshot::{Epoll, EpollId, Lock, LockKey, LockPath, PathSum, Row, RowKey, Snapshot};
@@ -20,22 +21,24 @@ pub struct Window {
 impl Window {
     /// What was counted after `earlier`, up to and with `later`.
     pub fn between(earlier: &Snapshot, later: &Snapshot) -> Self {
-        let before = rows_as_folded_in(earlier, later);
-        let epolls = epolls_as_folded_in(earlier, later);
+        let before = Sorted::new(&earlier.rows, |row| row.key);
+        let folded = rows_folded_since(earlier, later, &before);
+        let mut places = before.places();
         let mut counted = later.clone();
         for row in &mut counted.rows {
-            if let Some(old) = before.get(&row.key) {
-                row.counters = less(&row.counters, &old.counters);
-                waker::take_off(&mut row.wakers, &old.wakers);
-                for (metric, old) in row.metrics.iter_mut().zip(&old.metrics) {
-                    if let (Some(new), Some(old)) = (metric.as_mut(), old) {
-                        *new = new.minus(old);
-                    }
-                }
+            let old = folded
+                .get(&row.key)
+                .or_else(|| places.find(row.key).map(|old| &**old));
+            if let Some(old) = old {
+                *row = Arc::new(row.minus(old));
             }
         }
+        let before = Sorted::new(&earlier.epolls, |epoll| epoll.id);
+        let folded = epolls_folded_since(earlier, later, &before);
+        let mut places = before.places();
         for epoll in &mut counted.epolls {
-            if let Some(old) = epolls.get(&epoll.id) {
+            let old = folded.get(&epoll.id).or_else(|| places.find(epoll.id));
+            if let Some(old) = old {
                 epoll.counters = less(&epoll.counters, &old.counters);
             }
         }
@@ -46,6 +49,9 @@ impl Window {
                 lock.waited = lock.waited.minus(&old.waited);
             }
         }
+        if let (Some(spent), Some(old)) = (&mut counted.spent, &earlier.spent) {
+            spent.take_off(old);
+        }
         Self {
             span_ns: later.at_ns.saturating_sub(earlier.at_ns),
             counted,
@@ -53,24 +59,96 @@ impl Window {
     }
 }
 
-/// The rows of `earlier`; those of epolls that were closed since stand in the process's common row, as they do in `later`.
+/// Items by key. Looks come sorted, and two looks are walked in step: that is cheaper than hashing ten thousand keys.
+struct Sorted<'a, K, T> {
+    items: Vec<(K, &'a T)>,
+}
+
+impl<'a, K: Ord + Copy, T> Sorted<'a, K, T> {
+    fn new(items: &'a [T], key: impl Fn(&T) -> K) -> Self {
+        let mut items: Vec<(K, &T)> = items.iter().map(|item| (key(item), item)).collect();
+        items.sort_by_key(|&(key, _)| key);
+        Self { items }
+    }
+
+    fn places(&self) -> Places<'_, 'a, K, T> {
+        Places {
+            sorted: self,
+            next: 0,
+        }
+    }
+}
+
+/// Finds items fastest in the order of their keys.
+struct Places<'s, 'a, K, T> {
+    sorted: &'s Sorted<'a, K, T>,
+    next: usize,
+}
+
+impl<'a, K: Ord + Copy, T> Places<'_, 'a, K, T> {
+    fn find(&mut self, key: K) -> Option<&'a T> {
+        let items = &self.sorted.items;
+        if items.get(self.next).is_none_or(|&(next, _)| next != key) {
+            self.next = items.binary_search_by_key(&key, |&(key, _)| key).ok()?;
+        }
+        let found = items.get(self.next).map(|&(_, item)| item);
+        self.next += 1;
+        found
+    }
+}
+
+impl Row {
+    /// What was counted since `old`. A row that two looks share has no values.
+    fn minus(&self, old: &Self) -> Self {
+        let metric = |index: usize| -> Option<Histogram> {
+            let new = self.metrics[index].as_ref()?;
+            Some(match &old.metrics[index] {
+                Some(old) => new.minus(old),
+                None => new.clone(),
+            })
+        };
+        let mut wakers = self.wakers.clone();
+        waker::take_off(&mut wakers, &old.wakers);
+        Self {
+            key: self.key,
+            epfd: self.epfd,
+            counters: less(&self.counters, &old.counters),
+            metrics: if std::ptr::eq(self, old) {
+                Default::default()
+            } else {
+                std::array::from_fn(metric)
+            },
+            wakers,
+        }
+    }
+}
+
+/// The rows of `earlier` that were closed since, added to their process's common row, as they are in `later`.
 /// Without that their whole past would count as news of the common row.
-fn rows_as_folded_in(earlier: &Snapshot, later: &Snapshot) -> HashMap<RowKey, Row> {
-    let alive: HashMap<RowKey, ()> = later.rows.iter().map(|row| (row.key, ())).collect();
-    let mut rows: HashMap<RowKey, Row> = HashMap::with_capacity(earlier.rows.len());
-    for row in &earlier.rows {
-        let key = if alive.contains_key(&row.key) {
-            row.key
-        } else {
-            RowKey {
-                epoll: None,
-                ..row.key
-            }
+fn rows_folded_since(
+    earlier: &Snapshot,
+    later: &Snapshot,
+    before: &Sorted<'_, RowKey, Arc<Row>>,
+) -> HashMap<RowKey, Row> {
+    let alive = Sorted::new(&later.rows, |row| row.key);
+    let mut places = alive.places();
+    let mut rows: HashMap<RowKey, Row> = HashMap::new();
+    for row in earlier.rows.iter().filter(|row| places.find(row.key).is_none()) {
+        let key = RowKey {
+            epoll: None,
+            ..row.key
         };
         match rows.get_mut(&key) {
             Some(sum) => add_row(sum, row),
             None => {
-                rows.insert(key, Row { key, ..row.clone() });
+                let mut sum = Row {
+                    key,
+                    ..Row::clone(row)
+                };
+                if let Some(common) = before.places().find(key).filter(|_| row.key.epoll.is_some()) {
+                    add_row(&mut sum, common);
+                }
+                rows.insert(key, sum);
             }
         }
     }
@@ -79,33 +157,43 @@ fn rows_as_folded_in(earlier: &Snapshot, later: &Snapshot) -> HashMap<RowKey, Ro
 
 /// The epolls of `earlier`, likewise: those that were closed since stand in the sums of their waiters, without any in their
 /// creator's.
-fn epolls_as_folded_in(earlier: &Snapshot, later: &Snapshot) -> HashMap<EpollId, Epoll> {
-    let alive: HashSet<EpollId> = later.epolls.iter().map(|epoll| epoll.id).collect();
-    let mut epolls: HashMap<EpollId, Epoll> = HashMap::with_capacity(earlier.epolls.len());
+fn epolls_folded_since(
+    earlier: &Snapshot,
+    later: &Snapshot,
+    before: &Sorted<'_, EpollId, Epoll>,
+) -> HashMap<EpollId, Epoll> {
+    let alive = Sorted::new(&later.epolls, |epoll| epoll.id);
+    let mut places = alive.places();
+    let mut sums: HashMap<EpollId, Epoll> = HashMap::new();
+    let closed: Vec<&Epoll> = earlier
+        .epolls
+        .iter()
+        .filter(|epoll| places.find(epoll.id).is_none())
+        .collect();
+    let ids: HashSet<EpollId> = closed.iter().map(|epoll| epoll.id).collect();
     let mut waiters: HashMap<EpollId, BTreeSet<u32>> = HashMap::new();
-    for row in &earlier.rows {
-        if let Some(id) = row.key.epoll.filter(|id| !alive.contains(id)) {
+    for row in earlier.rows.iter().filter(|_| !ids.is_empty()) {
+        if let Some(id) = row.key.epoll.filter(|id| ids.contains(id)) {
             waiters.entry(id).or_default().insert(row.key.pid);
         }
     }
-    for epoll in &earlier.epolls {
-        let ids: Vec<EpollId> = if alive.contains(&epoll.id) {
-            vec![epoll.id]
-        } else {
-            let of = waiters.get(&epoll.id).cloned();
-            let of = of.unwrap_or_else(|| epoll.creator.into_iter().collect());
-            of.into_iter().map(EpollId::closed_of).collect()
-        };
-        for id in ids {
-            match epolls.get_mut(&id) {
+    for epoll in closed {
+        let of = waiters.get(&epoll.id).cloned();
+        let of = of.unwrap_or_else(|| epoll.creator.into_iter().collect());
+        for id in of.into_iter().map(EpollId::closed_of) {
+            match sums.get_mut(&id) {
                 Some(sum) => add_counters(&mut sum.counters, &epoll.counters),
                 None => {
-                    epolls.insert(id, epoll.clone());
+                    let mut sum = epoll.clone();
+                    if let Some(common) = before.places().find(id) {
+                        add_counters(&mut sum.counters, &common.counters);
+                    }
+                    sums.insert(id, sum);
                 }
             }
         }
     }
-    epolls
+    sums
 }
 
 /// The same for locks.
@@ -185,7 +273,7 @@ fn less<const N: usize>(later: &[Option<u64>; N], earlier: &[Option<u64>; N]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::snapshot::{Counter, EpollCounter};
+    use crate::model::snapshot::{Counter, Epoll, EpollCounter, EpollId};
 
     fn row(pid: u32, epoll: Option<u64>, waits: Option<u64>) -> Row {
         let mut row = Row {
@@ -203,7 +291,7 @@ mod tests {
     fn look(at_ns: u64, rows: Vec<Row>) -> Snapshot {
         Snapshot {
             at_ns,
-            rows,
+            rows: rows.into_iter().map(Arc::new).collect(),
             ..Snapshot::default()
         }
     }

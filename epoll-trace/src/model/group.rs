@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::delta::{Window, add_counters, add_metric};
 use super::entry::{Entry, EntryKey, EpollRef};
 use super::filter::Filter;
-use super::snapshot::{Counter, Epoll, EpollCounter, EpollId, Lock, Metric, Row, RowKey, Snapshot};
+use super::snapshot::{Epoll, EpollCounter, EpollId, Known, Lock, Metric, Row, RowKey, Snapshot};
 use super::waker::{self, Wakers};
 
 /// What one entry stands for.
@@ -49,12 +49,13 @@ pub fn group(window: &Window, by: GroupBy, filter: &Filter) -> Vec<Entry> {
         group.epolls.extend(row.key.epoll);
     }
     add_created(&mut groups, counted, by, filter);
+    let known = Known::but(&counted.absent);
     let users = users(counted);
     add_locks(&mut groups, counted, by, filter);
     groups
         .into_iter()
         .map(|(slot, group)| {
-            let mut entry = entry(slot, &group, &epolls, window);
+            let mut entry = entry(slot, &group, &epolls, window, &known);
             add_instances(&mut entry, slot, &group, &epolls, &users);
             entry
         })
@@ -156,13 +157,18 @@ fn only_pids(filter: &Filter) -> bool {
     .is_empty()
 }
 
-fn entry(slot: Slot, group: &Group<'_>, epolls: &HashMap<EpollId, &Epoll>, window: &Window) -> Entry {
+fn entry(
+    slot: Slot,
+    group: &Group<'_>,
+    epolls: &HashMap<EpollId, &Epoll>,
+    window: &Window,
+    known: &Known,
+) -> Entry {
     let counted = &window.counted;
-    let known = |name: &str| (!counted.absent.contains_key(name)).then_some(0);
     let mut entry = Entry {
         key: key(slot, group, epolls),
         span_ns: window.span_ns,
-        counters: std::array::from_fn(|index| known(Counter::ALL[index].name())),
+        counters: known.counters.map(|known| known.then_some(0)),
         epoll_counters: epoll_sums(&group.epolls, epolls, known),
         ..Entry::default()
     };
@@ -183,7 +189,7 @@ fn entry(slot: Slot, group: &Group<'_>, epolls: &HashMap<EpollId, &Epoll>, windo
         waker::add(&mut wakers, &row.wakers);
         add_counters(&mut entry.counters, &row.counters);
         for metric in Metric::ALL {
-            if !counted.absent.contains_key(metric.name()) {
+            if known.metrics[*metric as usize] {
                 add_metric(
                     &mut entry.metrics[*metric as usize],
                     row.metrics[*metric as usize].as_ref(),
@@ -290,20 +296,20 @@ fn key(slot: Slot, group: &Group<'_>, epolls: &HashMap<EpollId, &Epoll>) -> Entr
     }
 }
 
-/// `none` gives what a counter starts from: 0, or nothing where it cannot be known. An entry without an epoll has 0: what its
-/// closed epolls counted stands with another of their processes.
+/// An entry without an epoll has 0 of what can be known: what its closed epolls counted stands with another of their processes.
 fn epoll_sums(
     ids: &BTreeSet<EpollId>,
     epolls: &HashMap<EpollId, &Epoll>,
-    none: impl Fn(&str) -> Option<u64>,
+    known: &Known,
 ) -> [Option<u64>; EpollCounter::COUNT] {
-    std::array::from_fn(|index| {
-        let counts = ids
-            .iter()
-            .filter(|id| !id.is_private())
-            .filter_map(|id| epolls.get(id)?.counters[index]);
-        none(EpollCounter::ALL[index].name()).map(|none| counts.fold(none, u64::saturating_add))
-    })
+    let mut sums = known.epolls.map(|known| known.then_some(0_u64));
+    for epoll in ids.iter().filter_map(|id| epolls.get(id)) {
+        let counted = sums.iter_mut().zip(epoll.counters);
+        for (sum, count) in counted.filter(|_| !epoll.id.is_private()) {
+            *sum = sum.map(|sum| sum.saturating_add(count.unwrap_or(0)));
+        }
+    }
+    sums
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ pub mod filter;
 pub mod group;
 pub mod histogram;
 pub mod locks;
+pub mod overhead;
 pub mod probes;
 pub mod snapshot;
 pub mod waker;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::overhead::Spent;
+
 use super::histogram::Histogram;
 use super::waker::Wakers;
 
@@ -283,13 +285,42 @@ pub struct Lock {
     pub waited: Histogram,
 }
 
+/// Which numbers can be known in a run. Looked up by name once: a look has ten thousand rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    /// By [`Metric`].
+    pub metrics: [bool; Metric::COUNT],
+    /// By [`Counter`].
+    pub counters: [bool; Counter::COUNT],
+    /// By [`EpollCounter`].
+    pub epolls: [bool; EpollCounter::COUNT],
+    /// Of [`ITEMS`].
+    pub items: bool,
+    /// Of [`FLAGS`].
+    pub flags: bool,
+}
+
+impl Known {
+    /// All but what is `absent` by name.
+    pub fn but(absent: &BTreeMap<String, String>) -> Self {
+        let known = |name: &str| !absent.contains_key(name);
+        Self {
+            metrics: std::array::from_fn(|index| known(Metric::ALL[index].name())),
+            counters: std::array::from_fn(|index| known(Counter::ALL[index].name())),
+            epolls: std::array::from_fn(|index| known(EpollCounter::ALL[index].name())),
+            items: known(ITEMS),
+            flags: known(FLAGS),
+        }
+    }
+}
+
 /// Everything counted since the start of tracing, at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
     /// CLOCK_MONOTONIC ns of this look.
     pub at_ns: u64,
-    /// Waiters.
-    pub rows: Vec<Row>,
+    /// Waiters. Looks that saw no change of a row share it.
+    pub rows: Vec<Arc<Row>>,
     /// Epolls.
     pub epolls: Vec<Epoll>,
     /// Waits for locks; empty unless they are measured.
@@ -300,4 +331,6 @@ pub struct Snapshot {
     pub losses: BTreeMap<String, u64>,
     /// Why a counter or metric (by name) cannot be known in this run.
     pub absent: Arc<BTreeMap<String, String>>,
+    /// What our own programs and this agent spent, where that was asked for.
+    pub spent: Option<Spent>,
 }

@@ -3,14 +3,20 @@
 use std::{
     collections::BTreeMap,
     fs,
-    os::fd::{AsFd as _, AsRawFd as _},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
 };
 
 use anyhow::{Context as _, anyhow};
-use aya::{Btf, Ebpf, EbpfLoader, programs::Program};
+use aya::{
+    Btf, Ebpf, EbpfLoader,
+    maps::Map,
+    programs::Program,
+    sys::{Stats, enable_stats},
+};
 use epoll_trace_ebpf as abi;
 
 use super::catalog::{Hook, Program as Spec};
+use crate::model::overhead::{MapMemory, ProgramRuns};
 use crate::model::snapshot::Metric;
 
 /// The BPF object, made by build.rs.
@@ -111,6 +117,9 @@ pub struct Loaded {
     /// Owns programs and maps.
     pub ebpf: Ebpf,
     programs: Vec<&'static Spec>,
+    /// Memory of each map, by name.
+    pub maps: Vec<MapMemory>,
+    stats: Option<OwnedFd>,
     /// Whether the programs were asked to say what they do.
     pub logs: bool,
     /// Programs that the plan chose and the kernel refused, with the kernel's word.
@@ -142,10 +151,11 @@ pub fn load(
     for map in ["ROWS", "ROW_INDEX", "FREE_ROWS"] {
         loader.map_max_entries(map, rows);
     }
-    loader.map_max_entries(
-        "HISTOGRAMS",
-        rows.saturating_mul(options.kept().len() as u32).max(1),
-    );
+    let blocks = chunk_blocks(rows, options.kept().len() as u32);
+    loader.map_max_entries("FREE_BLOCKS", blocks);
+    for map in ["CHUNKS", "FREE_CHUNKS"] {
+        loader.map_max_entries(map, blocks * abi::BLOCK_CHUNKS);
+    }
     if !options.count_wakers {
         loader.map_max_entries("WAKERS", 1);
     }
@@ -162,11 +172,25 @@ pub fn load(
         }
     }
     Ok(Loaded {
+        maps: map_memory(&ebpf),
+        stats: None,
         ebpf,
         programs: programs.to_vec(),
         logs: options.log_level > 0,
         broken,
     })
+}
+
+/// Chunks for each histogram: most values of one lie within so many times two powers of two.
+const CHUNKS_PER_HISTOGRAM: u32 = 4;
+/// Chunks for each row at most, whatever it measures: rows are seldom all in use, and seldom all by everything.
+const CHUNKS_PER_ROW: u32 = 24;
+
+fn chunk_blocks(rows: u32, metrics: u32) -> u32 {
+    let per_row = metrics
+        .saturating_mul(CHUNKS_PER_HISTOGRAM)
+        .clamp(1, CHUNKS_PER_ROW);
+    rows.saturating_mul(per_row).div_ceil(abi::BLOCK_CHUNKS)
 }
 
 fn program<'a>(ebpf: &'a mut Ebpf, spec: &Spec) -> anyhow::Result<&'a mut Program> {
@@ -214,23 +238,85 @@ impl Loaded {
         }
     }
 
+    /// Lets the kernel count runs and their time, for all BPF programs there are, until this is dropped (`BPF_ENABLE_STATS`, 5.8).
+    ///
+    /// # Errors
+    /// The kernel's refusal, in a phrase.
+    pub fn count_runs(&mut self) -> Result<(), String> {
+        let stats = enable_stats(Stats::RunTime);
+        self.stats = Some(stats.map_err(|error| format!("BPF_ENABLE_STATS: {}", error.io_error))?);
+        Ok(())
+    }
+
+    /// What each program ran so far, by name; runs are absent where they are not counted.
+    pub fn runs(&self) -> Vec<ProgramRuns> {
+        let counted = |count: Option<u64>| count.filter(|_| self.stats.is_some());
+        let mut runs: Vec<_> = self
+            .loaded()
+            .map(|spec| {
+                let info = self.ebpf.program(spec.name).and_then(program_info);
+                let field = |name| info.as_deref().and_then(|info| number(info, name));
+                ProgramRuns {
+                    name: spec.name.to_owned(),
+                    runs: counted(field("run_cnt:")),
+                    run_ns: counted(field("run_time_ns:")),
+                    misses: field("recursion_misses:"),
+                }
+            })
+            .collect();
+        runs.sort_by(|left, right| left.name.cmp(&right.name));
+        runs
+    }
+
+    fn loaded(&self) -> impl Iterator<Item = &'static Spec> {
+        let programs = self.programs.iter().copied();
+        programs.filter(|program| !self.broken.contains_key(program.name))
+    }
+
     /// Hits that the kernel dropped because a program was already running on that CPU; `None` where it does not count them
     /// (before 5.12).
     pub fn misses(&self) -> Option<u64> {
-        let loaded = self
-            .programs
-            .iter()
-            .filter(|program| !self.broken.contains_key(program.name));
-        loaded.map(|spec| misses_of(self.ebpf.program(spec.name)?)).sum()
+        self.loaded()
+            .map(|spec| number(&program_info(self.ebpf.program(spec.name)?)?, "recursion_misses:"))
+            .sum()
     }
 }
 
 /// From the descriptor's fdinfo (`bpf_prog_show_fdinfo`, kernel/bpf/syscall.c).
-fn misses_of(program: &Program) -> Option<u64> {
-    let fd = program.fd().ok()?.as_fd().as_raw_fd();
-    let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
-    info.lines()
-        .find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok())
+fn program_info(program: &Program) -> Option<String> {
+    fdinfo(program.fd().ok()?.as_fd())
+}
+
+fn fdinfo(fd: BorrowedFd<'_>) -> Option<String> {
+    fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).ok()
+}
+
+fn number(info: &str, name: &str) -> Option<u64> {
+    let mut lines = info.lines();
+    lines.find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+}
+
+/// What the kernel accounts for each map (`memlock` of `bpf_map_show_fdinfo`): the real use from 6.4 on, the size asked for before.
+fn map_memory(ebpf: &Ebpf) -> Vec<MapMemory> {
+    let memory = |(name, map): (&str, &Map)| {
+        let (Map::Array(data)
+        | Map::PerCpuArray(data)
+        | Map::HashMap(data)
+        | Map::LruHashMap(data)
+        | Map::Queue(data)
+        | Map::RingBuf(data)) = map
+        else {
+            return None;
+        };
+        let bytes = number(&fdinfo(data.fd().as_fd())?, "memlock:")?;
+        Some(MapMemory {
+            name: name.to_owned(),
+            bytes,
+        })
+    };
+    let mut maps: Vec<_> = ebpf.maps().filter_map(memory).collect();
+    maps.sort_by(|left, right| left.name.cmp(&right.name));
+    maps
 }
 
 /// An error with its causes on one line; a verifier log is cut to its end, where the reason stands.

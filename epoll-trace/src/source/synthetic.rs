@@ -297,11 +297,12 @@ impl Source for Synthetic {
         let looks = self.looks;
         self.looks += 1;
         Ok(Snapshot {
+            spent: None,
             at_ns: looks * TICK_NS,
             rows: self
                 .waiters
                 .iter()
-                .map(|waiter| self.row(waiter, looks))
+                .map(|waiter| Arc::new(self.row(waiter, looks)))
                 .collect(),
             epolls: self.epolls(looks),
             locks: self

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use csv::{Terminator, Writer, WriterBuilder};
+use csv::{Terminator, WriterBuilder};
 
 use super::Report;
 use super::sanitize::sanitize;
@@ -26,9 +26,7 @@ const LOST: &str = "lost";
 pub fn write_header(out: &mut dyn Write, counters: bool) -> io::Result<()> {
     let names = KEYS.into_iter().chain(HISTOGRAM);
     let fields = fields::counters().filter(|_| counters).map(|field| field.id);
-    let mut writer = writer(out);
-    writer.write_record(names.chain(fields).chain([LOST]))?;
-    writer.flush()
+    record(out, names.chain(fields).chain([LOST]))
 }
 
 /// Writes one block: a row per entry and metric.
@@ -37,7 +35,6 @@ pub fn write_header(out: &mut dyn Write, counters: bool) -> io::Result<()> {
 /// When `out` cannot be written.
 pub fn write(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
     let lost = report.losses().values().sum::<u64>().to_string();
-    let mut writer = writer(out);
     for entry in report.entries {
         let keys = keys(report, entry);
         for &metric in report.metrics {
@@ -45,7 +42,8 @@ pub fn write(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
             let counters = fields::counters()
                 .filter(|_| report.counters)
                 .map(|field| cell(&field.value(entry)));
-            writer.write_record(
+            record(
+                out,
                 keys.iter()
                     .cloned()
                     .chain(histogram(entry, metric, absent))
@@ -54,13 +52,16 @@ pub fn write(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
             )?;
         }
     }
-    writer.flush()
+    Ok(())
 }
 
-pub(super) fn writer(out: &mut dyn Write) -> Writer<&mut dyn Write> {
-    WriterBuilder::new()
+/// Writes one row.
+pub(super) fn record(out: &mut dyn Write, cells: impl Iterator<Item = impl AsRef<[u8]>>) -> io::Result<()> {
+    let mut writer = WriterBuilder::new()
         .terminator(Terminator::Any(b'\n'))
-        .from_writer(out)
+        .from_writer(out);
+    writer.write_record(cells)?;
+    writer.flush()
 }
 
 fn keys(report: &Report<'_>, entry: &Entry) -> [String; KEYS.len()] {
@@ -96,12 +97,14 @@ pub(super) fn optional(number: Option<impl ToString>) -> String {
     number.map_or_else(String::new, |number| number.to_string())
 }
 
-fn cell(value: &Value) -> String {
+pub(super) fn cell(value: &Value) -> String {
     match value {
         Value::Absent => String::new(),
         Value::Text(text) => sanitize(text, false),
         Value::Count(count) | Value::Nanos(count) => count.to_string(),
-        Value::Rate(number) | Value::Ratio(number) | Value::Share(number) => number.to_string(),
+        Value::Rate(number) | Value::Ratio(number) | Value::Share(number) | Value::FineShare(number) => {
+            number.to_string()
+        }
     }
 }
 

@@ -97,7 +97,7 @@ impl Serialize for CountersLine<'_> {
     }
 }
 
-struct FieldValue(Value);
+pub(super) struct FieldValue(pub(super) Value);
 
 impl Serialize for FieldValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -105,7 +105,7 @@ impl Serialize for FieldValue {
             Value::Absent => serializer.serialize_none(),
             Value::Text(text) => serializer.serialize_str(text),
             Value::Count(count) | Value::Nanos(count) => serializer.serialize_u64(*count),
-            Value::Rate(number) | Value::Ratio(number) | Value::Share(number) => {
+            Value::Rate(number) | Value::Ratio(number) | Value::Share(number) | Value::FineShare(number) => {
                 serializer.serialize_f64(*number)
             }
         }

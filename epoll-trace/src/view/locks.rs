@@ -216,9 +216,7 @@ const COLUMNS: [&str; 14] = [
 /// # Errors
 /// When `out` cannot be written.
 pub fn write_csv_header(out: &mut dyn Write) -> io::Result<()> {
-    let mut writer = csv::writer(out);
-    writer.write_record(COLUMNS)?;
-    writer.flush()
+    csv::record(out, COLUMNS.into_iter())
 }
 
 /// Writes one block as CSV: a row per lock.
@@ -228,7 +226,6 @@ pub fn write_csv_header(out: &mut dyn Write) -> io::Result<()> {
 pub fn write_csv(out: &mut dyn Write, report: &LockReport<'_>) -> io::Result<()> {
     let counted = &report.window.counted;
     let lost = counted.losses.values().sum::<u64>().to_string();
-    let mut writer = csv::writer(out);
     for entry in report.entries {
         let record: [String; COLUMNS.len()] = [
             counted.at_ns.to_string(),
@@ -246,9 +243,9 @@ pub fn write_csv(out: &mut dyn Write, report: &LockReport<'_>) -> io::Result<()>
             csv::optional(entry.waited.percentile(Quantile::P99)),
             lost.clone(),
         ];
-        writer.write_record(record)?;
+        csv::record(out, record.into_iter())?;
     }
-    writer.flush()
+    Ok(())
 }
 
 #[cfg(test)]

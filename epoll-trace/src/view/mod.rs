@@ -4,6 +4,7 @@ pub mod csv;
 pub mod json;
 pub mod locks;
 pub mod metrics;
+pub mod overhead;
 pub mod probes;
 pub mod sanitize;
 pub mod table;

@@ -81,7 +81,17 @@ pub fn short(value: &Value) -> String {
         Value::Rate(rate) => thousands(*rate),
         Value::Ratio(ratio) => format!("{ratio:.2}"),
         Value::Share(share) => format!("{:.0}%", share * 100.0),
+        Value::FineShare(share) => format!("{:.2}%", share * 100.0),
         Value::Nanos(nanos) => auto_time(*nanos),
+    }
+}
+
+/// `bytes` in the unit that suits it: `512B`, `4.00KB`, `15.7MB`. Powers of 1024.
+pub fn auto_bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_024 => format!("{bytes}B"),
+        1_024..1_048_576 => format!("{}KB", three_digits(bytes as f64 / 1024.0)),
+        _ => format!("{}MB", three_digits(bytes as f64 / 1_048_576.0)),
     }
 }
 
@@ -129,6 +139,14 @@ mod tests {
         assert_eq!(TimeUnit::Micros.time(16_383), "16.4us");
         assert_eq!(TimeUnit::Nanos.time(16_383), "16383ns");
         assert_eq!(TimeUnit::Millis.time(16_383), "0.02ms");
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(
+            [0, 1_023, 4_096, 16_462_643].map(auto_bytes),
+            ["0B", "1023B", "4.00KB", "15.7MB"]
+        );
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub(super) enum Family {
     Reuse,
     /// Many threads with an own epoll each.
     Crowd,
+    /// Many processes with several epolls each.
+    Fleet,
 }
 
 impl Family {
@@ -44,7 +46,7 @@ impl Family {
     pub(super) const fn waits_first(self) -> bool {
         matches!(
             self,
-            Self::Single(..) | Self::Nested | Self::Herd(..) | Self::Shared(..) | Self::Crowd
+            Self::Single(..) | Self::Nested | Self::Herd(..) | Self::Shared(..) | Self::Crowd | Self::Fleet
         )
     }
 }
@@ -145,6 +147,17 @@ const CROWD: &[&str] = &[
     "empty_wakeups = 0",
     "scans = events_sent",
     "epolls = waiters",
+];
+/// The same, with [`EPOLLS_EACH`](super::fleet::EPOLLS_EACH) epolls per waiter.
+const FLEET: &[&str] = &[
+    "notifications = events_sent",
+    "wakeups = events_sent",
+    "deliveries = wakeups",
+    "events = deliveries",
+    "events_received = events_sent",
+    "empty_wakeups = 0",
+    "scans = events_sent",
+    "epolls = 10 * waiters",
 ];
 
 /// Several compete: who is woken is fixed, who delivers is not.
@@ -258,4 +271,5 @@ pub const CATALOG: &[Scenario] = &[
     row("killed", "N processes killed while they wait", Family::Killed, KILLED).events(ROUNDS, MOST_ROUNDS),
     row("reuse", "epoll made, used once, closed, N times", Family::Reuse, REUSE),
     row("many-blocked", "threads, own epoll each, all blocked", Family::Crowd, CROWD).events(4000, MOST_EVENTS).waiters(400, 4000),
+    row("fleet", "processes, 10 own epolls each, by turns", Family::Fleet, FLEET).events(1100, MOST_EVENTS).waiters(100, 2000),
 ];

@@ -18,9 +18,12 @@ const FILES_EACH: u64 = 4;
 /// Descriptors the process may have open besides.
 const FILES_ELSE: u64 = 100;
 
-/// Raises the soft limit of open files as far as `waiters` need it.
-fn allow_files(waiters: u64) -> Result<()> {
-    let needed = waiters * FILES_EACH + FILES_ELSE;
+/// Raises the soft limit of open files as far as `waiters` need it, with `each` of them.
+///
+/// # Errors
+/// When the hard limit is lower.
+pub(super) fn allow_files(waiters: u64, each: u64) -> Result<()> {
+    let needed = waiters * each + FILES_ELSE;
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("cannot read the limit of open files")?;
     if soft >= needed {
         return Ok(());
@@ -39,7 +42,7 @@ fn allow_files(waiters: u64) -> Result<()> {
 /// When the kernel refuses something, or no progress is made.
 pub(super) fn run(waiters: usize, events: u64, start: Start) -> Result<(Crew, Known)> {
     let count = waiters as u64;
-    allow_files(count)?;
+    allow_files(count, FILES_EACH)?;
     // With fewer events than threads the rest would have nothing to end on.
     let events = events.max(count);
     let (each, more) = (events / count, events % count);

@@ -6,6 +6,7 @@ mod arena;
 mod catalog;
 mod crew;
 mod crowd;
+mod fleet;
 mod herd;
 mod lifetime;
 mod quiet;
@@ -113,6 +114,7 @@ fn perform_from(start: Start, name: &str, events: Option<u64>, waiters: Option<u
         Family::Killed => lifetime::run_killed(events),
         Family::Reuse => lifetime::run_reuse(events),
         Family::Crowd => crowd::run(waiters, events, start),
+        Family::Fleet => fleet::run(waiters, events, start),
     }
     .with_context(|| format!("scenario {name}"))?;
     Report::new(scenario, &known, &crew)

@@ -200,6 +200,12 @@ fn many_blocked_threads_each_wake_as_often_as_written_to() {
 }
 
 #[test]
+fn a_fleet_uses_every_epoll_of_every_process() {
+    let report = check("fleet", 1, Some(7));
+    assert_eq!((report.epolls, report.events_sent), (70, 77));
+}
+
+#[test]
 fn json_has_every_counter_and_null_for_the_unknown() {
     let report = perform("shared-lt", Some(5), None).unwrap();
     let json = serde_json::to_value(&report).unwrap();

@@ -40,6 +40,8 @@ const SHARED: [&str; 8] = [
 ];
 /// Events of as many threads blocked at once: far more than any kernel keeps return probes for.
 const CROWD: u64 = 400;
+/// Events of processes with several epolls: each epoll is waited on twice.
+const FLEET: u64 = 400;
 /// A scenario whose inner epoll is scanned by poll, the signal that sees it, and the counter that is short where the plan says
 /// that this signal loses something: with fentry on 5.10, whose `ep_scan_ready_list` is a compiler's clone that only a kprobe can name.
 const SCANNED_BY_POLL: (&str, &str, &str) = ("nested", "scan", "scans");
@@ -77,6 +79,10 @@ fn groups() -> Vec<(&'static str, Vec<Load>)> {
         (
             "400 threads blocked, returns counted",
             vec![load(CROWD, Some(400))("many-blocked")],
+        ),
+        (
+            "20 processes with 10 epolls each",
+            vec![load(FLEET, Some(20))("fleet")],
         ),
     ]
 }

@@ -5,6 +5,7 @@
 
 mod basics;
 mod cgroup;
+mod cost;
 mod ends;
 mod instances;
 mod judge;
@@ -47,6 +48,7 @@ pub(crate) fn all(length: Length) -> Vec<Test> {
         laws::repeated(length),
         views::tests(),
         times::tests(),
+        cost::tests(),
         loops::tests(),
         wakers::tests(),
         locks::tests(),

@@ -1,6 +1,7 @@
 //! Grouping: what is summed, what is told apart, and whose an epoll is.
 
 use super::*;
+use crate::model::snapshot::Counter;
 use crate::model::snapshot::RowKey;
 use crate::source::Source;
 use crate::source::synthetic::{self, Synthetic};
@@ -88,7 +89,7 @@ fn created_by_1(waiter: Option<u32>, address: u64) -> Window {
         ..Row::default()
     };
     let counted = Snapshot {
-        rows: waiter.map(|pid| row(pid, Some(id))).into_iter().collect(),
+        rows: waiter.map(|pid| row(pid, Some(id)).into()).into_iter().collect(),
         epolls: vec![epoll],
         ..Snapshot::default()
     };
@@ -128,14 +129,17 @@ fn an_epoll_is_its_creators_only_while_nobody_waits_on_it() {
 #[test]
 fn closed_epolls_are_one_entry_of_their_process() {
     let mut window = created_by_1(None, 0);
-    window.counted.rows = vec![Row {
-        key: RowKey {
-            pid: 1,
-            tid: None,
-            epoll: None,
-        },
-        ..Row::default()
-    }];
+    window.counted.rows = vec![
+        Row {
+            key: RowKey {
+                pid: 1,
+                tid: None,
+                epoll: None,
+            },
+            ..Row::default()
+        }
+        .into(),
+    ];
     let entries = group(&window, GroupBy::Epoll, &Filter::default());
     let names: Vec<_> = entries
         .iter()
@@ -161,7 +165,7 @@ fn descriptor_numbers_of_two_processes_are_two_epolls() {
         ..Row::default()
     });
     let counted = Snapshot {
-        rows: rows.to_vec(),
+        rows: rows.iter().cloned().map(Into::into).collect(),
         ..Snapshot::default()
     };
     let entries = group(
@@ -256,7 +260,7 @@ fn without_an_epoll_nothing_was_counted_and_that_is_known() {
     };
     let counters = |absent: &[&str]| {
         let counted = Snapshot {
-            rows: vec![closed.clone()],
+            rows: vec![closed.clone().into()],
             absent: absent
                 .iter()
                 .map(|&name| (name.to_owned(), "no probe".to_owned()))

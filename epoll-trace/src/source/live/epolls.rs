@@ -2,18 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use aya::maps::{Array, HashMap as BpfHashMap, MapData, MapError, Queue};
+use aya::maps::{HashMap as BpfHashMap, MapData, MapError, Queue};
 use epoll_trace_ebpf as abi;
 
+use super::mapped::Mapped;
 use super::pool::{Found, Pool};
 use super::rows::MAX_CLOSED;
+use super::tally::epoll_counters;
 use super::text;
 use crate::identity;
-use crate::model::snapshot::{Epoll, EpollCounter, EpollId, FLAGS, ITEMS};
+use crate::model::snapshot::{Epoll, EpollCounter, EpollId, Known};
 
 /// The three maps that hold epolls.
 pub(super) struct EpollMaps {
-    pub(super) rows: Array<MapData, abi::Epoll>,
+    pub(super) rows: Mapped<abi::Epoll>,
     pub(super) known: BpfHashMap<MapData, u64, abi::KnownEpoll>,
     pub(super) free: Queue<MapData, u32>,
 }
@@ -59,16 +61,6 @@ fn changes(counters: &[u64; EpollCounter::COUNT]) -> u64 {
     of(EpollCounter::CtlAdd) + of(EpollCounter::CtlDel) + of(EpollCounter::ItemsReleased)
 }
 
-fn counters(raw: &abi::Epoll) -> [u64; EpollCounter::COUNT] {
-    let mut counters = [0; EpollCounter::COUNT];
-    for (&id, value) in abi::EpollCounter::ALL.iter().zip(raw.counters) {
-        if let Some(id) = EpollCounter::from_name(id.name()) {
-            counters[id as usize] = value;
-        }
-    }
-    counters
-}
-
 const ZERO: abi::Epoll = abi::Epoll {
     id: abi::EpollId {
         address: 0,
@@ -89,7 +81,7 @@ impl Epolls {
     ///
     /// # Errors
     /// When the kernel refuses to fill the queue.
-    pub(super) fn new(mut maps: EpollMaps) -> Result<Self, MapError> {
+    pub(super) fn new(mut maps: EpollMaps) -> anyhow::Result<Self> {
         let pool = Pool::fill(&mut maps.free, maps.rows.len())?;
         Ok(Self {
             maps,
@@ -106,14 +98,14 @@ impl Epolls {
     ///
     /// # Errors
     /// When the kernel refuses a read.
-    pub(super) fn had(&mut self, shown: abi::Shown, before: Before) -> Result<bool, MapError> {
+    pub(super) fn had(&mut self, shown: abi::Shown, before: Before) -> anyhow::Result<bool> {
         let known = match self.maps.known.get(&shown.id.address, 0) {
             Ok(known) if known.born_ns == shown.id.born_ns => known,
             // It was closed: nothing to know.
             Ok(_) | Err(MapError::KeyNotFound) => return Ok(true),
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
-        let counters = counters(&self.maps.rows.get(&known.index, 0)?);
+        let counters = epoll_counters(&self.maps.rows.get(known.index)?.counters);
         if changes(&counters) != shown.changes {
             return Ok(false);
         }
@@ -164,7 +156,7 @@ impl Epolls {
         if raw.dead != 0 {
             return Some(0);
         }
-        u64::try_from(self.base(raw)?.items + net_items(&counters(raw))).ok()
+        u64::try_from(self.base(raw)?.items + net_items(&epoll_counters(&raw.counters))).ok()
     }
 
     fn flags(&self, raw: &abi::Epoll) -> Option<u32> {
@@ -176,10 +168,10 @@ impl Epolls {
     ///
     /// # Errors
     /// When the kernel refuses a read.
-    pub(super) fn read(&mut self) -> Result<(), MapError> {
-        let rows = &self.maps.rows;
+    pub(super) fn read(&mut self) -> anyhow::Result<()> {
+        let rows = &mut self.maps.rows;
         let tombstones = self.pool.discover(|index| {
-            rows.get(&index, 0).map(|row| match (row.id.born_ns, row.dead) {
+            rows.get(index).map(|row| match (row.id.born_ns, row.dead) {
                 (0, 0) => Found::Unused,
                 (0, _) => Found::Tombstone,
                 _ => Found::Used,
@@ -189,7 +181,7 @@ impl Epolls {
             self.give_back(index)?;
         }
         for &index in &self.pool.used {
-            self.live.insert(index, self.maps.rows.get(&index, 0)?);
+            self.live.insert(index, self.maps.rows.get(index)?);
         }
         Ok(())
     }
@@ -213,9 +205,15 @@ impl Epolls {
     ///
     /// # Errors
     /// When the kernel refuses a write.
-    pub(super) fn fold(&mut self, waiters: &HashMap<abi::EpollId, BTreeSet<u32>>) -> Result<(), MapError> {
+    pub(super) fn fold(&mut self, waiters: &[(abi::EpollId, u32)]) -> anyhow::Result<()> {
+        let waiters_of = |id: abi::EpollId| {
+            let first = waiters.partition_point(|&(epoll, _)| epoll < id);
+            waiters[first..]
+                .iter()
+                .take_while(move |&&(epoll, _)| epoll == id)
+        };
         let abandoned = |epoll: &abi::Epoll| {
-            !waiters.contains_key(&epoll.id)
+            waiters_of(epoll.id).next().is_none()
                 && (epoll.creator_tgid == 0 || !identity::exists(epoll.creator_tgid))
         };
         let now_dead: BTreeSet<u32> = self
@@ -229,20 +227,17 @@ impl Epolls {
             let Some(gone) = self.live.remove(&index) else {
                 continue;
             };
-            let creator = || {
-                (gone.creator_tgid != 0)
-                    .then_some(gone.creator_tgid)
-                    .into_iter()
-                    .collect()
-            };
-            let processes: BTreeSet<u32> = waiters.get(&gone.id).cloned().unwrap_or_else(creator);
+            let mut processes: Vec<u32> = waiters_of(gone.id).map(|&(_, process)| process).collect();
+            if processes.is_empty() && gone.creator_tgid != 0 {
+                processes.push(gone.creator_tgid);
+            }
             for process in processes {
                 if self.closed.len() >= MAX_CLOSED && !self.closed.contains_key(&process) {
                     self.closed.pop_first();
                 }
                 let sums = self.closed.entry(process).or_default();
                 sums.iter_mut()
-                    .zip(counters(&gone))
+                    .zip(epoll_counters(&gone.counters))
                     .for_each(|(sum, count)| *sum += count);
             }
             self.before.remove(&gone.id);
@@ -274,21 +269,17 @@ impl Epolls {
         created.chain(found)
     }
 
-    fn give_back(&mut self, index: u32) -> Result<(), MapError> {
-        self.maps.rows.set(index, ZERO, 0)?;
+    fn give_back(&mut self, index: u32) -> anyhow::Result<()> {
+        self.maps.rows.set(index, ZERO)?;
         self.maps.free.push(index, 0)?;
         self.pool.recycled(index);
         Ok(())
     }
 
     /// Everything read. The closed epolls of a process are one entry with address 0.
-    pub(super) fn model(&self, known: impl Fn(&str) -> bool) -> Vec<Epoll> {
+    pub(super) fn model(&self, known: &Known) -> Vec<Epoll> {
         let values = |counts: [u64; EpollCounter::COUNT]| {
-            let mut values = [None; EpollCounter::COUNT];
-            for &id in EpollCounter::ALL {
-                values[id as usize] = known(id.name()).then_some(counts[id as usize]);
-            }
-            values
+            std::array::from_fn(|index| known.epolls[index].then_some(counts[index]))
         };
         let mut epolls: Vec<Epoll> = self
             .live
@@ -300,15 +291,15 @@ impl Epolls {
                 },
                 creator: (raw.creator_tgid != 0).then_some(raw.creator_tgid),
                 opened: self.opened(raw),
-                items: self.items(raw).filter(|_| known(ITEMS)),
-                flags: self.flags(raw).filter(|_| known(FLAGS)),
-                counters: values(counters(raw)),
+                items: self.items(raw).filter(|_| known.items),
+                flags: self.flags(raw).filter(|_| known.flags),
+                counters: values(epoll_counters(&raw.counters)),
             })
             .chain(self.closed.iter().map(|(&process, &counts)| Epoll {
                 id: EpollId::closed_of(process),
                 creator: Some(process),
                 opened: None,
-                items: Some(0).filter(|_| known(ITEMS)),
+                items: Some(0).filter(|_| known.items),
                 flags: None,
                 counters: values(counts),
             }))

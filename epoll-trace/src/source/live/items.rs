@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use aya::maps::{Array, MapData, MapError};
+use aya::maps::{Array, MapData};
 use epoll_trace_ebpf as abi;
 
 use super::epolls::{Before, Epolls};
@@ -40,7 +40,7 @@ pub(super) fn read(
     epolls: &mut Epolls,
     shown: &mut Array<MapData, abi::Shown>,
     processes: &[u32],
-) -> Result<u64, MapError> {
+) -> anyhow::Result<u64> {
     let end = Instant::now() + MOST_TIME;
     let mut cut = 0;
     let mut found = Vec::new();
@@ -104,7 +104,7 @@ fn list(
     slot: &mut Array<MapData, abi::Shown>,
     id: u32,
     fd: i32,
-) -> Result<Read, MapError> {
+) -> anyhow::Result<Read> {
     slot.set(0, abi::Shown::default(), 0)?;
     let watched = identity::watched_by(id, fd, MOST_BYTES);
     let shown = slot.get(&0, 0)?;

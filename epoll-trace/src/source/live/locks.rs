@@ -162,7 +162,7 @@ impl Followed {
             key,
             threads,
             paths: self.paths,
-            waited: self.tally.histogram(shape),
+            waited: self.tally.clone().histogram(shape),
         }
     }
 }

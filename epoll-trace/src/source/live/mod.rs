@@ -1,8 +1,11 @@
 //! Snapshots from the maps of the loaded programs. The only place that turns the programs' layout into plain numbers.
 
+mod chunks;
 mod epolls;
 mod items;
 mod locks;
+mod mapped;
+mod names;
 mod pool;
 mod rows;
 mod tally;
@@ -19,11 +22,16 @@ use anyhow::Context as _;
 use aya::maps::{Array, CgroupArray, HashMap as BpfHashMap, MapData};
 use aya_log::EbpfLogger;
 use epoll_trace_ebpf::{self as abi, Loss};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
 use nix::time::{ClockId, clock_gettime};
 
 use self::{
+    chunks::{ChunkMaps, Chunks},
     epolls::{EpollMaps, Epolls},
     locks::{LockMaps, Locks},
+    mapped::Mapped,
+    names::Names,
     rows::{RowMaps, Rows},
     wakers::WakerTable,
 };
@@ -32,7 +40,8 @@ use crate::{
     identity,
     model::{
         histogram::Shape,
-        snapshot::{FLAGS, ITEMS, Metric, Snapshot},
+        overhead::Spent,
+        snapshot::{FLAGS, ITEMS, Known, Metric, Snapshot},
     },
     probe::load::Loaded,
 };
@@ -57,11 +66,14 @@ pub struct Live {
     locks: Option<Locks>,
     losses: Array<MapData, u64>,
     traced: BpfHashMap<MapData, u32, u32>,
+    names: Names,
     cgroup: CgroupArray<MapData>,
     shape: Shape,
     absent: Arc<BTreeMap<String, String>>,
     plan_line: String,
     deaths_are_seen: bool,
+    /// Whether runs of the programs are counted, and if not why; `None` if nobody asked.
+    counts_runs: Option<Result<(), String>>,
     /// What the programs say, if they were asked to. Read with each snapshot: a reader that waits on the ring buffer would
     /// be one more epoll to wake for each record.
     log: Option<EbpfLogger<&'static dyn log::Log>>,
@@ -91,13 +103,17 @@ impl Live {
                 .with_context(|| format!("the BPF object has no map {name}"))
         };
         let maps = RowMaps {
-            rows: take("ROWS")?.try_into()?,
-            histograms: take("HISTOGRAMS")?.try_into()?,
+            rows: Mapped::new(take("ROWS")?)?,
             index: take("ROW_INDEX")?.try_into()?,
             free: take("FREE_ROWS")?.try_into()?,
         };
+        let chunks = Chunks::new(ChunkMaps {
+            chunks: Mapped::new(take("CHUNKS")?)?,
+            free: take("FREE_CHUNKS")?.try_into()?,
+            free_blocks: take("FREE_BLOCKS")?.try_into()?,
+        })?;
         let epolls = EpollMaps {
-            rows: take("EPOLL_ROWS")?.try_into()?,
+            rows: Mapped::new(take("EPOLL_ROWS")?)?,
             known: take("EPOLLS")?.try_into()?,
             free: take("FREE_EPOLLS")?.try_into()?,
         };
@@ -114,6 +130,7 @@ impl Live {
         Ok(Self {
             rows: Rows::new(
                 maps,
+                chunks,
                 wakers,
                 metrics
                     .into_iter()
@@ -127,11 +144,13 @@ impl Live {
             partly: String::new(),
             losses,
             traced,
+            names: Names::default(),
             cgroup,
             shape: tally::shape(),
             absent: Arc::default(),
             plan_line: String::new(),
             deaths_are_seen: false,
+            counts_runs: None,
             log,
             loaded,
         })
@@ -145,6 +164,11 @@ impl Live {
         self.traced
             .insert(id, 1, 0)
             .with_context(|| format!("cannot trace {id}: at most {} ids", abi::MAX_TREE))
+    }
+
+    /// Has the kernel count what our programs cost; that costs time itself. A refusal shows in [`Snapshot::spent`].
+    pub fn count_runs(&mut self) {
+        self.counts_runs = Some(self.loaded.count_runs());
     }
 
     /// Lets the programs trace only threads of the cgroup at `directory`, and of those below it.
@@ -205,6 +229,19 @@ impl Live {
         }
     }
 
+    fn spent(&self) -> Option<Spent> {
+        let counted = self.counts_runs.as_ref()?;
+        let usage = getrusage(UsageWho::RUSAGE_SELF).ok();
+        let nanos = |time: TimeVal| time.tv_sec() as u64 * 1_000_000_000 + time.tv_usec() as u64 * 1_000;
+        Some(Spent {
+            uncounted: counted.as_ref().err().cloned(),
+            programs: self.loaded.runs(),
+            maps: self.loaded.maps.clone(),
+            agent_ns: usage.map(|usage| nanos(usage.user_time()) + nanos(usage.system_time())),
+            agent_bytes: identity::own_memory(),
+        })
+    }
+
     fn losses(&self) -> anyhow::Result<BTreeMap<String, u64>> {
         let mut losses = BTreeMap::new();
         for &loss in Loss::ALL {
@@ -222,7 +259,7 @@ impl Live {
 
 impl Source for Live {
     fn snapshot(&mut self) -> anyhow::Result<Snapshot> {
-        let at = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
+        let at_ns = now_ns()?;
         self.flush_log();
         self.epolls.read()?;
         self.rows.read()?;
@@ -230,22 +267,16 @@ impl Source for Live {
             locks.read()?;
         }
         let absent = Arc::clone(&self.absent);
-        let known = |name: &str| !absent.contains_key(name);
-        let (rows, mut names) = self.rows.model(&self.shape, known);
+        let known = Known::but(&absent);
+        let (rows, mut names) = self.rows.model(&self.shape, &known);
         let waiters = rows.iter().map(|row| (row.key.pid, row.key.tid)).collect();
-        let gone = refresh_names(&waiters, &mut names);
-        // A row keeps its process's part in an epoll that others still use: it goes when the epoll does, where that is seen.
-        let gone = if self.deaths_are_seen {
-            BTreeSet::new()
-        } else {
-            gone
-        };
+        self.names.refresh(&waiters, &mut names);
         for (creator, name) in self.epolls.creators() {
             names.entry(creator).or_insert(name);
         }
         let snapshot = Snapshot {
-            at_ns: at.tv_sec() as u64 * 1_000_000_000 + at.tv_nsec() as u64,
-            epolls: self.epolls.model(known),
+            at_ns,
+            epolls: self.epolls.model(&known),
             locks: self
                 .locks
                 .as_ref()
@@ -254,10 +285,18 @@ impl Source for Live {
             names,
             losses: self.losses()?,
             absent: self.absent_now(),
+            spent: self.spent(),
         };
         let dead = self.epolls.dead();
         self.epolls.fold(&self.rows.waiters())?;
-        self.rows.fold(&dead, &gone)?;
+        // A row keeps its process's part in an epoll that others still use: it goes when the epoll does, where that is seen.
+        let none = BTreeSet::new();
+        let gone = if self.deaths_are_seen {
+            &none
+        } else {
+            self.names.gone()
+        };
+        self.rows.fold(&dead, gone)?;
         if let Some(locks) = &mut self.locks {
             let followed = self.epolls.ids();
             locks.fold(|epoll| followed.contains(epoll))?;
@@ -270,28 +309,14 @@ impl Source for Live {
     }
 }
 
+/// CLOCK_MONOTONIC, which the programs use too, ns.
+fn now_ns() -> anyhow::Result<u64> {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
+    Ok(now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
+}
+
 /// A name as the kernel keeps it: bytes up to the first 0.
 fn text(comm: &[u8]) -> String {
     let end = comm.iter().position(|&byte| byte == 0).unwrap_or(comm.len());
     String::from_utf8_lossy(&comm[..end]).into_owned()
-}
-
-/// A process that still runs may have got another name since its row was made. Gives those that do not run any more.
-fn refresh_names(
-    waiters: &BTreeSet<(u32, Option<u32>)>,
-    names: &mut BTreeMap<u32, String>,
-) -> BTreeSet<(u32, Option<u32>)> {
-    let mut gone = BTreeSet::new();
-    for &(pid, tid) in waiters {
-        match identity::comm(pid, tid) {
-            Some(comm) => {
-                names.insert(tid.unwrap_or(pid), comm);
-            }
-            None if !identity::exists(tid.unwrap_or(pid)) => {
-                gone.insert((pid, tid));
-            }
-            None => {}
-        }
-    }
-    gone
 }

@@ -1,49 +1,62 @@
 //! The rows of (process, epoll) pairs: found, read, folded together once their epoll is closed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
-use aya::maps::{Array, HashMap as BpfHashMap, MapData, MapError, Queue};
+use aya::maps::{HashMap as BpfHashMap, MapData, Queue};
 use epoll_trace_ebpf as abi;
 
 use super::{
+    chunks::Chunks,
+    mapped::Mapped,
     pool::{Found, Pool},
-    tally::{self, Tally},
+    tally::{self, Part, Tally},
     text,
     wakers::WakerTable,
 };
 use crate::model::{
     histogram::Shape,
-    snapshot::{Counter, EpollId, Metric, Row, RowKey},
+    snapshot::{Counter, EpollId, Known, Metric, Row, RowKey},
     waker::{self, Wakers},
 };
 
-/// The four maps that hold rows.
+/// The maps that hold rows.
 pub(super) struct RowMaps {
-    pub(super) rows: Array<MapData, abi::Row>,
-    pub(super) histograms: Array<MapData, abi::Histogram>,
+    pub(super) rows: Mapped<abi::Row>,
     pub(super) index: BpfHashMap<MapData, abi::RowKey, u32>,
     pub(super) free: Queue<MapData, u32>,
 }
 
-/// What was read last of one row, or of all closed epolls of a process.
+/// What was read last of one row.
 struct Followed {
-    epfd: i32,
+    raw: abi::Row,
+    /// Its histograms, by slot and place.
+    parts: Vec<Part>,
+    /// Nothing was counted between the last two readings, so the histograms were read after the last count.
+    settled: bool,
+    /// What the model gets, until something changes.
+    row: Option<Arc<Row>>,
+}
+
+/// All closed epolls of a process (or thread) together.
+struct Closed {
     comm: String,
     counters: [u64; Counter::COUNT],
     tallies: Vec<Tally>,
     wakers: Wakers,
-    /// Nothing was counted between the last two readings, so the histograms were read after the last count.
-    settled: bool,
 }
 
 /// All rows.
 pub(super) struct Rows {
     maps: RowMaps,
     pool: Pool,
+    chunks: Chunks,
     wakers: WakerTable,
     metrics: Vec<Metric>,
-    live: HashMap<u32, (abi::RowKey, Followed)>,
-    closed: BTreeMap<(u32, u32), Followed>,
+    live: HashMap<u32, Followed>,
+    /// Chunks of rows that were made after this look had looked for rows.
+    early: Vec<(u32, abi::Owner)>,
+    closed: BTreeMap<(u32, u32), Closed>,
     /// Sums of closed epolls that had to make room.
     pub(super) forgotten: u64,
     /// Rows of epolls that were already dead at the last look: nothing counts into them any more.
@@ -66,27 +79,32 @@ const ZERO_ROW: abi::Row = abi::Row {
     pad: 0,
     comm: [0; abi::COMM_LEN],
     counters: [0; abi::Counter::COUNT],
-};
-const ZERO_HISTOGRAM: abi::Histogram = abi::Histogram {
-    sum_ns: 0,
-    counts: [0; abi::BUCKETS],
+    sums: [0; abi::Metric::COUNT],
+    chunks: [[0; abi::CHUNK_PLACES]; abi::Metric::COUNT],
 };
 
 impl Rows {
-    /// Fills the queue of free rows. `metrics` in the order of their histograms in each row.
+    /// Fills the queue of free rows. `metrics` in the order of their slots.
     ///
     /// # Errors
     /// When the kernel refuses to fill the queue.
-    pub(super) fn new(mut maps: RowMaps, wakers: WakerTable, metrics: Vec<Metric>) -> Result<Self, MapError> {
+    pub(super) fn new(
+        mut maps: RowMaps,
+        chunks: Chunks,
+        wakers: WakerTable,
+        metrics: Vec<Metric>,
+    ) -> anyhow::Result<Self> {
         let pool = Pool::fill(&mut maps.free, maps.rows.len())?;
         let forgotten = 0;
         let (live, closed, dying) = (HashMap::new(), BTreeMap::new(), BTreeSet::new());
         Ok(Self {
             maps,
             pool,
+            chunks,
             wakers,
             metrics,
             live,
+            early: Vec::new(),
             closed,
             forgotten,
             dying,
@@ -97,10 +115,10 @@ impl Rows {
     ///
     /// # Errors
     /// When the kernel refuses a read.
-    pub(super) fn read(&mut self) -> Result<(), MapError> {
-        let map = &self.maps.rows;
+    pub(super) fn read(&mut self) -> anyhow::Result<()> {
+        let map = &mut self.maps.rows;
         let tombstones = self.pool.discover(|index| {
-            map.get(&index, 0).map(|row| match row.key.tgid {
+            map.get(index).map(|row| match row.key.tgid {
                 0 => Found::Unused,
                 abi::TOMBSTONE => Found::Tombstone,
                 _ => Found::Used,
@@ -109,46 +127,29 @@ impl Rows {
         for index in tombstones {
             self.give_back(index)?;
         }
+        // Before the rows: what wakes meanwhile changes its row, which is then read once more.
         self.wakers.read()?;
-        for index in self.pool.used.clone() {
-            self.read_row(index)?;
+        for &index in &self.pool.used {
+            let raw = self.maps.rows.get(index)?;
+            self.live
+                .entry(index)
+                .and_modify(|followed| followed.update(raw))
+                .or_insert_with(|| Followed::new(raw));
         }
-        Ok(())
-    }
-
-    fn read_row(&mut self, index: u32) -> Result<(), MapError> {
-        let raw = self.maps.rows.get(&index, 0)?;
-        let mut counters = [0; Counter::COUNT];
-        for (&id, value) in abi::Counter::ALL.iter().zip(raw.counters) {
-            if let Some(id) = tally::counter(id) {
-                counters[id as usize] = value;
+        self.early.extend(self.chunks.discover()?);
+        let live = &mut self.live;
+        self.early.retain(|&(chunk, owner)| {
+            let row = live.get_mut(&owner.row);
+            let early = row.is_none();
+            if let Some(followed) = row {
+                followed.own(chunk, owner);
             }
-        }
-        let slots = self.metrics.len();
-        let (_, followed) = self.live.entry(index).or_insert_with(|| {
-            let new = Followed {
-                epfd: -1,
-                comm: String::new(),
-                counters: [0; Counter::COUNT],
-                tallies: Vec::new(),
-                wakers: Wakers::new(),
-                settled: false,
-            };
-            (raw.key, new)
+            early
         });
-        let quiet = followed.counters == counters;
-        let unchanged = quiet && followed.settled;
-        followed.settled = quiet && !followed.tallies.is_empty();
-        followed.epfd = raw.epfd;
-        followed.counters = counters;
-        followed.comm = text(&raw.comm);
-        followed.wakers = self.wakers.of(index);
-        followed.tallies.resize(slots, Tally::default());
-        if unchanged {
-            return Ok(());
-        }
-        for (slot, tally) in (0u32..).zip(&mut followed.tallies) {
-            tally.update(&self.maps.histograms.get(&(index * slots as u32 + slot), 0)?);
+        for followed in self.live.values_mut().filter(|followed| followed.row.is_none()) {
+            for part in &mut followed.parts {
+                part.update(&self.chunks.counts(part.chunk)?);
+            }
         }
         Ok(())
     }
@@ -162,92 +163,108 @@ impl Rows {
         &mut self,
         dead: &BTreeSet<abi::EpollId>,
         gone: &BTreeSet<(u32, Option<u32>)>,
-    ) -> Result<(), MapError> {
+    ) -> anyhow::Result<()> {
         let is_final = |key: &abi::RowKey| {
             dead.contains(&key.epoll) || gone.contains(&(key.tgid, (key.tid != 0).then_some(key.tid)))
         };
-        let now_dead: BTreeSet<u32> = self
-            .live
-            .iter()
-            .filter(|(_, (key, _))| is_final(key))
-            .map(|(&index, _)| index)
-            .collect();
+        let now_dead: BTreeSet<u32> = if dead.is_empty() && gone.is_empty() {
+            BTreeSet::new()
+        } else {
+            let live = self.live.iter();
+            live.filter(|(_, followed)| is_final(&followed.raw.key))
+                .map(|(&index, _)| index)
+                .collect()
+        };
         let final_rows: Vec<u32> = now_dead.intersection(&self.dying).copied().collect();
         for index in final_rows {
-            let Some((key, gone)) = self.live.remove(&index) else {
+            let Some(gone) = self.live.remove(&index) else {
                 continue;
             };
+            let key = gone.raw.key;
+            let wakers = self.wakers.of(index);
             self.maps.index.remove(&key)?;
             self.give_back(index)?;
-            match self.closed.get_mut(&(key.tgid, key.tid)) {
-                None => {
-                    if self.closed.len() >= MAX_CLOSED && self.closed.pop_first().is_some() {
-                        self.forgotten += 1;
-                    }
-                    self.closed
-                        .insert((key.tgid, key.tid), Followed { epfd: -1, ..gone });
-                }
-                Some(sum) => {
-                    sum.counters
-                        .iter_mut()
-                        .zip(gone.counters)
-                        .for_each(|(sum, count)| *sum += count);
-                    sum.tallies
-                        .iter_mut()
-                        .zip(&gone.tallies)
-                        .for_each(|(sum, tally)| sum.absorb(tally));
-                    waker::add(&mut sum.wakers, &gone.wakers);
-                    sum.comm = gone.comm;
-                }
+            for part in &gone.parts {
+                self.chunks.give_back(part.chunk)?;
             }
+            let (slots, waiter) = (self.metrics.len(), (key.tgid, key.tid));
+            if self.closed.len() >= MAX_CLOSED
+                && !self.closed.contains_key(&waiter)
+                && self.closed.pop_first().is_some()
+            {
+                self.forgotten += 1;
+            }
+            let sum = self.closed.entry(waiter).or_insert_with(|| Closed::new(slots));
+            sum.absorb(&gone, &wakers);
         }
         self.dying = now_dead;
         Ok(())
     }
 
-    fn give_back(&mut self, index: u32) -> Result<(), MapError> {
-        self.maps.rows.set(index, ZERO_ROW, 0)?;
-        let slots = self.metrics.len() as u32;
-        for slot in 0..slots {
-            self.maps
-                .histograms
-                .set(index * slots + slot, ZERO_HISTOGRAM, 0)?;
-        }
+    fn give_back(&mut self, index: u32) -> anyhow::Result<()> {
+        self.maps.rows.set(index, ZERO_ROW)?;
         self.wakers.forget(index)?;
         self.maps.free.push(index, 0)?;
         self.pool.recycled(index);
         Ok(())
     }
 
-    /// Processes that wait or waited on each epoll.
-    pub(super) fn waiters(&self) -> HashMap<abi::EpollId, BTreeSet<u32>> {
-        let mut waiters: HashMap<abi::EpollId, BTreeSet<u32>> = HashMap::new();
-        for (key, _) in self.live.values() {
-            waiters.entry(key.epoll).or_default().insert(key.tgid);
-        }
+    /// Processes that wait or waited on each epoll, ascending.
+    pub(super) fn waiters(&self) -> Vec<(abi::EpollId, u32)> {
+        let keys = self.live.values().map(|followed| followed.raw.key);
+        let mut waiters: Vec<_> = keys.map(|key| (key.epoll, key.tgid)).collect();
+        waiters.sort_unstable();
+        waiters.dedup();
         waiters
     }
 
     /// Everything read, with the programs' name for each process (or thread).
-    pub(super) fn model(
-        &self,
-        shape: &Shape,
-        known: impl Fn(&str) -> bool,
-    ) -> (Vec<Row>, BTreeMap<u32, String>) {
+    pub(super) fn model(&mut self, shape: &Shape, known: &Known) -> (Vec<Arc<Row>>, BTreeMap<u32, String>) {
         let mut names = self.wakers.names();
-        let mut rows = Vec::new();
-        let live = self
-            .live
-            .values()
-            .map(|(key, followed)| (key.tgid, key.tid, Some(key.epoll), followed));
-        let closed = self
-            .closed
-            .iter()
-            .map(|(&(tgid, tid), followed)| (tgid, tid, None, followed));
-        for (tgid, tid, epoll, followed) in closed.chain(live) {
+        let mut rows = Vec::with_capacity(self.closed.len() + self.live.len());
+        let metrics = &self.metrics;
+        let histograms = |tallies: &mut dyn FnMut(usize) -> Tally| {
+            let mut row = Row::default();
+            for (slot, &metric) in metrics.iter().enumerate() {
+                row.metrics[metric as usize] =
+                    known.metrics[metric as usize].then(|| tallies(slot).histogram(shape));
+            }
+            row
+        };
+        let counters = |counters: [u64; Counter::COUNT]| {
+            std::array::from_fn(|index| known.counters[index].then_some(counters[index]))
+        };
+        for (&index, followed) in &mut self.live {
+            let key = followed.key();
+            let id = key.tid.unwrap_or(key.pid);
+            names.entry(id).or_insert_with(|| text(&followed.raw.comm));
+            let row = followed.row.take().unwrap_or_else(|| {
+                Arc::new(Row {
+                    key,
+                    epfd: (followed.raw.epfd >= 0).then_some(followed.raw.epfd),
+                    counters: counters(followed.counters()),
+                    wakers: self.wakers.of(index),
+                    ..histograms(&mut |slot| followed.tally(slot))
+                })
+            });
+            rows.push(Arc::clone(&row));
+            followed.row = Some(row);
+        }
+        for (&(pid, tid), closed) in &self.closed {
             let tid = (tid != 0).then_some(tid);
-            names.insert(tid.unwrap_or(tgid), followed.comm.clone());
-            rows.push(followed.row(tgid, tid, epoll, &self.metrics, shape, &known));
+            names
+                .entry(tid.unwrap_or(pid))
+                .or_insert_with(|| closed.comm.clone());
+            rows.push(Arc::new(Row {
+                key: RowKey {
+                    pid,
+                    tid,
+                    epoll: None,
+                },
+                counters: counters(closed.counters),
+                wakers: closed.wakers.clone(),
+                ..histograms(&mut |slot| closed.tallies[slot].clone())
+            }));
         }
         rows.sort_by_key(|row| row.key);
         (rows, names)
@@ -255,31 +272,70 @@ impl Rows {
 }
 
 impl Followed {
-    fn row(
-        &self,
-        pid: u32,
-        tid: Option<u32>,
-        epoll: Option<abi::EpollId>,
-        metrics: &[Metric],
-        shape: &Shape,
-        known: &impl Fn(&str) -> bool,
-    ) -> Row {
-        let epoll = epoll.map(|id| EpollId {
-            address: id.address,
-            born_ns: id.born_ns,
-        });
-        let mut row = Row {
-            key: RowKey { pid, tid, epoll },
-            epfd: (self.epfd >= 0).then_some(self.epfd),
-            wakers: self.wakers.clone(),
-            ..Row::default()
-        };
-        for &id in Counter::ALL {
-            row.counters[id as usize] = known(id.name()).then_some(self.counters[id as usize]);
+    fn new(raw: abi::Row) -> Self {
+        Self {
+            raw,
+            parts: Vec::new(),
+            settled: false,
+            row: None,
         }
-        for (&metric, tally) in metrics.iter().zip(&self.tallies) {
-            row.metrics[metric as usize] = known(metric.name()).then(|| tally.histogram(shape));
+    }
+
+    /// Takes a new reading; what it says of histograms is still to be read unless nothing can have changed.
+    fn update(&mut self, raw: abi::Row) {
+        let quiet = self.raw == raw;
+        if !(quiet && self.settled) {
+            self.row = None;
         }
-        row
+        self.settled = quiet;
+        self.raw = raw;
+    }
+
+    fn own(&mut self, chunk: u32, owner: abi::Owner) {
+        let part = Part::new(chunk, owner);
+        let place = self.parts.partition_point(|other| other.place() <= part.place());
+        self.parts.insert(place, part);
+        self.row = None;
+    }
+
+    fn key(&self) -> RowKey {
+        let key = self.raw.key;
+        RowKey {
+            pid: key.tgid,
+            tid: (key.tid != 0).then_some(key.tid),
+            epoll: Some(EpollId {
+                address: key.epoll.address,
+                born_ns: key.epoll.born_ns,
+            }),
+        }
+    }
+
+    fn counters(&self) -> [u64; Counter::COUNT] {
+        tally::counters(&self.raw.counters)
+    }
+
+    fn tally(&self, slot: usize) -> Tally {
+        Tally::of(&self.parts, slot, self.raw.sums.get(slot).copied().unwrap_or(0))
+    }
+}
+
+impl Closed {
+    fn new(slots: usize) -> Self {
+        Self {
+            comm: String::new(),
+            counters: [0; Counter::COUNT],
+            tallies: vec![Tally::default(); slots],
+            wakers: Wakers::new(),
+        }
+    }
+
+    fn absorb(&mut self, gone: &Followed, wakers: &Wakers) {
+        waker::add(&mut self.wakers, wakers);
+        self.comm = text(&gone.raw.comm);
+        let counters = self.counters.iter_mut().zip(gone.counters());
+        counters.for_each(|(sum, count)| *sum += count);
+        for (slot, tally) in self.tallies.iter_mut().enumerate() {
+            tally.absorb(&gone.tally(slot));
+        }
     }
 }

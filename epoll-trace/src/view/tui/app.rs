@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::actions::{Action, Key, action};
 use crate::fields::{Field, columns};
 use crate::model::entry::{Entry, EntryKey};
+use crate::model::overhead::Overhead;
 
 /// Intervals that `+` and `-` step through.
 const INTERVALS_MS: &[u64] = &[100, 200, 500, 1_000, 2_000, 5_000, 10_000];
@@ -26,6 +27,8 @@ pub struct Sample {
     pub losses: BTreeMap<String, u64>,
     /// Why a counter or metric cannot be known, by name.
     pub absent: Arc<BTreeMap<String, String>>,
+    /// What the probes cost in the last interval, where that was asked for.
+    pub cost: Option<Overhead>,
 }
 
 /// What the command must do for the screen.

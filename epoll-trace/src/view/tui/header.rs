@@ -8,6 +8,7 @@ use ratatui::widgets::Paragraph;
 use super::app::App;
 use super::style::Look;
 use crate::view::losses_line;
+use crate::view::overhead::own_cost;
 use crate::view::sanitize::sanitize;
 use crate::view::units::auto_time;
 
@@ -59,6 +60,9 @@ fn title(app: &App, look: Look) -> Vec<(u8, Span<'static>)> {
         };
         parts.push((4, Span::raw(format!("times over {}", auto_time(sample.since_ns)))));
         parts.push((3, Span::raw(processes)));
+    }
+    if let Some(cost) = app.sample().and_then(|sample| sample.cost.as_ref()) {
+        parts.push((2, Span::raw(own_cost(cost))));
     }
     if app.inverted {
         parts.push((2, Span::raw(format!("{} inverted", app.sort.title))));

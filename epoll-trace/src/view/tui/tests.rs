@@ -27,6 +27,7 @@ fn sample(mut source: Synthetic) -> Arc<Sample> {
     let first = source.snapshot().unwrap();
     let window = Window::between(&first, &source.snapshot().unwrap());
     Arc::new(Sample {
+        cost: None,
         entries: group(&window, GroupBy::Process, &Filter::default()),
         since_ns: window.span_ns,
         plan_line: source.plan_line().to_owned(),

@@ -1,0 +1,96 @@
+//! The parts of histograms: which are in use, and for which row.
+
+use aya::maps::{MapData, Queue};
+use epoll_trace_ebpf::{self as abi, Owner};
+
+use super::mapped::Mapped;
+use super::pool::{Found, Pool};
+
+/// The three maps that hold chunks.
+pub(super) struct ChunkMaps {
+    pub(super) chunks: Mapped<abi::Chunk>,
+    pub(super) free: Queue<MapData, u32>,
+    pub(super) free_blocks: Queue<MapData, u32>,
+}
+
+/// All chunks. The programs say in each whose it is, so the agent needs nothing else to find them.
+pub(super) struct Chunks {
+    maps: ChunkMaps,
+    blocks: Pool,
+    /// In blocks that were handed out, and not in use when last seen.
+    unused: Vec<u32>,
+}
+
+const ZERO: abi::Chunk = abi::Chunk {
+    owner: 0,
+    counts: [0; abi::CHUNK_BUCKETS],
+};
+
+impl Chunks {
+    /// Fills the queue of unused blocks.
+    ///
+    /// # Errors
+    /// When the kernel refuses to fill the queue.
+    pub(super) fn new(mut maps: ChunkMaps) -> anyhow::Result<Self> {
+        let blocks = Pool::fill(&mut maps.free_blocks, maps.chunks.len() / abi::BLOCK_CHUNKS)?;
+        Ok(Self {
+            maps,
+            blocks,
+            unused: Vec::new(),
+        })
+    }
+
+    /// The chunks that were taken since the last call, and by whom.
+    ///
+    /// # Errors
+    /// When the kernel refuses a read.
+    pub(super) fn discover(&mut self) -> anyhow::Result<Vec<(u32, Owner)>> {
+        let known = self.blocks.used.len();
+        let chunks = &mut self.maps.chunks;
+        // Who takes a block takes its first chunk.
+        self.blocks.discover(|block| {
+            let owner = owner(chunks, block * abi::BLOCK_CHUNKS)?;
+            anyhow::Ok(owner.map_or(Found::Unused, |_| Found::Used))
+        })?;
+        for &block in &self.blocks.used[known..] {
+            let first = block * abi::BLOCK_CHUNKS;
+            self.unused.extend(first..first + abi::BLOCK_CHUNKS);
+        }
+        let mut taken = Vec::new();
+        let mut unused = Vec::with_capacity(self.unused.len());
+        for index in self.unused.drain(..) {
+            match owner(chunks, index)? {
+                Some(owner) => taken.push((index, owner)),
+                None => unused.push(index),
+            }
+        }
+        self.unused = unused;
+        Ok(taken)
+    }
+
+    /// The counts of chunk `index`.
+    ///
+    /// # Errors
+    /// When the kernel refuses a read.
+    pub(super) fn counts(&mut self, index: u32) -> anyhow::Result<[u32; abi::CHUNK_BUCKETS]> {
+        self.maps.chunks.get(index).map(|chunk| chunk.counts)
+    }
+
+    /// Lets the programs take chunk `index` again.
+    ///
+    /// # Errors
+    /// When the kernel refuses a write.
+    pub(super) fn give_back(&mut self, index: u32) -> anyhow::Result<()> {
+        self.maps.chunks.set(index, ZERO)?;
+        self.maps.free.push(index, 0)?;
+        self.unused.push(index);
+        Ok(())
+    }
+}
+
+fn owner(chunks: &mut Mapped<abi::Chunk>, index: u32) -> anyhow::Result<Option<Owner>> {
+    chunks.read(index, |chunk| {
+        // SAFETY: `read` gives the address of a chunk in mapped memory.
+        Owner::decode(unsafe { (&raw const (*chunk).owner).read_volatile() })
+    })
+}
