@@ -4,15 +4,14 @@ use std::io::stderr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use epoll_trace::cli::{BenchArgs, BenchKind, Cli, Command, GlobalArgs, HistArgs, TopArgs};
+use epoll_trace::cli::{Cli, Command, GlobalArgs, HistArgs, TopArgs};
 use epoll_trace::commands::attach::{Wishes, start};
 use epoll_trace::commands::child::{Gated, gate};
 use epoll_trace::commands::hist::Hist;
 use epoll_trace::commands::output::{Streams, is_broken_pipe, open};
-use epoll_trace::commands::{probes, top};
+use epoll_trace::commands::{bench, probes, top};
 use epoll_trace::model::snapshot::Metric;
 use epoll_trace::probe::load::Scope;
-use epoll_trace::workload;
 use log::LevelFilter;
 
 fn main() -> ExitCode {
@@ -42,9 +41,18 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
                 },
             )
         }
-        Command::Bench(BenchArgs {
-            kind: BenchKind::Scenario(args),
-        }) => workload::run(args).map(|()| 0),
+        Command::Bench(args) => {
+            let mut out = open(None)?;
+            bench::run(
+                args,
+                global,
+                &mut Streams {
+                    out: &mut out,
+                    err: &mut stderr(),
+                },
+            )
+            .map(|()| 0)
+        }
         Command::Hist(args) => block_on(hist(args, global)),
         Command::Top(args) => {
             top::check_terminal()?;

@@ -199,7 +199,7 @@ impl Report {
     ///
     /// # Errors
     /// When writing fails.
-    pub fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
+    pub fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(
             out,
             "{} on {}: {} waiters, {} epolls",
