@@ -1,8 +1,9 @@
 //! Every scenario, one row each: name, what it does, its parameters, and the laws its numbers keep.
 
+use super::race::{LOCK, MUTEX, OVERFLOW, Racers};
 use super::shared::Host::{self, Processes, Threads};
 use super::single::Mode::{self, Edge, Level, Oneshot};
-use super::source::Kind::{self, Eventfd, Pipe, Socketpair, Tcp};
+use super::source::Kind::{self, Eventfd, Pipe, Socketpair, Tcp, Timer};
 
 /// Which code runs a scenario, and with what.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +28,16 @@ pub(super) enum Family {
     Reuse,
     /// Many threads with an own epoll each.
     Crowd,
+    /// An event nobody takes.
+    Unread,
+    /// A close that leaves the item behind.
+    DupClose,
+    /// One accept for many connections.
+    SingleAccept,
+    /// epoll_ctl without need.
+    Churn,
+    /// Events that come while waiters run.
+    Race(Racers),
 }
 
 impl Family {
@@ -34,7 +45,14 @@ impl Family {
     pub(super) const fn waits_first(self) -> bool {
         matches!(
             self,
-            Self::Single(..) | Self::Nested | Self::Herd(..) | Self::Shared(..) | Self::Crowd
+            Self::Single(..)
+                | Self::Nested
+                | Self::Herd(..)
+                | Self::Shared(..)
+                | Self::Crowd
+                | Self::Unread
+                | Self::DupClose
+                | Self::Race(_)
         )
     }
 }
@@ -71,6 +89,11 @@ const MOST_EVENTS: u64 = 1_000_000;
 /// A process or timeout per round takes milliseconds.
 const ROUNDS: u64 = 10;
 const MOST_ROUNDS: u64 = 200;
+/// Three connections of each burst stay in the listener, whose queue takes 128.
+const MOST_BURSTS: u64 = 40;
+/// A race takes many to happen.
+const RACED: u64 = 20_000;
+const MOST_RACED: u64 = 10_000_000;
 
 const fn row(
     name: &'static str,
@@ -209,6 +232,62 @@ const KILLED: &[&str] = &[
     "epolls = waiters",
 ];
 
+const UNREAD: &[&str] = &[
+    "events_sent = 1",
+    "events_received = 1",
+    "notifications = 1",
+    "wakeups = 1",
+    "deliveries_slept = 1",
+    "deliveries = returns",
+    "events = returns",
+    "empty_wakeups = 0",
+    "scans = returns",
+];
+const DUP_CLOSE: &[&str] = one_to_one!(
+    "notifications = events_sent",
+    "scans = 2 * events_sent - 1",
+    "ctl_add = 1",
+    "ctl_del = 0",
+    "ctl_ebadf = 1",
+    "ctl_enoent = 1"
+);
+const SINGLE_ACCEPT: &[&str] = &[
+    "events_sent = 4 * events_received",
+    "stranded = events_sent - events_received",
+    "notifications = events_sent",
+    "deliveries_at_once = events_received",
+    "events = deliveries",
+    "timeouts = deliveries",
+    "wakeups = 0",
+    "eagain = 0",
+    "scans = deliveries",
+];
+const CHURN: &[&str] = &[
+    "notifications = events_sent",
+    "deliveries_at_once = events_sent",
+    "events_received = events_sent",
+    "wakeups = 0",
+    "scans = events_sent",
+    "ctl_add = events_sent",
+    "ctl_mod = 2 * events_sent",
+    "ctl_mod_same = events_sent",
+    "ctl_del = events_sent",
+    "ctl_eexist = events_sent",
+    "ctl_enoent = 2 * events_sent",
+    "ctl_ebadf = events_sent",
+    "ctl_einval = events_sent",
+];
+/// Nothing is read, so every write is one notification; the waiters end on their stops.
+macro_rules! raced {
+    ($($more:literal),*) => {
+        &["notifications = events_sent + stops", "stops = waiters", "waits = deliveries", "events_received = 0",
+          "ctl_mod_same = 0", $($more),*]
+    };
+}
+const OVERFLOWING: &[&str] = raced!("ctl_add = 65", "ctl_mod = 0");
+const CONTENDED: &[&str] = raced!("ctl_add = 65", "ctl_mod = 0");
+const CHANGED: &[&str] = raced!("ctl_add = 68", "ctl_mod = 3 * events_sent");
+
 /// Every scenario.
 #[rustfmt::skip]
 pub const CATALOG: &[Scenario] = &[
@@ -238,5 +317,13 @@ pub const CATALOG: &[Scenario] = &[
     row("hidden", "writer takes its byte back in time", Family::Hidden, HIDDEN),
     row("killed", "N processes killed while they wait", Family::Killed, KILLED).events(ROUNDS, MOST_ROUNDS),
     row("reuse", "epoll made, used once, closed, N times", Family::Reuse, REUSE),
+    row("timers", "timerfd, level-triggered, one waiter", Family::Single(Timer, Level), LEVEL),
+    row("unread-level", "N waits return one event nobody reads", Family::Unread, UNREAD).events(1000, MOST_EVENTS),
+    row("dup-close", "closed without DEL, a dup keeps it", Family::DupClose, DUP_CLOSE),
+    row("et-single-accept", "bursts of 4 connects, one accept each", Family::SingleAccept, SINGLE_ACCEPT).events(ROUNDS, MOST_BURSTS),
+    row("ctl-churn", "9 epoll_ctl per event, 5 of them fail", Family::Churn, CHURN).events(ROUNDS, MOST_EVENTS),
+    row("overflow", "64 eventfds written during scans", Family::Race(OVERFLOW), OVERFLOWING).events(RACED, MOST_RACED).waiters(1, 1),
+    row("lock-contention", "4 writers, several waiters, one epoll", Family::Race(LOCK), CONTENDED).events(RACED, MOST_RACED).waiters(4, 64),
+    row("mutex-contention", "3 threads in epoll_ctl during scans", Family::Race(MUTEX), CHANGED).events(RACED, MOST_RACED).waiters(2, 64),
     row("many-blocked", "threads, own epoll each, all blocked", Family::Crowd, CROWD).events(4000, MOST_EVENTS).waiters(400, 4000),
 ];

@@ -21,7 +21,11 @@ const FILES_EACH: u64 = 4;
 /// When the kernel refuses something, or no progress is made.
 pub(super) fn run(waiters: usize, events: u64, start: Start) -> Result<(Crew, Known)> {
     let count = waiters as u64;
-    allow_files(count * FILES_EACH, &format!("{waiters} waiters"), "--waiters")?;
+    allow_files(
+        count * FILES_EACH,
+        &format!("{waiters} waiters"),
+        "lower --waiters",
+    )?;
     // With fewer events than threads the rest would have nothing to end on.
     let events = events.max(count);
     let (each, more) = (events / count, events % count);

@@ -18,7 +18,7 @@ pub(super) fn allow_files(needed: u64, who: &str, remedy: &str) -> Result<()> {
     }
     if hard < needed {
         bail!(
-            "{who} need {needed} open files and the hard limit is {hard}: raise it (ulimit -Hn) or lower {remedy}"
+            "{who} need {needed} open files and the hard limit is {hard}: raise it (ulimit -Hn) or {remedy}"
         );
     }
     setrlimit(Resource::RLIMIT_NOFILE, needed, hard).context("cannot raise the limit of open files")

@@ -5,12 +5,15 @@
 mod arena;
 mod bench;
 mod catalog;
+mod cpus;
 mod crew;
 mod crowd;
 mod files;
 mod herd;
 mod lifetime;
+mod mistakes;
 mod quiet;
+mod race;
 mod report;
 mod shared;
 mod single;
@@ -29,7 +32,7 @@ use serde::Serialize;
 pub use bench::{CtlArgs, CtlReport, Stats, WaitArgs, WaitReport};
 pub(crate) use bench::{ctl, wait};
 pub use catalog::{CATALOG, Scenario, Waiters};
-pub use report::{Expect, Latency, Report, Waiter};
+pub use report::{Ctl, Expect, Latency, Report, Waiter};
 
 use catalog::Family;
 use crew::Start;
@@ -114,6 +117,11 @@ fn perform_from(start: Start, name: &str, events: Option<u64>, waiters: Option<u
         Family::Hidden => quiet::run_hidden(events),
         Family::Killed => lifetime::run_killed(events),
         Family::Reuse => lifetime::run_reuse(events),
+        Family::Unread => mistakes::run_unread(events, start),
+        Family::DupClose => mistakes::run_dup_close(events, start),
+        Family::SingleAccept => mistakes::run_single_accept(events),
+        Family::Churn => mistakes::run_churn(events),
+        Family::Race(racers) => race::run(racers, waiters, events, start),
         Family::Crowd => crowd::run(waiters, events, start),
     }
     .with_context(|| format!("scenario {name}"))?;

@@ -37,6 +37,49 @@ pub(super) struct Known {
     pub(super) scans: Option<u64>,
     /// Waiters killed while they waited.
     pub(super) killed: u64,
+    /// Events came while waiters ran: who slept and who was woken cannot be told.
+    pub(super) raced: bool,
+    /// Connections that were left when the waiter found nothing more.
+    pub(super) stranded: Option<u64>,
+    /// Calls of epoll_ctl, of scenarios that are about them.
+    pub(super) ctl: Option<Ctl>,
+}
+
+/// Calls of epoll_ctl by result, under the names of a tracer's counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Ctl {
+    /// EPOLL_CTL_ADD done, those before the first event included.
+    pub ctl_add: u64,
+    /// EPOLL_CTL_MOD done.
+    pub ctl_mod: u64,
+    /// Those that changed nothing.
+    pub ctl_mod_same: u64,
+    /// EPOLL_CTL_DEL done.
+    pub ctl_del: u64,
+    /// Failed with EINVAL.
+    pub ctl_einval: u64,
+    /// Failed with EEXIST.
+    pub ctl_eexist: u64,
+    /// Failed with ENOENT.
+    pub ctl_enoent: u64,
+    /// Failed with EBADF.
+    pub ctl_ebadf: u64,
+}
+
+impl Ctl {
+    /// Every number with its name.
+    pub fn named(&self) -> [(&'static str, u64); 8] {
+        [
+            ("ctl_add", self.ctl_add),
+            ("ctl_mod", self.ctl_mod),
+            ("ctl_mod_same", self.ctl_mod_same),
+            ("ctl_del", self.ctl_del),
+            ("ctl_einval", self.ctl_einval),
+            ("ctl_eexist", self.ctl_eexist),
+            ("ctl_enoent", self.ctl_enoent),
+            ("ctl_ebadf", self.ctl_ebadf),
+        ]
+    }
 }
 
 /// What a tracer must count; in JSON `{"exact": N}`, or null where the run cannot tell.
@@ -153,13 +196,17 @@ pub struct Report {
     /// Voluntary context switches of the waiters within waits: one per wakeup, now and then more, for sleeps on locks
     /// of the kernel (`ep->mtx`, memory map). A wakeup count above it is wrong.
     pub sleeps: u64,
+    /// Connections left in the listener when its waiter found nothing more; null where the scenario is not about them.
+    pub stranded: Option<u64>,
+    /// Calls of epoll_ctl; null where the scenario is not about them.
+    pub ctl: Option<Ctl>,
     /// What a tracer must count over the whole run, by counter name.
     pub expect: BTreeMap<&'static str, Expect>,
     /// Equalities between the numbers of this report that hold in every run of this scenario.
     pub laws: &'static [&'static str],
     /// The waiters.
     pub threads: Vec<Waiter>,
-    /// Null where nothing was delivered.
+    /// Null where nothing was delivered, or a latency would mean nothing.
     pub latency_ns: Option<Latency>,
 }
 
@@ -188,6 +235,8 @@ impl Report {
             returns: arena.sum(|slot| &slot.waits),
             eagain: arena.sum(|slot| &slot.eagain),
             sleeps: arena.sum(|slot| &slot.sleeps),
+            stranded: known.stranded,
+            ctl: known.ctl,
             expect: expect(known, |field| arena.sum(field)),
             laws: scenario.laws,
             threads: arena.slots().iter().map(waiter).collect(),
@@ -210,6 +259,9 @@ impl Report {
             "sent {}  received {}  taken back {}  stops {}  EAGAIN {}",
             self.events_sent, self.events_received, self.events_taken_back, self.stops, self.eagain
         )?;
+        if let Some(stranded) = self.stranded {
+            writeln!(out, "stranded {stranded}")?;
+        }
         match self.latency_ns {
             Some(Latency { count, p50, p99, max }) => {
                 writeln!(
@@ -217,7 +269,7 @@ impl Report {
                     "own clock, ns: count {count}  p50 {p50}  p99 {p99}  max {max}"
                 )?;
             }
-            None => writeln!(out, "own clock: no delivery")?,
+            None => writeln!(out, "own clock: not taken")?,
         }
         writeln!(out, "\n{:<22}{:>12}", "A TRACER MUST COUNT", "")?;
         for (name, expect) in &self.expect {
@@ -225,6 +277,9 @@ impl Report {
                 Some(number) => writeln!(out, "{name:<22}{number:>12}")?,
                 None => writeln!(out, "{name:<22}{:>12}", "unknown")?,
             }
+        }
+        for (name, number) in self.ctl.iter().flat_map(Ctl::named) {
+            writeln!(out, "{name:<22}{number:>12}")?;
         }
         writeln!(
             out,
@@ -274,20 +329,21 @@ fn waiter(slot: &Slot) -> Waiter {
 fn expect(known: &Known, sum: impl Fn(fn(&Slot) -> &AtomicU64) -> u64) -> BTreeMap<&'static str, Expect> {
     let slept = sum(|slot| &slot.deliveries_slept);
     let at_once = sum(|slot| &slot.deliveries_at_once);
+    let told = |number: u64| (!known.raced).then_some(number);
     let wakeups = known.wakeups_source + known.wakeups_chain;
     let of_waiter = |counter| match counter {
         // A killed wait returns -EINTR inside the kernel like any interrupted one.
         Counter::Waits => Some(sum(|slot| &slot.waits) + known.killed),
         Counter::Interrupted => Some(sum(|slot| &slot.interrupted) + known.killed),
-        Counter::DeliveriesSlept => Some(slept),
-        Counter::DeliveriesAtOnce => Some(at_once),
+        Counter::DeliveriesSlept => told(slept),
+        Counter::DeliveriesAtOnce => told(at_once),
         Counter::Events => Some(sum(|slot| &slot.events)),
         Counter::Timeouts => Some(sum(|slot| &slot.timeouts)),
         Counter::ZeroTimeouts => Some(sum(|slot| &slot.zero_timeouts)),
-        Counter::WakeupsSource => Some(known.wakeups_source),
-        Counter::WakeupsChain => Some(known.wakeups_chain),
+        Counter::WakeupsSource => told(known.wakeups_source),
+        Counter::WakeupsChain => told(known.wakeups_chain),
         // Every wakeup either leads to the delivery of that wait, or was for nothing.
-        Counter::EmptyWakeups => wakeups.checked_sub(slept),
+        Counter::EmptyWakeups => wakeups.checked_sub(slept).and_then(told),
         // Nothing is added or changed while it is ready; no wait fails, and none is asked for as few events as are ready.
         Counter::FullBatches | Counter::Errors | Counter::WakeupsCtl => Some(0),
         // Depends on what the tracer can see, not on the run.
@@ -303,7 +359,7 @@ fn expect(known: &Known, sum: impl Fn(fn(&Slot) -> &AtomicU64) -> u64) -> BTreeM
     let epolls = EpollCounter::ALL
         .iter()
         .map(|&counter| (counter.name(), of_epoll(counter)));
-    let derived = [("wakeups", Some(wakeups)), ("deliveries", Some(slept + at_once))];
+    let derived = [("wakeups", told(wakeups)), ("deliveries", Some(slept + at_once))];
     waiters
         .chain(epolls)
         .chain(derived)

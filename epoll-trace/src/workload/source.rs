@@ -6,10 +6,12 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
 use nix::unistd::{pipe2, write};
 
 use super::waiter::{SOURCE, STOP, Take};
@@ -25,6 +27,8 @@ pub(super) enum Kind {
     Eventfd,
     /// A TCP listener on loopback; an event is a connect.
     Tcp,
+    /// A timerfd; an event is an expiration.
+    Timer,
 }
 
 /// A watched file and what it takes to fire events on it.
@@ -57,6 +61,11 @@ impl Source {
                 (near.into(), Some(far.into()))
             }
             Kind::Eventfd => (eventfd()?.into(), None),
+            Kind::Timer => {
+                let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
+                let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags).context("cannot make a timerfd")?;
+                (timer.into(), None)
+            }
             Kind::Tcp => {
                 let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
                     .context("cannot listen on loopback: bring it up with `ip link set lo up`")?;
@@ -85,6 +94,11 @@ impl Source {
         &self.watched
     }
 
+    /// Where a listener listens.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
     /// The watched file's descriptor.
     pub(super) fn fd(&self) -> RawFd {
         self.watched.as_raw_fd()
@@ -104,6 +118,9 @@ impl Source {
     /// # Errors
     /// When the write or connect fails.
     pub(super) fn fire(&mut self) -> Result<()> {
+        if self.kind == Kind::Timer {
+            return expire_soon(&self.watched);
+        }
         match (&self.far, self.address) {
             (Some(far), _) => {
                 write(far, b"x").context("cannot write the event's byte")?;
@@ -140,6 +157,29 @@ impl Source {
         };
         by_writes + by_reads
     }
+}
+
+/// How far off an expiration is set: the waiter sleeps already.
+const SOON_NS: libc::c_long = 100_000;
+
+/// Arms a timerfd once.
+fn expire_soon(timer: &OwnedFd) -> Result<()> {
+    let never = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let once = libc::itimerspec {
+        it_interval: never,
+        it_value: libc::timespec {
+            tv_sec: 0,
+            tv_nsec: SOON_NS,
+        },
+    };
+    // SAFETY: `once` is valid for the time of the call, and the old setting is not asked for.
+    let result =
+        unsafe { libc::timerfd_settime(timer.as_raw_fd(), 0, &raw const once, std::ptr::null_mut()) };
+    Errno::result(result).context("cannot set a timerfd")?;
+    Ok(())
 }
 
 /// Ends waiters one at a time: edge-triggered and never read, so each write wakes one sleeper, by one notification.

@@ -10,7 +10,7 @@ const EVENTS: u64 = 50;
 /// Scenarios of which each round takes a process or milliseconds.
 const ROUNDS: u64 = 10;
 /// Scenarios with one waiter at a time.
-const SINGLE: [&str; 15] = [
+const SINGLE: [&str; 19] = [
     "pipe-lt",
     "pipe-et",
     "pipe-oneshot",
@@ -26,8 +26,16 @@ const SINGLE: [&str; 15] = [
     "nested",
     "hidden",
     "reuse",
+    "timers",
+    "unread-level",
+    "dup-close",
+    "ctl-churn",
 ];
-const ROUNDED: [&str; 3] = ["timeouts", "signals", "killed"];
+const ROUNDED: [&str; 4] = ["timeouts", "signals", "killed", "et-single-accept"];
+/// Scenarios in which events come while waiters run, with how many of these.
+const RACED: [(&str, u32); 3] = [("overflow", 1), ("lock-contention", 4), ("mutex-contention", 2)];
+/// Enough for a race to happen.
+const RACES: u64 = 5_000;
 /// Scenarios in which several compete.
 const SHARED: [&str; 8] = [
     "herd-tcp",
@@ -72,6 +80,12 @@ fn groups() -> Vec<(&'static str, Vec<Load>)> {
         ("timeouts, signals, kills", ROUNDED.map(load(ROUNDS, None)).into()),
         ("2 waiters compete", SHARED.map(load(EVENTS, Some(2))).into()),
         ("4 waiters compete", SHARED.map(load(EVENTS, Some(4))).into()),
+        (
+            "events race with waiters",
+            RACED
+                .map(|(scenario, waiters)| load(RACES, Some(waiters))(scenario))
+                .into(),
+        ),
         (
             "400 threads blocked, returns counted",
             vec![load(CROWD, Some(400))("many-blocked")],

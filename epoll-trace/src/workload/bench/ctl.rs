@@ -12,8 +12,9 @@ use serde::Serialize;
 
 use super::random::Random;
 use super::stats::Stats;
-use super::threads::{Control, Job, cpus, run};
+use super::threads::{Control, Job, run};
 use super::{LoadArgs, places, span};
+use crate::workload::cpus::allowed;
 use crate::workload::waiter::control;
 
 /// Between two rounds of a thread, as perf has it.
@@ -222,7 +223,7 @@ type Worked = (i32, CtlOps);
 /// # Errors
 /// When the kernel refuses something, a thread fails or does not end, or `head` cannot be written.
 pub(crate) fn perform(args: &CtlArgs, head: &mut dyn Write) -> Result<CtlReport> {
-    let cpus = cpus()?;
+    let cpus = allowed()?;
     let threads = args.load.count(cpus.len(), 0);
     let places = places(&cpus, threads, args.load.noaffinity);
     let files = args.load.files(threads)?;

@@ -94,7 +94,7 @@ impl LoadArgs {
         allow_files(
             each * threads as u64,
             &format!("{threads} threads"),
-            "--threads or --nfds",
+            "lower --threads or --nfds",
         )?;
         (0..threads)
             .map(|_| (0..self.nfds).map(|_| eventfd()).collect())

@@ -6,9 +6,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use nix::unistd::Pid;
+
+use crate::workload::cpus::pin;
 
 /// Between two looks at the end of the run.
 const LOOK: Duration = Duration::from_millis(10);
@@ -104,17 +104,6 @@ impl Drop for Ended<'_> {
     }
 }
 
-/// CPUs that this process may use.
-///
-/// # Errors
-/// When the kernel does not tell.
-pub(super) fn cpus() -> Result<Vec<usize>> {
-    let set = sched_getaffinity(Pid::from_raw(0)).context("cannot read the CPU affinity")?;
-    Ok((0..CpuSet::count())
-        .filter(|&cpu| set.is_set(cpu).unwrap_or(false))
-        .collect())
-}
-
 /// What one worker does once all start.
 pub(super) type Job<T> = Box<dyn FnOnce(&Control) -> Result<T> + Send>;
 
@@ -193,7 +182,9 @@ fn spawn<T: Send + 'static>(
     let control = Arc::clone(control);
     let body = move || {
         let _ended = Ended(&control);
-        let pinned = cpu.map_or(Ok(()), pin);
+        let pinned = cpu.map_or(Ok(()), |cpu| {
+            pin(cpu).with_context(|| format!("cannot stay on CPU {cpu}"))
+        });
         control.arrive();
         let result = pinned.and_then(|()| job(&control));
         if result.is_err() {
@@ -221,13 +212,6 @@ fn spawn_writer(control: &Arc<Control>, job: Job<Written>) -> Result<JoinHandle<
         control.done.store(true, Ordering::Relaxed);
     }
     thread.context("cannot start the writer: check the limit of threads")
-}
-
-fn pin(cpu: usize) -> Result<()> {
-    let mut one = CpuSet::new();
-    one.set(cpu)
-        .context("this CPU's number is too high for a CPU set")?;
-    sched_setaffinity(Pid::from_raw(0), &one).with_context(|| format!("cannot stay on CPU {cpu}"))
 }
 
 /// Waits for the end of the run and tells the workers.
@@ -276,7 +260,7 @@ mod tests {
 
     use anyhow::bail;
 
-    use super::{Bound, Control, Job, Written, cpus, run};
+    use super::{Bound, Control, Job, Written, run};
 
     fn until_done(control: &Control) -> anyhow::Result<u64> {
         let mut rounds = 0;
@@ -319,6 +303,5 @@ mod tests {
         let jobs: Vec<(Option<usize>, Job<u64>)> = vec![(Some(1023), Box::new(until_done))];
         let failed = run(jobs, None, Bound::Operations(1));
         assert!(failed.err().unwrap().to_string().contains("CPU 1023"));
-        assert!(!cpus().unwrap().is_empty());
     }
 }

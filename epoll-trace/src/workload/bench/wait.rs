@@ -11,9 +11,10 @@ use nix::sys::eventfd::EventFd;
 use nix::unistd::gettid;
 
 use super::random::Random;
-use super::threads::{Control, Job, Written, cpus, run};
+use super::threads::{Control, Job, Written, run};
 use super::wait_report::{SetUp, WaitCounts, WaitReport, WaitThread, report};
 use super::{LoadArgs, places, span};
+use crate::workload::cpus::allowed;
 use crate::workload::waiter::{control, read8};
 
 /// Between two rounds of the writer, ns, as perf has it.
@@ -209,7 +210,7 @@ type Worked = (i32, WaitCounts);
 /// # Errors
 /// When the kernel refuses something, a thread fails or does not end, or `head` cannot be written.
 pub(crate) fn perform(args: &WaitArgs, head: &mut dyn Write) -> Result<WaitReport> {
-    let cpus = cpus()?;
+    let cpus = allowed()?;
     // One CPU is left to the writer.
     let threads = args.load.count(cpus.len(), 1);
     let places = places(&cpus, threads, args.load.noaffinity);
