@@ -4,6 +4,7 @@
 //! families are made in a loop; name and check are owned, so closures may capture.
 
 mod basics;
+mod benches;
 mod ends;
 mod judge;
 mod laws;
@@ -39,6 +40,7 @@ pub(crate) fn all(length: Length) -> Vec<Test> {
     let groups = [
         basics::tests(),
         laws::tests(),
+        benches::tests(),
         laws::repeated(length),
         views::tests(),
         times::tests(),
