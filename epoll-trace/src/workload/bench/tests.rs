@@ -83,6 +83,9 @@ fn modes_show_in_the_counts() {
     let none = waited("-t 1 --ops 300 -f 1 -m -B");
     assert_eq!(none.totals.deliveries, 300);
     assert_eq!(none.ops_per_s.relative_stddev, None);
+    // Time ends with the last operation, not with the look at it.
+    let short = (0..5).map(|_| waited("-t 1 --ops 1 -f 64 -m").elapsed_ns).min();
+    assert!(short < Some(10_000_000), "{short:?}");
 }
 
 #[test]

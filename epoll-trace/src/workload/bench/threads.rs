@@ -113,7 +113,7 @@ pub(super) struct Finished<T> {
     pub(super) workers: Vec<T>,
     /// What the writer counted; 0 without one.
     pub(super) written: Written,
-    /// From the start to the moment workers were told to end, or had all ended.
+    /// From the start to the moment workers were told to end, or the last of them ended before.
     pub(super) elapsed: Duration,
 }
 
@@ -157,7 +157,7 @@ pub(super) fn run<T: Send + 'static>(
         Some(job) => Some(spawn_writer(&control, job)?),
         None => None,
     };
-    let elapsed = watch(&control, threads.len(), bound, start);
+    let told = watch(&control, threads.len(), bound, start);
     let result = end(&control, threads);
     control.over.store(true, Ordering::Relaxed);
     let written = match writer {
@@ -166,11 +166,15 @@ pub(super) fn run<T: Send + 'static>(
     };
     match refused {
         Some(error) => Err(error),
-        None => Ok(Finished {
-            workers: result?,
-            written,
-            elapsed,
-        }),
+        None => {
+            let (workers, ends): (Vec<T>, Vec<Instant>) = result?.into_iter().unzip();
+            let last = ends.into_iter().max().unwrap_or(told);
+            Ok(Finished {
+                workers,
+                written,
+                elapsed: last.min(told) - start,
+            })
+        }
     }
 }
 
@@ -178,7 +182,7 @@ fn spawn<T: Send + 'static>(
     control: &Arc<Control>,
     cpu: Option<usize>,
     job: Job<T>,
-) -> Result<JoinHandle<Result<T>>> {
+) -> Result<JoinHandle<Result<(T, Instant)>>> {
     let control = Arc::clone(control);
     let body = move || {
         let _ended = Ended(&control);
@@ -186,7 +190,9 @@ fn spawn<T: Send + 'static>(
             pin(cpu).with_context(|| format!("cannot stay on CPU {cpu}"))
         });
         control.arrive();
-        let result = pinned.and_then(|()| job(&control));
+        let result = pinned
+            .and_then(|()| job(&control))
+            .map(|made| (made, Instant::now()));
         if result.is_err() {
             control.done.store(true, Ordering::Relaxed);
         }
@@ -215,7 +221,7 @@ fn spawn_writer(control: &Arc<Control>, job: Job<Written>) -> Result<JoinHandle<
 }
 
 /// Waits for the end of the run and tells the workers.
-fn watch(control: &Control, workers: usize, bound: Bound, start: Instant) -> Duration {
+fn watch(control: &Control, workers: usize, bound: Bound, start: Instant) -> Instant {
     let ended = || control.ended.load(Ordering::Acquire) >= workers;
     while !control.done() && !ended() && !INTERRUPTED.load(Ordering::Relaxed) {
         let left = match bound {
@@ -227,9 +233,9 @@ fn watch(control: &Control, workers: usize, bound: Bound, start: Instant) -> Dur
         }
         std::thread::sleep(left.min(LOOK));
     }
-    let elapsed = start.elapsed();
+    let told = Instant::now();
     control.done.store(true, Ordering::Relaxed);
-    elapsed
+    told
 }
 
 /// Joins the workers, which still get events.
