@@ -19,6 +19,12 @@ globals! {
     OFF_WAIT_BASE;
     /// Offset of `ep` in `struct epitem`.
     OFF_ITEM_EP;
+    /// Offset of `event.events` in `struct epitem`.
+    OFF_ITEM_EVENTS;
+    /// Offset of `ovflist_next` (`next` in most series) in `struct epitem`.
+    OFF_ITEM_OVFLINK;
+    /// Offset of `ovflist` in `struct eventpoll`.
+    OFF_EP_OVFLIST;
     /// Offset of `pid` in `struct task_struct`.
     OFF_TASK_PID;
     /// Offset of `tgid` in `struct task_struct`.
@@ -45,6 +51,8 @@ globals! {
     OFF_FILE_FOP;
     /// Offset of `di` in `struct pt_regs`.
     OFF_REGS_DI;
+    /// Offset of `si` in `struct pt_regs`.
+    OFF_REGS_SI;
     /// Offset of `dx` in `struct pt_regs`.
     OFF_REGS_DX;
     /// Offset of `r10` in `struct pt_regs`.
@@ -62,6 +70,8 @@ globals! {
     FILTERED;
     /// 1: `TRACED` holds thread ids, 0: process ids.
     FILTER_BY_TID;
+    /// 1: only threads of the cgroup in `CGROUP`, and of those below it, are traced.
+    BY_CGROUP;
     /// 1: children of traced processes are traced too.
     FOLLOW_FORK;
     /// 1: a row per thread.
@@ -70,6 +80,8 @@ globals! {
     EPOLL_BY_FD;
     /// 1: notifications and scans are counted per epoll.
     COUNT_PER_EPOLL;
+    /// 1: time in and between waits is added up.
+    TIME_LOOPS;
     /// Histograms of each row.
     SLOTS;
     /// Place of the `wakeup` histogram in its row's, `SLOTS` or more if not wanted; likewise below.
@@ -80,4 +92,14 @@ globals! {
     SLOT_RUNQUEUE;
     /// See `SLOT_WAKEUP`.
     SLOT_DELIVERY;
+    /// See `SLOT_WAKEUP`.
+    SLOT_QUEUE;
+    /// See `SLOT_WAKEUP`.
+    SLOT_BUSY;
+    /// See `SLOT_WAKEUP`.
+    SLOT_SCAN;
+    /// See `SLOT_WAKEUP`.
+    SLOT_EVENTS_PER_WAIT;
+    /// See `SLOT_WAKEUP`.
+    SLOT_OVERFLOW_LENGTH;
 }

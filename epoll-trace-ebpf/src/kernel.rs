@@ -10,8 +10,8 @@ use aya_ebpf::{
 use epoll_trace_ebpf::{COMM_LEN, EpollId};
 
 use crate::globals::{
-    EPOLL_BY_FD, EVENTPOLL_FOPS, OFF_FDT_FD, OFF_FILE_FOP, OFF_FILE_PRIVATE, OFF_FILES_FDT, OFF_ITEM_EP,
-    OFF_TASK_COMM, OFF_TASK_FILES, OFF_TASK_LEADER, OFF_WAIT_BASE,
+    EPOLL_BY_FD, EVENTPOLL_FOPS, OFF_EP_WQ_HEAD, OFF_FDT_FD, OFF_FILE_FOP, OFF_FILE_PRIVATE, OFF_FILES_FDT,
+    OFF_ITEM_EP, OFF_TASK_COMM, OFF_TASK_FILES, OFF_TASK_LEADER, OFF_TASK_STATE, OFF_WAIT_BASE,
 };
 
 /// The load of a field through a pointer whose type the verifier knows: it faults harmlessly to 0.
@@ -58,6 +58,14 @@ pub fn current_ids() -> (u32, u32) {
     ((both >> 32) as u32, both as u32)
 }
 
+/// Whether `task` can be woken: its state is TASK_INTERRUPTIBLE or TASK_UNINTERRUPTIBLE. True where that cannot be read.
+#[inline(always)]
+pub fn is_asleep(task: u64) -> bool {
+    const TASK_NORMAL: u32 = 3;
+    EPOLL_BY_FD.load() != 0
+        || probed::<u32>(task, &OFF_TASK_STATE).is_none_or(|state| state & TASK_NORMAL != 0)
+}
+
 /// Name of `task`, or of its process.
 #[inline(always)]
 pub fn comm(task: u64, of_process: bool) -> [u8; COMM_LEN] {
@@ -95,9 +103,17 @@ pub fn epoll_of_fd(epfd: i32) -> Option<u64> {
     probed(file, &OFF_FILE_PRIVATE)
 }
 
-/// Address of the eventpoll that watches through wait-queue entry `wait` (the `wait` of a `struct eppoll_entry`).
+/// Addresses of the item and the eventpoll that watch through wait-queue entry `wait` (the `wait` of a `struct eppoll_entry`).
 #[inline(always)]
-pub fn epoll_of_watch(wait: u64) -> Option<u64> {
+pub fn item_and_epoll_of_watch(wait: u64) -> Option<(u64, u64)> {
     let item: u64 = probed_at(wait.wrapping_sub(OFF_WAIT_BASE.load()))?;
-    probed(item, &OFF_ITEM_EP)
+    Some((item, probed(item, &OFF_ITEM_EP)?))
+}
+
+/// Whether anybody sleeps on the eventpoll at `address`. Read without its lock, as `waitqueue_active` does.
+#[inline(always)]
+pub fn has_sleeper(address: u64) -> bool {
+    let head = address.wrapping_add(OFF_EP_WQ_HEAD.load());
+    // `list_head.next` comes first.
+    probed_at::<u64>(head).is_some_and(|first| first != head)
 }

@@ -1,12 +1,13 @@
 //! Every map. Sizes that depend on the run are set by the agent.
 
+use crate::signals::Request;
 use aya_ebpf::{
     macros::map,
-    maps::{Array, HashMap, PerCpuArray, Queue},
+    maps::{Array, CgroupArray, HashMap, LruHashMap, PerCpuArray, Queue},
 };
 use epoll_trace_ebpf::{
-    DEFAULT_ROWS, Epoll, Histogram, KnownEpoll, Loss, MAX_EPOLLS, MAX_NESTING, MAX_THREADS, MAX_TREE, Row,
-    RowKey, TID_FILTER_SLOTS,
+    DEFAULT_ROWS, Epoll, Histogram, ItemEvent, ItemKey, KnownEpoll, Loss, MAX_EPOLLS, MAX_ITEMS, MAX_NESTING,
+    MAX_THREADS, MAX_TREE, Row, RowKey, TID_FILTER_SLOTS,
 };
 
 /// What is known of a thread that waits on epolls, or of one that is not traced.
@@ -29,14 +30,28 @@ pub struct Thread {
     pub runnable_ns: u64,
     /// First on CPU after that; 0 = not yet.
     pub on_cpu_ns: u64,
+    /// Entered this wait.
+    pub entered_ns: u64,
+    /// Returned from the wait before; 0 = none seen.
+    pub returned_ns: u64,
+    /// Began the scan in progress; 0 = not seen.
+    pub scan_ns: u64,
+    /// First notification that the last scan of this wait took over from the queue; 0 = none.
+    pub queued_ns: u64,
     /// Index of its row, or [`NO_ROW`].
     pub row: u32,
     /// Wakeups in this wait.
     pub wakeups: u32,
-    /// Descriptor number of this wait, -1 if it began before us.
+    /// Scans in this wait before the first wakeup.
+    pub scans_before: u32,
+    /// Scans in this wait after it.
+    pub scans_after: u32,
+    /// Descriptor number of this wait, or [`UNSEEN`].
     pub epfd: i32,
     /// Capacity of this wait's event array, 0 if unknown.
     pub maxevents: i32,
+    /// epoll_ctl in progress, where its return is seen elsewhere; op 0 = none.
+    pub ctl: Request,
     /// 1 between wait enter and return.
     pub waiting: u8,
     /// 1: this wait does not block.
@@ -60,6 +75,8 @@ pub struct Cpu {
 
 /// In [`Thread::row`]: none.
 pub const NO_ROW: u32 = u32::MAX;
+/// In [`Thread::epfd`]: the wait began before us.
+pub const UNSEEN: i32 = -1;
 
 /// By task_struct address: what is known of the thread. Written by waits and wakeups, removed by task exit. Read by
 /// waits, wakeups and context switches. Full: `threads_full`.
@@ -100,10 +117,18 @@ pub static CPUS: PerCpuArray<Cpu> = PerCpuArray::with_max_entries(1, 0);
 /// Counts by [`Loss`]. Written by whoever loses something. Read by the agent. Full: never, it has a place for each.
 #[map]
 pub static LOSSES: Array<u64> = Array::with_max_entries(Loss::COUNT as u32, 0);
-/// Process (or thread) ids to trace, where a filter is on. Written by the agent and by fork, removed by exit. Read by
+/// By epoll and descriptor: the mask last asked for. Written by epoll_ctl. Read by epoll_ctl. Full: the item unused for
+/// longest is forgotten, and its next MOD counts as a change.
+#[map]
+pub static ITEMS: LruHashMap<ItemKey, ItemEvent> = LruHashMap::with_max_entries(MAX_ITEMS, 0);
+/// Process (or thread) ids to trace, where a filter is on; with a cgroup those in it at the start. Written by the agent and by fork, removed by exit. Read by
 /// threads seen for the first time. Full: `tree_full`.
 #[map]
 pub static TRACED: HashMap<u32, u32> = HashMap::with_max_entries(MAX_TREE, 0);
+/// The cgroup (v2) whose threads are traced, if only those are. Written by the agent. Read by threads seen for the
+/// first time. Full: never, it has one place.
+#[map]
+pub static CGROUP: CgroupArray = CgroupArray::with_max_entries(1, 0);
 
 /// By thread id modulo its size: how many threads in `THREADS` have such an id; keeps everybody else's context
 /// switches cheap. Written by whoever adds to `THREADS` or removes from it. Read by context switches. Full: never,

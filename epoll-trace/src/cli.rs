@@ -209,7 +209,7 @@ pub struct HistArgs {
     #[arg(short = 'T', long)]
     pub timestamp: bool,
     /// Trace this command and its children from start to end, with counters
-    #[arg(last = true, value_name = "CMD", conflicts_with_all = ["pid", "tid", "interval", "count", "every", "blocks", "duration"])]
+    #[arg(last = true, value_name = "CMD", conflicts_with_all = ["pid", "tid", "cgroup", "interval", "count", "every", "blocks", "duration"])]
     pub command: Vec<OsString>,
 }
 
@@ -253,6 +253,9 @@ pub struct FilterArgs {
     /// Only processes or threads whose name matches
     #[arg(long, value_name = "REGEX", value_parser = Regex::new)]
     pub comm: Option<Regex>,
+    /// Only processes in this cgroup (v2) or below it, as in /proc/PID/cgroup
+    #[arg(long, value_name = "PATH")]
+    pub cgroup: Option<PathBuf>,
     /// Only epolls with this descriptor number
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     pub epfd: Option<i32>,
@@ -390,6 +393,8 @@ pub enum Format {
     Text,
     /// JSON Lines.
     Json,
+    /// One table: a row per block, key and metric.
+    Csv,
 }
 
 /// Arguments of `probes`.

@@ -357,6 +357,19 @@ pub static FIELDS: &[Field] = &[
     counter(Counter::WakeupsCtl),
     counter(Counter::WakeupsUnclassified),
     counter(Counter::EmptyWakeups),
+    counter(Counter::AlreadyRunnable),
+    counter(Counter::ScansRepoll),
+    counter(Counter::ScansSpurious),
+    Field {
+        unit: "share",
+        ..item(
+            "utilization",
+            "Time between waits over all its time",
+            Get::Of(|e| e.utilization().map_or(Value::Absent, Value::Share)),
+        )
+    },
+    counter(Counter::WaitingNs),
+    counter(Counter::BusyNs),
     item(
         "deliveries",
         "Waits that returned events",
@@ -371,7 +384,25 @@ pub static FIELDS: &[Field] = &[
     counter(Counter::Interrupted),
     counter(Counter::Errors),
     epoll_counter(EpollCounter::Notifications),
+    epoll_counter(EpollCounter::NotificationsUnasked),
+    epoll_counter(EpollCounter::NotificationsQueued),
+    epoll_counter(EpollCounter::NotificationsInScan),
+    epoll_counter(EpollCounter::NotificationsNested),
     epoll_counter(EpollCounter::Scans),
+    epoll_counter(EpollCounter::ScansOverflow),
+    epoll_counter(EpollCounter::OverflowItems),
+    epoll_counter(EpollCounter::OverflowMore),
+    epoll_counter(EpollCounter::CtlAdd),
+    epoll_counter(EpollCounter::CtlMod),
+    epoll_counter(EpollCounter::CtlDel),
+    epoll_counter(EpollCounter::CtlModSame),
+    epoll_counter(EpollCounter::CtlEinval),
+    epoll_counter(EpollCounter::CtlEexist),
+    epoll_counter(EpollCounter::CtlEnoent),
+    epoll_counter(EpollCounter::CtlEbadf),
+    epoll_counter(EpollCounter::CtlErrors),
+    epoll_counter(EpollCounter::UringWaits),
+    epoll_counter(EpollCounter::UringEvents),
 ];
 
 #[cfg(test)]

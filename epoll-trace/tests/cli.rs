@@ -97,6 +97,18 @@ fn a_process_or_thread_that_is_not() {
     run(&["hist", "-t", "4194305", "0.1", "1"]).failed_with(&["no thread 4194305", "ps -eL"]);
 }
 
+#[test]
+fn a_cgroup_that_is_not() {
+    let missing = ["hist", "--cgroup", "no/such.slice", "0.1", "1"];
+    let ran = run(&missing);
+    let words = if ran.err.contains("cgroup2") {
+        ["no cgroup2 hierarchy", "-p"]
+    } else {
+        ["no cgroup no/such.slice", "/proc/PID/cgroup"]
+    };
+    ran.failed_with(&words);
+}
+
 /// A forced family works, or fails with its reason; `probes` and `hist` agree on which.
 #[test]
 fn a_family_that_this_kernel_refuses() {

@@ -39,7 +39,7 @@ fn return_fexit(ctx: FExitContext) -> i32 {
 /// `ep_poll_callback(wait, mode, sync, key)`.
 #[fentry(function = "ep_poll_callback")]
 fn notify_fentry(ctx: FEntryContext) -> i32 {
-    signals::notification_enter(ctx.arg(0));
+    signals::notification_enter(ctx.arg(0), ctx.arg::<u64>(3) as u32);
     0
 }
 
@@ -69,13 +69,73 @@ fn wakeup_fentry(ctx: FEntryContext) -> i32 {
 /// `ep_done_scan(ep, list)`.
 #[fentry(function = "ep_done_scan")]
 fn scan_fentry(ctx: FEntryContext) -> i32 {
-    signals::scan_end(ctx.arg(0));
+    signals::whole_scan(ctx.arg(0));
     0
 }
 
-/// `ep_send_events_proc(ep, head, priv)`: the scan of a wait on 5.10.
+/// `ep_start_scan(ep, list)`.
+#[fentry(function = "ep_start_scan")]
+fn scan0_fentry(_ctx: FEntryContext) -> i32 {
+    signals::scan_start();
+    0
+}
+
+/// `ep_send_events(ep, events, maxevents)`: the start of a scan where `ep_start_scan` is inlined; includes the wait for `ep->mtx`.
+#[fentry(function = "ep_send_events")]
+fn send_fentry(_ctx: FEntryContext) -> i32 {
+    signals::scan_start();
+    0
+}
+
+/// `ep_send_events_proc(ep, head, priv)`: a scan of a wait on 5.10 begins.
+#[fentry(function = "ep_send_events_proc")]
+fn scan05_fentry(_ctx: FEntryContext) -> i32 {
+    signals::scan_start();
+    0
+}
+
+/// `do_epoll_ctl(epfd, op, fd, event, nonblock)`. DEL may come without an event.
+#[fexit(function = "do_epoll_ctl")]
+fn ctl_fexit(ctx: FExitContext) -> i32 {
+    let event: *const u32 = ctx.arg(3);
+    let event = if event.is_null() {
+        [0; 3]
+    } else {
+        // SAFETY: a typed `struct epoll_event *`: mask and user's word, packed.
+        unsafe {
+            [
+                event.read_volatile(),
+                event.add(1).read_volatile(),
+                event.add(2).read_volatile(),
+            ]
+        }
+    };
+    signals::ctl(
+        &signals::Request::new(ctx.arg(0), ctx.arg(1), ctx.arg(2), event),
+        ctx.arg(5),
+    );
+    0
+}
+
+/// `epoll_sendevents(file, events, maxevents)`: io_uring's wait.
+#[fexit(function = "epoll_sendevents")]
+fn uring_fexit(ctx: FExitContext) -> i32 {
+    // SAFETY: a typed `struct file *`.
+    let address = unsafe { typed(ctx.arg(0), &OFF_FILE_PRIVATE) };
+    signals::uring_wait(address, ctx.arg(3));
+    0
+}
+
+/// `ep_send_events_proc(ep, head, priv)`: the scan of a wait on 5.10, where no kprobe counts all scans.
 #[fexit(function = "ep_send_events_proc")]
 fn scan5_fexit(ctx: FExitContext) -> i32 {
+    signals::scan(ctx.arg(0));
+    0
+}
+
+/// `ep_send_events_proc(ep, head, priv)`: `ep_scan_ready_list` takes the overflow list right after it.
+#[fexit(function = "ep_send_events_proc")]
+fn end5_fexit(ctx: FExitContext) -> i32 {
     signals::scan_end(ctx.arg(0));
     0
 }

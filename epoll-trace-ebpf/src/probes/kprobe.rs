@@ -34,8 +34,8 @@ fn enter_kprobe(ctx: ProbeContext) -> u32 {
 /// `ep_poll_callback(wait, mode, sync, key)`.
 #[kprobe]
 fn notify_kprobe(ctx: ProbeContext) -> u32 {
-    if let Some(wait) = ctx.arg(0) {
-        signals::notification_enter(wait);
+    if let (Some(wait), Some(key)) = (ctx.arg(0), ctx.arg::<u64>(3)) {
+        signals::notification_enter(wait, key as u32);
     }
     0
 }
@@ -60,11 +60,39 @@ fn wakeup_kprobe(ctx: ProbeContext) -> u32 {
     0
 }
 
+/// `ep_start_scan(ep, list)`.
+#[kprobe]
+fn scan0_kprobe(_ctx: ProbeContext) -> u32 {
+    signals::scan_start();
+    0
+}
+
+/// `ep_send_events(ep, events, maxevents)`.
+#[kprobe]
+fn send_kprobe(_ctx: ProbeContext) -> u32 {
+    signals::scan_start();
+    0
+}
+
+/// `ep_send_events_proc(ep, head, priv)`.
+#[kprobe]
+fn scan05_kprobe(_ctx: ProbeContext) -> u32 {
+    signals::scan_start();
+    0
+}
+
+/// `ep_item_poll(item, …)`: the first of a scan stands for its start.
+#[kprobe]
+fn item_kprobe(_ctx: ProbeContext) -> u32 {
+    signals::scan_start();
+    0
+}
+
 /// `ep_scan_ready_list(ep, …)`, every scan on 5.10.
 #[kprobe]
 fn scan5_kprobe(ctx: ProbeContext) -> u32 {
     if let Some(epoll) = ctx.arg(0) {
-        signals::scan_end(epoll);
+        signals::scan(epoll);
     }
     0
 }
@@ -73,8 +101,24 @@ fn scan5_kprobe(ctx: ProbeContext) -> u32 {
 #[kprobe]
 fn scan_kprobe(ctx: ProbeContext) -> u32 {
     if let Some(epoll) = ctx.arg(0) {
-        signals::scan_end(epoll);
+        signals::whole_scan(epoll);
     }
+    0
+}
+
+/// `do_epoll_ctl(epfd, op, fd, event, nonblock)`; it sleeps, so its return is taken from sys_exit.
+#[kprobe]
+fn ctl_kprobe(ctx: ProbeContext) -> u32 {
+    let (Some(epfd), Some(op), Some(fd), Some(event)) = (
+        ctx.arg::<u64>(0),
+        ctx.arg::<u64>(1),
+        ctx.arg::<u64>(2),
+        ctx.arg::<u64>(3),
+    ) else {
+        return 0;
+    };
+    let event = probed_at(event).unwrap_or([0; 3]);
+    signals::ctl_enter(&signals::Request::new(epfd as i32, op as i32, fd as i32, event));
     0
 }
 

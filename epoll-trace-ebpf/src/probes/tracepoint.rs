@@ -6,8 +6,8 @@ use aya_log_ebpf::debug;
 
 use crate::{
     globals::{
-        EPOLL_BY_FD, OFF_REGS_DI, OFF_REGS_DX, OFF_REGS_ORIG_AX, OFF_REGS_R10, OFF_SIGNAL_LIVE, OFF_TASK_PID,
-        OFF_TASK_SIGNAL, OFF_TASK_STATE, OFF_TASK_TGID,
+        EPOLL_BY_FD, OFF_REGS_DI, OFF_REGS_DX, OFF_REGS_ORIG_AX, OFF_REGS_R10, OFF_REGS_SI, OFF_SIGNAL_LIVE,
+        OFF_TASK_PID, OFF_TASK_SIGNAL, OFF_TASK_STATE, OFF_TASK_TGID,
     },
     kernel::typed,
     signals,
@@ -17,6 +17,7 @@ use crate::{
 mod nr {
     pub const EPOLL_CREATE: i64 = 213;
     pub const EPOLL_WAIT: i64 = 232;
+    pub const EPOLL_CTL: i64 = 233;
     pub const EPOLL_PWAIT: i64 = 281;
     pub const EPOLL_CREATE1: i64 = 291;
     pub const EPOLL_PWAIT2: i64 = 441;
@@ -28,6 +29,10 @@ const TASK_INTERRUPTIBLE: u32 = 1;
 #[btf_tracepoint(function = "sys_enter")]
 fn enter_tp(ctx: BtfTracePointContext) -> i32 {
     let id: i64 = ctx.arg(1);
+    if id == nr::EPOLL_CTL {
+        enter_ctl(&ctx);
+        return 0;
+    }
     if id != nr::EPOLL_WAIT && id != nr::EPOLL_PWAIT && id != nr::EPOLL_PWAIT2 {
         return 0;
     }
@@ -53,6 +58,32 @@ fn enter_tp(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
+#[inline(always)]
+fn enter_ctl(ctx: &BtfTracePointContext) {
+    let regs: *const u8 = ctx.arg(0);
+    // SAFETY: a typed `struct pt_regs *`.
+    let (epfd, op, fd, event): (u64, u64, u64, u64) = unsafe {
+        (
+            typed(regs, &OFF_REGS_DI),
+            typed(regs, &OFF_REGS_SI),
+            typed(regs, &OFF_REGS_DX),
+            typed(regs, &OFF_REGS_R10),
+        )
+    };
+    let event = if EPOLL_BY_FD.load() != 0 {
+        None
+    } else {
+        // SAFETY: the helper checks the address; a bad one makes the call itself fail.
+        unsafe { bpf_probe_read_user(event as *const [u32; 3]) }.ok()
+    };
+    signals::ctl_enter(&signals::Request::new(
+        epfd as i32,
+        op as i32,
+        fd as i32,
+        event.unwrap_or([0; 3]),
+    ));
+}
+
 /// `sys_exit(regs, ret)`: the end of waits, and the birth of epolls where `do_epoll_create` cannot be probed.
 #[btf_tracepoint(function = "sys_exit")]
 fn return_tp(ctx: BtfTracePointContext) -> i32 {
@@ -61,6 +92,7 @@ fn return_tp(ctx: BtfTracePointContext) -> i32 {
     let ret: i64 = ctx.arg(1);
     match id {
         nr::EPOLL_WAIT | nr::EPOLL_PWAIT | nr::EPOLL_PWAIT2 => signals::wait_return(ret as i32),
+        nr::EPOLL_CTL => signals::ctl_return(ret as i32),
         nr::EPOLL_CREATE | nr::EPOLL_CREATE1 if signals::birth(ret as i32) => {
             debug!(&ctx, "epoll created as descriptor {}", ret);
         }

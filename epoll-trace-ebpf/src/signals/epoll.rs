@@ -1,14 +1,14 @@
 //! Which epolls there are, and the row of a (process, epoll) pair.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
-use epoll_trace_ebpf::{Counter, Epoll, EpollId, KnownEpoll, Loss, Row, RowKey, TOMBSTONE};
+use epoll_trace_ebpf::{Counter, Epoll, EpollCounter, EpollId, KnownEpoll, Loss, Row, RowKey, TOMBSTONE};
 
 use super::{
     aggregate::{add, lose},
     thread,
 };
 use crate::{
-    globals::{COUNT_PER_EPOLL, PER_THREAD},
+    globals::PER_THREAD,
     kernel,
     maps::{EPOCH, EPOLL_ROWS, EPOLLS, FREE_EPOLLS, FREE_ROWS, NO_ROW, ROW_INDEX, ROWS, Thread},
 };
@@ -197,16 +197,30 @@ pub fn death(address: u64) -> bool {
     bury(address)
 }
 
-/// A scan of the ready list of the epoll at `address` ends (`ep_done_scan`).
+/// As [`counters`], and the epoll is followed from now on if it was not.
 #[inline(always)]
-pub fn scan_end(address: u64) {
-    if COUNT_PER_EPOLL.load() == 0 {
-        return;
-    }
-    if let Some(epoll) = counters(address) {
-        // SAFETY: a value of EPOLL_ROWS.
-        unsafe { add(&raw mut (*epoll).scans, 1) };
-    }
+pub fn known_or_introduced(address: u64) -> Option<*mut Epoll> {
+    let known = match EPOLLS.get_ptr_mut(address) {
+        Some(known) => known,
+        None => introduce(address, 0, -1, u64::from(BPF_NOEXIST))?,
+    };
+    // SAFETY: a value of EPOLLS.
+    EPOLL_ROWS.get_ptr_mut(unsafe { (*known).index })
+}
+
+/// Adds to a counter of the epoll whose row is `epoll`.
+///
+/// # Safety
+/// `epoll` must come from [`counters`].
+#[inline(always)]
+pub unsafe fn count(epoll: *mut Epoll, counter: EpollCounter, amount: u64) {
+    // SAFETY: a field of a map value.
+    unsafe {
+        add(
+            (&raw mut (*epoll).counters).cast::<u64>().add(counter as usize),
+            amount,
+        )
+    };
 }
 
 /// Counts [`Counter`]s of wakeups by their cause.

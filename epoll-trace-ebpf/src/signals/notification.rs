@@ -1,41 +1,71 @@
 //! `ep_poll_callback`: enter and exit bracket every wakeup that it causes, on one CPU with interrupts off (fs/eventpoll.c).
 
-use epoll_trace_ebpf::{Loss, MAX_NESTING};
+use epoll_trace_ebpf::{EVENT_FLAGS, Epoll, EpollCounter, Loss, MAX_NESTING};
 
-use super::{
-    aggregate::{add, lose},
-    epoll,
-};
+use super::{aggregate::lose, epoll};
 use crate::{
-    globals::{COUNT_PER_EPOLL, EPOLL_BY_FD},
+    globals::{COUNT_PER_EPOLL, EPOLL_BY_FD, OFF_EP_OVFLIST, OFF_ITEM_EVENTS},
     kernel,
     maps::CPUS,
 };
 
-/// `wait` is the wait-queue entry it was called with.
+/// `wait` is the wait-queue entry it was called with, `mask` the events it brings (0 = unknown).
 #[inline(always)]
-pub fn notification_enter(wait: u64) {
+pub fn notification_enter(wait: u64, mask: u32) {
     let Some(cpu) = CPUS.get_ptr_mut(0) else { return };
+    let now = kernel::now();
     // SAFETY: this CPU's value of CPUS; interrupts are off.
-    unsafe {
+    let depth = unsafe {
         let depth = (*cpu).depth as usize;
         if depth < MAX_NESTING {
-            (&raw mut (*cpu).entered_ns)
-                .cast::<u64>()
-                .add(depth)
-                .write(kernel::now());
+            (&raw mut (*cpu).entered_ns).cast::<u64>().add(depth).write(now);
         } else {
             lose(Loss::NestingTooDeep);
         }
         (*cpu).depth = depth as u64 + 1;
-    }
+        depth
+    };
     if COUNT_PER_EPOLL.load() != 0
         && EPOLL_BY_FD.load() == 0
-        && let Some(address) = kernel::epoll_of_watch(wait)
+        && let Some((item, address)) = kernel::item_and_epoll_of_watch(wait)
         && let Some(epoll) = epoll::counters(address)
     {
         // SAFETY: a value of EPOLL_ROWS.
-        unsafe { add(&raw mut (*epoll).notifications, 1) };
+        unsafe { count_in(epoll, item, address, mask, depth > 0, now) };
+    }
+}
+
+/// # Safety
+/// `epoll` must come from [`epoll::counters`].
+#[inline(always)]
+unsafe fn count_in(epoll: *mut Epoll, item: u64, address: u64, mask: u32, nested: bool, now: u64) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        epoll::count(epoll, EpollCounter::Notifications, 1);
+        if nested {
+            epoll::count(epoll, EpollCounter::NotificationsNested, 1);
+        }
+        let asked = kernel::probed::<u32>(item, &OFF_ITEM_EVENTS).unwrap_or(0) & !EVENT_FLAGS;
+        if asked == 0 || (mask != 0 && mask & asked == 0) {
+            epoll::count(epoll, EpollCounter::NotificationsUnasked, 1);
+            return;
+        }
+        let in_scan = kernel::probed::<u64>(address, &OFF_EP_OVFLIST) != Some(u64::MAX);
+        if in_scan {
+            epoll::count(epoll, EpollCounter::NotificationsInScan, 1);
+        }
+        if kernel::has_sleeper(address) {
+            return;
+        }
+        epoll::count(epoll, EpollCounter::NotificationsQueued, 1);
+        let queued = if in_scan {
+            &raw mut (*epoll).queued_in_scan_ns
+        } else {
+            &raw mut (*epoll).queued_ns
+        };
+        if *queued == 0 {
+            *queued = now;
+        }
     }
 }
 

@@ -3,23 +3,33 @@
 use aya_ebpf::bindings::BPF_NOEXIST;
 use epoll_trace_ebpf::{Loss, TID_FILTER_SLOTS};
 
-use super::aggregate::{add32, lose};
+use super::{
+    aggregate::{add32, lose},
+    ctl::Request,
+};
 use crate::{
-    globals::{FILTER_BY_TID, FILTERED, FOLLOW_FORK, OFF_TASK_PID, OFF_TASK_TGID, OWN_TGID},
+    globals::{BY_CGROUP, FILTER_BY_TID, FILTERED, FOLLOW_FORK, OFF_TASK_PID, OFF_TASK_TGID, OWN_TGID},
     kernel,
-    maps::{NO_ROW, THREADS, TID_FILTER, TRACED, Thread},
+    maps::{CGROUP, NO_ROW, THREADS, TID_FILTER, TRACED, Thread, UNSEEN},
 };
 
 #[inline(always)]
-fn is_wanted(tgid: u32, tid: u32) -> bool {
-    if u64::from(tgid) == OWN_TGID.load() {
-        return false;
-    }
-    if FILTERED.load() == 0 {
-        return true;
-    }
+fn is_own(tgid: u32) -> bool {
+    u64::from(tgid) == OWN_TGID.load()
+}
+
+/// Whether the agent or a fork put the thread among the traced.
+#[inline(always)]
+fn is_listed(tgid: u32, tid: u32) -> bool {
     let id = if FILTER_BY_TID.load() != 0 { tid } else { tgid };
     TRACED.get_ptr(id).is_some()
+}
+
+#[inline(always)]
+fn current_is_wanted(tgid: u32, tid: u32) -> bool {
+    !is_own(tgid)
+        && (FILTERED.load() == 0 || is_listed(tgid, tid))
+        && (BY_CGROUP.load() == 0 || CGROUP.current_task_under_cgroup(0) == Ok(true))
 }
 
 #[inline(always)]
@@ -40,7 +50,7 @@ pub fn may_be_known(tid: u32) -> bool {
 }
 
 #[inline(always)]
-fn create(task: u64, tgid: u32, tid: u32) -> Option<*mut Thread> {
+fn create(task: u64, tgid: u32, tid: u32, wanted: bool) -> Option<*mut Thread> {
     let thread = Thread {
         tgid,
         tid,
@@ -50,13 +60,20 @@ fn create(task: u64, tgid: u32, tid: u32) -> Option<*mut Thread> {
         notified_ns: 0,
         runnable_ns: 0,
         on_cpu_ns: 0,
+        entered_ns: 0,
+        returned_ns: 0,
+        scan_ns: 0,
+        queued_ns: 0,
         row: NO_ROW,
         wakeups: 0,
-        epfd: -1,
+        scans_before: 0,
+        scans_after: 0,
+        epfd: UNSEEN,
         maxevents: 0,
+        ctl: Request::NONE,
         waiting: 0,
         zero_timeout: 0,
-        traced: u8::from(is_wanted(tgid, tid)),
+        traced: u8::from(wanted),
         inferred: 0,
         pad: 0,
     };
@@ -104,7 +121,7 @@ pub fn current() -> Option<*mut Thread> {
         }
         forget(task);
     }
-    if_traced(create(task, tgid, tid)?)
+    if_traced(create(task, tgid, tid, current_is_wanted(tgid, tid))?)
 }
 
 /// The thread at `task`, which went to sleep before we looked, made known; `None` if it is not to be traced.
@@ -117,7 +134,13 @@ fn sleeping(task: u64) -> Option<*mut Thread> {
         lose(Loss::WaitersUnidentified);
         return None;
     };
-    let thread = if_traced(create(task, tgid, tid)?)?;
+    let by_cgroup = BY_CGROUP.load() != 0;
+    let wanted = !is_own(tgid) && ((FILTERED.load() == 0 && !by_cgroup) || is_listed(tgid, tid));
+    if by_cgroup && !wanted {
+        // Only of the current thread is the cgroup known: its next wait tells.
+        return None;
+    }
+    let thread = if_traced(create(task, tgid, tid, wanted)?)?;
     // SAFETY: a value of THREADS.
     unsafe { (*thread).waiting = 1 };
     Some(thread)

@@ -24,6 +24,14 @@ pub fn wakeup(task: u64, address: u64, identify: impl FnOnce() -> Option<u64>) {
         if EPOLL_BY_FD.load() == 0 {
             epoll::resolve(thread, address);
         }
+        // Queued and running: `try_to_wake_up` will say 0. It can become so, but not the other way round, while the waker
+        // holds ep->lock: a waiter goes to sleep only under that lock.
+        if !kernel::is_asleep((*thread).task) {
+            if let Some(row) = row((*thread).row) {
+                count(row, Counter::AlreadyRunnable, 1);
+            }
+            return;
+        }
         let notified = notification::in_progress();
         if let Some(row) = row((*thread).row) {
             count(row, epoll::cause(notified.is_some()), 1);

@@ -7,6 +7,7 @@ use anyhow::bail;
 
 use crate::cli::{FilterArgs, GlobalArgs, ProbeFamily};
 use crate::identity;
+use crate::kernel::cgroup::Cgroup;
 use crate::kernel::{Facts, caps::RunningKernel, offsets};
 use crate::model::probes::{Outcome, Status};
 use crate::model::snapshot::Metric;
@@ -15,7 +16,7 @@ use crate::probe::load::{Loaded, Options, Scope, load};
 use crate::probe::numbers::{Number, wanted};
 use crate::probe::plan::{FamilyChoice, Identity, Plan, plan};
 use crate::probe::status;
-use crate::source::live::Live;
+use crate::source::live::{Live, MAX_IDS};
 
 /// What a command wants of the kernel.
 #[derive(Clone, Debug, Default)]
@@ -28,15 +29,17 @@ pub struct Wishes {
     pub per_thread: bool,
     /// Whom to trace.
     pub scope: Scope,
-    /// Their ids.
+    /// Their ids; with a cgroup those of its members that may sleep in a wait already.
     pub ids: Vec<u32>,
+    /// The cgroup they must be in.
+    pub cgroup: Option<Cgroup>,
 }
 
 impl Wishes {
     /// Narrows the tracing to the processes or threads that `filter` names; what it says besides is the model's to sort out.
     ///
     /// # Errors
-    /// When a process or thread does not exist.
+    /// When a process, thread or cgroup does not exist, or the one is not in the other.
     pub fn narrow(&mut self, filter: &FilterArgs) -> anyhow::Result<()> {
         for &pid in &filter.pid {
             if !identity::exists(pid) {
@@ -54,6 +57,27 @@ impl Wishes {
         } else if !filter.tid.is_empty() {
             (self.scope, self.ids) = (Scope::Threads, filter.tid.clone());
         }
+        if let Some(path) = &filter.cgroup {
+            self.narrow_to(Cgroup::find(Path::new("/"), path)?)?;
+        }
+        Ok(())
+    }
+
+    fn narrow_to(&mut self, cgroup: Cgroup) -> anyhow::Result<()> {
+        let (kind, members) = match self.scope {
+            Scope::Threads => ("thread", cgroup.threads()?),
+            _ => ("process", cgroup.processes()?),
+        };
+        if self.scope == Scope::Everything {
+            // Beyond that many a thread is known by its next wait instead.
+            self.ids = members.into_iter().take(MAX_IDS).collect();
+        } else if let Some(stranger) = self.ids.iter().find(|id| !members.contains(id)) {
+            bail!(
+                "{kind} {stranger} is not in cgroup {}; its own stands in /proc/{stranger}/cgroup",
+                cgroup.path.display()
+            );
+        }
+        self.cgroup = Some(cgroup);
         Ok(())
     }
 
@@ -108,6 +132,9 @@ pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Stat
     for &id in &wishes.ids {
         live.trace(id)?;
     }
+    if let Some(cgroup) = &wishes.cgroup {
+        live.trace_within(&cgroup.path)?;
+    }
     live.loaded().attach();
     let status = status::attached(&facts, &plan, &live.loaded().broken);
     if let Some(error) = &status.error {
@@ -125,6 +152,9 @@ pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Stat
     Ok((live, status))
 }
 
+/// Metrics that rest on what is kept of each epoll.
+const PER_EPOLL: &[Metric] = &[Metric::Queue, Metric::OverflowLength];
+
 /// `-v` so often turns on the programs' own diagnostics.
 const DIAGNOSTICS: u8 = 2;
 
@@ -132,9 +162,11 @@ fn load_plan(facts: &Facts, plan: &Plan, wishes: &Wishes, verbose: u8) -> anyhow
     let options = Options {
         metrics: wishes.metrics.clone(),
         per_thread: wishes.per_thread,
-        count_per_epoll: wishes.counters,
+        count_per_epoll: wishes.counters || wishes.metrics.iter().any(|metric| PER_EPOLL.contains(metric)),
+        time_loops: wishes.counters || wishes.metrics.contains(&Metric::Busy),
         epoll_by_fd: matches!(plan.identity, Identity::Descriptor(_)),
         scope: wishes.scope.clone(),
+        by_cgroup: wishes.cgroup.is_some(),
         rows: 0,
         log_level: if verbose >= DIAGNOSTICS {
             aya_log::Level::Debug as u8

@@ -15,7 +15,7 @@ use crate::model::group::group;
 use crate::model::snapshot::Snapshot;
 use crate::source::Source;
 use crate::view::text::TextOptions;
-use crate::view::{Report, json, text};
+use crate::view::{Report, csv, json, text};
 
 /// What `hist` shows, from a source that is already attached.
 pub struct Hist<'a> {
@@ -147,6 +147,9 @@ impl<'a> Hist<'a> {
                 &self.plan,
                 &first.absent,
             ),
+            // The table stays clean: what people must know besides goes to stderr.
+            Format::Csv => writeln!(self.streams.err, "{words}\n{}", self.source.plan_line())
+                .and_then(|()| csv::write_header(self.streams.out, self.args.shows_counters())),
             Format::Text => writeln!(self.streams.err, "{words}")
                 .and_then(|()| writeln!(self.streams.out, "{}", self.source.plan_line())),
         }
@@ -172,6 +175,9 @@ impl<'a> Hist<'a> {
             .then(|| chrono::Local::now().format("%H:%M:%S").to_string());
         match self.args.output.format() {
             Format::Json => json::write(self.streams.out, &report),
+            Format::Csv => {
+                csv::write(self.streams.out, &report).and_then(|()| text::notes(self.streams.err, &report))
+            }
             Format::Text => text::write(self.streams.out, &report, &self.text, time.as_deref()),
         }
         .and_then(|()| self.streams.out.flush())
@@ -272,6 +278,21 @@ mod tests {
             })
             .collect();
         assert_eq!(kinds, ["plan", "hist", "process", "losses"]);
+    }
+
+    #[tokio::test]
+    async fn csv_is_one_table_and_the_rest_goes_to_stderr() {
+        let mut out = Vec::new();
+        let err = run("epoll-trace hist 0.01 2 --format csv -p 210", &mut out)
+            .await
+            .unwrap();
+        assert!(err.contains("probes: synthetic"), "{err}");
+        assert_eq!(err.matches("losses: none").count(), 2, "{err}");
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.lines().count(), 3, "{text}");
+        assert_eq!(text.matches("at_ns,").count(), 1, "{text}");
+        let columns: Vec<_> = text.lines().map(|line| line.split(',').count()).collect();
+        assert_eq!(columns, [16; 3], "{text}");
     }
 
     async fn run_command(command: &str) -> (anyhow::Result<u8>, String) {

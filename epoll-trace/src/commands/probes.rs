@@ -40,6 +40,7 @@ fn try_everything(global: &GlobalArgs) -> Status {
     let options = Options {
         metrics: Metric::ALL.to_vec(),
         count_per_epoll: true,
+        time_loops: true,
         epoll_by_fd: matches!(plan.identity, Identity::Descriptor(_)),
         // Nobody is named: the programs run and count nothing.
         scope: Scope::Processes,

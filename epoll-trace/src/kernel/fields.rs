@@ -43,6 +43,8 @@ fields! {
     EpitemEp = "epitem.ep": "epitem" "ep";
     EpitemRdllink = "epitem.rdllink": "epitem" "rdllink";
     EpitemOvflistNext = "epitem.ovflist_next": "epitem" "ovflist_next" | "epitem" "next";
+    EpitemEvent = "epitem.event": "epitem" "event";
+    EpollEventEvents = "epoll_event.events": "epoll_event" "events";
     EppollEntryBase = "eppoll_entry.base": "eppoll_entry" "base";
     EppollEntryWait = "eppoll_entry.wait": "eppoll_entry" "wait";
     EppollEntryWhead = "eppoll_entry.whead": "eppoll_entry" "whead";

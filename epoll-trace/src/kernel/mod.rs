@@ -5,6 +5,7 @@
 mod bpf;
 pub mod btf;
 pub mod caps;
+pub mod cgroup;
 pub mod config;
 pub mod fields;
 pub mod names;

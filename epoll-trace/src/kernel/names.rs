@@ -3,13 +3,18 @@
 /// Functions of fs/eventpoll.c, by source name; compiler clones such as `.constprop.0` are kept under their own name.
 pub const FUNCTIONS: &[&str] = &[
     "do_epoll_create",
+    "do_epoll_ctl",
     "do_epoll_wait",
     "ep_autoremove_wake_function",
     "ep_done_scan",
     "ep_eventpoll_release",
+    "ep_item_poll",
     "ep_poll_callback",
     "ep_scan_ready_list",
+    "ep_send_events",
     "ep_send_events_proc",
+    "ep_start_scan",
+    "epoll_sendevents",
 ];
 
 /// Tracepoints; BTF shows each as a typedef `btf_trace_NAME`.

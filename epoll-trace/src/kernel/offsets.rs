@@ -46,6 +46,9 @@ offsets! {
     WaitBase = "OFF_WAIT_BASE", Formula::Difference(Field::EppollEntryWait, Field::EppollEntryBase),
         "How far before `eppoll_entry.wait` its `base`, the item, lies.";
     ItemEp = "OFF_ITEM_EP", Formula::Is(Field::EpitemEp), "`epitem` → its `eventpoll`.";
+    ItemEvents = "OFF_ITEM_EVENTS", Formula::Sum(Field::EpitemEvent, Field::EpollEventEvents), "`epitem` → its mask and flags.";
+    ItemOvflink = "OFF_ITEM_OVFLINK", Formula::Is(Field::EpitemOvflistNext), "`epitem` → the next one on the overflow list.";
+    EpOvflist = "OFF_EP_OVFLIST", Formula::Is(Field::EventpollOvflist), "`eventpoll` → its overflow list, -1 outside of scans.";
     TaskPid = "OFF_TASK_PID", Formula::Is(Field::TaskPid), "Task → thread id.";
     TaskTgid = "OFF_TASK_TGID", Formula::Is(Field::TaskTgid), "Task → process id.";
     TaskState = "OFF_TASK_STATE", Formula::Is(Field::TaskState), "Task → run state, of which the low 32 bits count.";
@@ -59,6 +62,7 @@ offsets! {
     FilePrivate = "OFF_FILE_PRIVATE", Formula::Is(Field::FilePrivateData), "File → its `eventpoll`, if it is one.";
     FileFop = "OFF_FILE_FOP", Formula::Is(Field::FileFop), "File → file operations.";
     RegsDi = "OFF_REGS_DI", Formula::Is(Field::RegsDi), "Registers → first syscall argument.";
+    RegsSi = "OFF_REGS_SI", Formula::Is(Field::RegsSi), "Registers → second syscall argument.";
     RegsDx = "OFF_REGS_DX", Formula::Is(Field::RegsDx), "Registers → third syscall argument.";
     RegsR10 = "OFF_REGS_R10", Formula::Is(Field::RegsR10), "Registers → fourth syscall argument.";
     RegsOrigAx = "OFF_REGS_ORIG_AX", Formula::Is(Field::RegsOrigAx), "Registers → syscall number.";
@@ -114,6 +118,9 @@ mod tests {
         ("OFF_ENTRY_PREV", [32; 6]),
         ("OFF_WAIT_BASE", [8; 6]),
         ("OFF_ITEM_EP", [80, 72, 72, 72, 72, 72]),
+        ("OFF_ITEM_EVENTS", [112, 104, 104, 104, 104, 104]),
+        ("OFF_ITEM_OVFLINK", [40; 6]),
+        ("OFF_EP_OVFLIST", [120, 120, 120, 120, 120, 112]),
         ("OFF_TASK_PID", [2232, 2416, 2432, 2704, 1264, 2872]),
         ("OFF_TASK_TGID", [2236, 2420, 2436, 2708, 1268, 2876]),
         ("OFF_TASK_STATE", [16, 24, 24, 24, 24, 24]),
@@ -127,6 +134,7 @@ mod tests {
         ("OFF_FILE_PRIVATE", [200, 200, 32, 24, 24, 24]),
         ("OFF_FILE_FOP", [40, 40, 16, 8, 8, 8]),
         ("OFF_REGS_DI", [112; 6]),
+        ("OFF_REGS_SI", [104; 6]),
         ("OFF_REGS_DX", [96; 6]),
         ("OFF_REGS_R10", [56; 6]),
         ("OFF_REGS_ORIG_AX", [120; 6]),

@@ -115,6 +115,13 @@ impl Entry {
         ratio(count, Some(self.span_ns)).map(|per_ns| per_ns * 1e9)
     }
 
+    /// Busy time over busy and waiting time, 0 to 1: how much of its time the loop handles events.
+    pub fn utilization(&self) -> Option<f64> {
+        let (busy, waiting) = (self.counter(Counter::BusyNs)?, self.counter(Counter::WaitingNs)?);
+        let total = busy + waiting;
+        (total > 0).then(|| busy as f64 / total as f64)
+    }
+
     /// Whether its percentiles rest on enough values to rank by them.
     pub fn has_enough_values(&self) -> bool {
         self.metric(Metric::Wakeup)

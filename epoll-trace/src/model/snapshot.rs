@@ -37,12 +37,24 @@ macro_rules! ids {
 }
 
 ids! {
-    /// Times, each a histogram in ns.
+    /// What is kept as a histogram: times in ns, and some numbers, see [`Metric::is_time`].
     Metric {
         Wakeup = "wakeup", "Notification that woke the waiter to its return to user space";
         Callback = "callback", "Notification's entry to the waiter made runnable";
         Runqueue = "runqueue", "Waiter made runnable to on CPU";
         Delivery = "delivery", "On CPU to the return to user space";
+        Queue = "queue", "First notification while nobody slept to the return that delivers it";
+        Busy = "busy", "A thread's time between a return and its next wait";
+        Scan = "scan", "Window in which notifications go to the overflow list";
+        EventsPerWait = "events_per_wait", "Events that a delivery returned";
+        OverflowLength = "overflow_length", "Items on the overflow list at the end of a scan that had any";
+    }
+}
+
+impl Metric {
+    /// Whether its values are times in ns; else they are numbers of things.
+    pub const fn is_time(self) -> bool {
+        !matches!(self, Self::EventsPerWait | Self::OverflowLength)
     }
 }
 
@@ -63,6 +75,11 @@ ids! {
         WakeupsCtl = "wakeups_ctl", "Wakeups by epoll_ctl on a ready file";
         WakeupsUnclassified = "wakeups_unclassified", "Wakeups whose cause this kernel does not tell";
         EmptyWakeups = "empty_wakeups", "Wakeups after which the wait slept again or returned 0";
+        AlreadyRunnable = "already_runnable", "Waiters epoll tried to wake that ran already: no wakeups";
+        ScansRepoll = "scans_repoll", "Scans that found nothing before the wait slept: level-triggered items polled again";
+        ScansSpurious = "scans_spurious", "Scans that found nothing after a wakeup";
+        WaitingNs = "waiting_ns", "Time in waits";
+        BusyNs = "busy_ns", "Time between waits";
     }
 }
 
@@ -70,7 +87,25 @@ ids! {
     /// Counters of an epoll, whoever waits on it.
     EpollCounter {
         Notifications = "notifications", "Calls of ep_poll_callback";
+        NotificationsUnasked = "notifications_unasked", "Notifications of events the item does not ask for";
+        NotificationsQueued = "notifications_queued", "Notifications while nobody slept on the epoll";
+        NotificationsInScan = "ovf_notifications", "Notifications that hit a scan in progress";
+        NotificationsNested = "notifications_nested", "Notifications by an epoll that is watched itself";
         Scans = "scans", "Scans of the ready list";
+        ScansOverflow = "ovf_scans", "Scans that ended with items on the overflow list";
+        OverflowItems = "ovf_items", "Items on the overflow list, of each scan at most 64";
+        OverflowMore = "ovf_more", "Scans that ended with more than 64";
+        CtlAdd = "ctl_add", "EPOLL_CTL_ADD done";
+        CtlMod = "ctl_mod", "EPOLL_CTL_MOD done";
+        CtlDel = "ctl_del", "EPOLL_CTL_DEL done";
+        CtlModSame = "ctl_mod_same", "MODs that changed nothing, of items still remembered";
+        CtlEinval = "ctl_einval", "epoll_ctl that failed with EINVAL";
+        CtlEexist = "ctl_eexist", "epoll_ctl that failed with EEXIST";
+        CtlEnoent = "ctl_enoent", "epoll_ctl that failed with ENOENT";
+        CtlEbadf = "ctl_ebadf", "epoll_ctl that failed with EBADF";
+        CtlErrors = "ctl_errors", "epoll_ctl that failed with another error";
+        UringWaits = "uring_waits", "Waits by io_uring";
+        UringEvents = "uring_events", "Events that these delivered";
     }
 }
 
@@ -129,6 +164,8 @@ pub struct Epoll {
     pub id: EpollId,
     /// Process that created it while we looked.
     pub creator: Option<u32>,
+    /// Flags that some item was seen to use: bits 28 to 31 of its mask, EPOLLEXCLUSIVE to EPOLLET.
+    pub flags: u32,
     /// By [`EpollCounter`].
     pub counters: [Option<u64>; EpollCounter::COUNT],
 }

@@ -40,8 +40,16 @@ named! {
         Wakeup = "wakeup",
         /// A thread is switched in.
         OnCpu = "on_cpu",
-        /// A scan of the ready list ends.
+        /// A scan of the ready list begins.
+        ScanStart = "scan_start",
+        /// A scan of the ready list, wherever in it.
+        Scan = "scan",
+        /// A scan of the ready list ends, and its overflow list still stands.
         ScanEnd = "scan_end",
+        /// epoll_ctl, with its arguments and its result.
+        Ctl = "ctl",
+        /// io_uring waits on an epoll.
+        UringWait = "uring_wait",
         /// An epoll is created.
         EpollBirth = "epoll_birth",
         /// The last file of an epoll is closed.
@@ -210,8 +218,9 @@ const ENTRY: [Need; 3] = [
     Need::Offset(Offset::EntryPrev),
     Need::Offset(Offset::EpWqHead),
 ];
-const SYSCALL: [Need; 3] = [
+const SYSCALL: [Need; 4] = [
     Need::Offset(Offset::RegsDi),
+    Need::Offset(Offset::RegsSi),
     Need::Offset(Offset::RegsDx),
     Need::Offset(Offset::RegsR10),
 ];
@@ -259,9 +268,24 @@ pub const PROGRAMS: &[Program] = &[
         &[TASK_IDS[0], Need::Offset(Offset::TaskState)],
     ),
     program("oncpu_tp", Hook::TpBtf("sched_switch"), &[TASK_IDS[0]]),
+    program("scan0_fentry", Hook::Fentry("ep_start_scan"), &[]),
+    program("send_fentry", Hook::Fentry("ep_send_events"), &[]),
+    program("scan05_fentry", Hook::Fentry("ep_send_events_proc"), &[]),
+    program("scan0_kprobe", Hook::Kprobe("ep_start_scan"), &[]),
+    program("send_kprobe", Hook::Kprobe("ep_send_events"), &[]),
+    program("scan05_kprobe", Hook::Kprobe("ep_send_events_proc"), &[]),
+    program("item_kprobe", Hook::Kprobe("ep_item_poll.isra.0"), &[]),
+    program("ctl_fexit", Hook::Fexit("do_epoll_ctl"), &[]),
+    program("ctl_kprobe", Hook::Kprobe("do_epoll_ctl"), &[PROBE_READ]),
+    program(
+        "uring_fexit",
+        Hook::Fexit("epoll_sendevents"),
+        &[PROBE_READ, Need::Offset(Offset::FilePrivate)],
+    ),
     program("scan_fentry", Hook::Fentry("ep_done_scan"), &[]),
     program("scan_kprobe", Hook::Kprobe("ep_done_scan"), &[]),
     program("scan5_fexit", Hook::Fexit("ep_send_events_proc"), &[]),
+    program("end5_fexit", Hook::Fexit("ep_send_events_proc"), &[]),
     program(
         "scan5_kprobe",
         Hook::Kprobe("ep_scan_ready_list.constprop.0"),

@@ -39,10 +39,14 @@ pub struct Options {
     pub per_thread: bool,
     /// Count notifications and scans per epoll.
     pub count_per_epoll: bool,
+    /// Add up the time in and between waits.
+    pub time_loops: bool,
     /// Epolls are known by descriptor number only.
     pub epoll_by_fd: bool,
     /// Whom to trace.
     pub scope: Scope,
+    /// Only threads of a cgroup named later, and of those below it.
+    pub by_cgroup: bool,
     /// Rows at most; 0 = the object's default.
     pub rows: u32,
     /// Log level of the programs, as aya-log numbers it; 0 = off, at no cost.
@@ -51,28 +55,29 @@ pub struct Options {
 
 impl Options {
     /// The globals that stand for these options. All are 64 bits wide.
-    fn globals(&self) -> Vec<(&'static str, u64)> {
+    fn globals(&self) -> Vec<(String, u64)> {
         let slots = self.metrics.len() as u64;
-        let slot = |metric| {
-            self.metrics
-                .iter()
-                .position(|&wanted| wanted == metric)
-                .map_or(slots, |slot| slot as u64)
-        };
-        vec![
-            ("OWN_TGID", u64::from(std::process::id())),
-            ("FILTERED", u64::from(self.scope != Scope::Everything)),
-            ("FILTER_BY_TID", u64::from(self.scope == Scope::Threads)),
-            ("FOLLOW_FORK", u64::from(self.scope == Scope::Trees)),
-            ("PER_THREAD", u64::from(self.per_thread)),
-            ("EPOLL_BY_FD", u64::from(self.epoll_by_fd)),
-            ("COUNT_PER_EPOLL", u64::from(self.count_per_epoll)),
-            ("SLOTS", slots),
-            ("SLOT_WAKEUP", slot(Metric::Wakeup)),
-            ("SLOT_CALLBACK", slot(Metric::Callback)),
-            ("SLOT_RUNQUEUE", slot(Metric::Runqueue)),
-            ("SLOT_DELIVERY", slot(Metric::Delivery)),
-        ]
+        let mut globals = vec![
+            ("OWN_TGID".to_owned(), u64::from(std::process::id())),
+            ("FILTERED".to_owned(), u64::from(self.scope != Scope::Everything)),
+            (
+                "FILTER_BY_TID".to_owned(),
+                u64::from(self.scope == Scope::Threads),
+            ),
+            ("BY_CGROUP".to_owned(), u64::from(self.by_cgroup)),
+            ("FOLLOW_FORK".to_owned(), u64::from(self.scope == Scope::Trees)),
+            ("PER_THREAD".to_owned(), u64::from(self.per_thread)),
+            ("EPOLL_BY_FD".to_owned(), u64::from(self.epoll_by_fd)),
+            ("COUNT_PER_EPOLL".to_owned(), u64::from(self.count_per_epoll)),
+            ("TIME_LOOPS".to_owned(), u64::from(self.time_loops)),
+            ("SLOTS".to_owned(), slots),
+        ];
+        for metric in Metric::ALL {
+            let wanted = self.metrics.iter().position(|wanted| wanted == metric);
+            let slot = wanted.map_or(slots, |slot| slot as u64);
+            globals.push((format!("SLOT_{}", metric.name().to_uppercase()), slot));
+        }
+        globals
     }
 }
 
@@ -97,8 +102,16 @@ pub fn load(
     options: &Options,
 ) -> anyhow::Result<Loaded> {
     let btf = Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
-    let mut globals: Vec<(&str, u64)> = offsets.to_vec();
-    globals.extend(options.globals());
+    let options_globals = options.globals();
+    let globals: Vec<(&str, u64)> = offsets
+        .iter()
+        .copied()
+        .chain(
+            options_globals
+                .iter()
+                .map(|(name, value)| (name.as_str(), *value)),
+        )
+        .collect();
     let rows = if options.rows == 0 {
         abi::DEFAULT_ROWS
     } else {

@@ -44,6 +44,12 @@ impl Number {
             Signal::Wakeup,
             Signal::Notification,
         ];
+        const QUEUE: &[Signal] = &[
+            Signal::WaitEnter,
+            Signal::WaitReturn,
+            Signal::Notification,
+            Signal::ScanEnd,
+        ];
         const PHASES: &[Signal] = &[
             Signal::WaitEnter,
             Signal::WaitReturn,
@@ -54,6 +60,15 @@ impl Number {
             Self::Metric(Metric::Wakeup) => MAIN,
             Self::Metric(Metric::Callback) => CAUSES,
             Self::Metric(Metric::Runqueue | Metric::Delivery) => PHASES,
+            Self::Metric(Metric::Busy | Metric::EventsPerWait) => WAITS,
+            Self::Metric(Metric::Queue) => QUEUE,
+            Self::Metric(Metric::Scan) => &[
+                Signal::WaitEnter,
+                Signal::WaitReturn,
+                Signal::ScanStart,
+                Signal::ScanEnd,
+            ],
+            Self::Metric(Metric::OverflowLength) => &[Signal::WaitEnter, Signal::ScanEnd],
             Self::Counter(counter) => match counter {
                 Counter::Waits
                 | Counter::Events
@@ -61,15 +76,43 @@ impl Number {
                 | Counter::Timeouts
                 | Counter::ZeroTimeouts
                 | Counter::Interrupted
-                | Counter::Errors => WAITS,
+                | Counter::Errors
+                | Counter::WaitingNs
+                | Counter::BusyNs => WAITS,
+                Counter::AlreadyRunnable => &[Signal::WaitEnter, Signal::Wakeup, Signal::Notification],
+                Counter::ScansRepoll | Counter::ScansSpurious => &[
+                    Signal::WaitEnter,
+                    Signal::WaitReturn,
+                    Signal::Wakeup,
+                    Signal::Scan,
+                ],
                 Counter::DeliveriesSlept
                 | Counter::DeliveriesAtOnce
                 | Counter::EmptyWakeups
                 | Counter::WakeupsUnclassified => MAIN,
                 Counter::WakeupsSource | Counter::WakeupsChain | Counter::WakeupsCtl => CAUSES,
             },
-            Self::Epoll(EpollCounter::Notifications) => &[Signal::Notification],
-            Self::Epoll(EpollCounter::Scans) => &[Signal::ScanEnd],
+            Self::Epoll(counter) => match counter {
+                EpollCounter::Notifications
+                | EpollCounter::NotificationsUnasked
+                | EpollCounter::NotificationsQueued
+                | EpollCounter::NotificationsInScan
+                | EpollCounter::NotificationsNested => &[Signal::Notification],
+                EpollCounter::Scans => &[Signal::Scan],
+                EpollCounter::ScansOverflow | EpollCounter::OverflowItems | EpollCounter::OverflowMore => {
+                    &[Signal::ScanEnd]
+                }
+                EpollCounter::CtlAdd
+                | EpollCounter::CtlMod
+                | EpollCounter::CtlDel
+                | EpollCounter::CtlModSame
+                | EpollCounter::CtlEinval
+                | EpollCounter::CtlEexist
+                | EpollCounter::CtlEnoent
+                | EpollCounter::CtlEbadf
+                | EpollCounter::CtlErrors => &[Signal::Ctl],
+                EpollCounter::UringWaits | EpollCounter::UringEvents => &[Signal::UringWait],
+            },
         }
     }
 
@@ -110,9 +153,12 @@ pub(super) fn absent(
     missing: impl Fn(Signal) -> Option<String>,
 ) -> BTreeMap<String, String> {
     let hidden = |number| match (number, identity) {
-        (Number::Epoll(_), Identity::Descriptor(why)) => {
-            Some(format!("the epoll's kernel address cannot be had: {why}"))
-        }
+        (
+            Number::Epoll(_)
+            | Number::Metric(Metric::Queue | Metric::OverflowLength)
+            | Number::Counter(Counter::AlreadyRunnable),
+            Identity::Descriptor(why),
+        ) => Some(format!("the epoll's kernel address cannot be had: {why}")),
         _ => None,
     };
     let why = |number: Number| {

@@ -189,6 +189,9 @@ impl Synthetic {
             Metric::Callback => callback,
             Metric::Runqueue => runqueue,
             Metric::Delivery => delivery,
+            Metric::Queue | Metric::Busy => 2 * delivery,
+            Metric::Scan => delivery / 2,
+            Metric::EventsPerWait | Metric::OverflowLength => 1,
         };
         let mut counts: BTreeMap<u16, u64> = BTreeMap::new();
         let mut sum_ns = 0;
@@ -213,6 +216,7 @@ impl Synthetic {
         let mut epolls: BTreeMap<u64, Epoll> = BTreeMap::new();
         for waiter in &self.waiters {
             let epoll = epolls.entry(waiter.epoll).or_insert_with(|| Epoll {
+                flags: 0,
                 id: epoll_id(waiter.epoll),
                 creator: Some(waiter.pid),
                 counters: EpollCounter::ALL

@@ -139,10 +139,12 @@ pub fn write_plan(
 pub fn write(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
     for entry in report.entries {
         for &metric in report.metrics {
-            write_line(
-                out,
-                &hist_line(entry, metric, report.absent().contains_key(metric.name())),
-            )?;
+            let line = hist_line(entry, metric, report.absent().contains_key(metric.name()));
+            if metric.is_time() {
+                write_line(out, &line)?;
+            } else {
+                write_line(out, &without_unit(&line)?)?;
+            }
         }
         if report.counters {
             write_line(out, &CountersLine(entry))?;
@@ -159,6 +161,18 @@ pub fn write(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
             absent: report.absent(),
         },
     )
+}
+
+/// Numbers of things are no times: their keys have no `_ns`.
+fn without_unit(line: &HistLine<'_>) -> io::Result<serde_json::Value> {
+    let mut value = serde_json::to_value(line)?;
+    if let Some(object) = value.as_object_mut() {
+        *object = std::mem::take(object)
+            .into_iter()
+            .map(|(key, value)| (key.strip_suffix("_ns").unwrap_or(&key).to_owned(), value))
+            .collect();
+    }
+    Ok(value)
 }
 
 fn hist_line(entry: &Entry, metric: Metric, absent: bool) -> HistLine<'_> {
@@ -245,6 +259,14 @@ mod tests {
         write_plan(&mut out, source.plan_line(), &plan, report.absent()).unwrap();
         write(&mut out, &report).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn numbers_of_things_have_no_unit() {
+        let entry = Entry::default();
+        let line = without_unit(&hist_line(&entry, Metric::EventsPerWait, false)).unwrap();
+        assert!(line.get("p50").is_some() && line.get("sum").is_some(), "{line}");
+        assert!(!line.to_string().contains("_ns"), "{line}");
     }
 
     #[test]

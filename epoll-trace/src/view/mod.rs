@@ -1,5 +1,6 @@
-//! What is shown: text, JSON Lines and the screen, all from the same entries and fields.
+//! What is shown: text, JSON Lines, CSV and the screen, all from the same entries and fields.
 
+pub mod csv;
 pub mod json;
 pub mod probes;
 pub mod sanitize;

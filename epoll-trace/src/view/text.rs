@@ -43,9 +43,17 @@ pub fn write(
     if shown == 0 {
         writeln!(out, "No epoll wakeups seen.")?;
     }
-    absent(out, report)?;
-    write!(out, "{}", wrapped(&losses_line(report.losses()), "", INDENT))?;
+    notes(out, report)?;
     writeln!(out)
+}
+
+/// Writes why what was asked for is not shown, and the losses.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn notes(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
+    absent(out, report)?;
+    write!(out, "{}", wrapped(&losses_line(report.losses()), "", INDENT))
 }
 
 /// Writes what there is of `entry`; whether there was anything.
@@ -66,7 +74,12 @@ fn section(
             format!(", {}", metric.name())
         };
         writeln!(out, "{}", head(entry, &which, options.ascii))?;
-        histogram(out, values, options.unit)?;
+        let unit = if metric.is_time() {
+            options.unit
+        } else {
+            TimeUnit::Things
+        };
+        histogram(out, values, unit)?;
         shown = true;
     }
     if report.counters && (shown || !entry.is_idle()) {
@@ -291,7 +304,10 @@ mod tests {
             text.contains("\ncallback, notifications, scans: - (this kernel refuses the probe)\n"),
             "{text}"
         );
-        assert!(text.contains("notifications=- scans=-"), "{text}");
+        assert!(
+            text.contains("notifications=-") && text.contains(" scans=-"),
+            "{text}"
+        );
         assert!(text.contains("tid = 186 nginx, runqueue"), "{text}");
         assert!(!text.contains(", callback"), "{text}");
     }

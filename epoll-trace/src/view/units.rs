@@ -15,13 +15,15 @@ pub enum TimeUnit {
     Micros,
     /// Milliseconds.
     Millis,
+    /// No time: numbers of things.
+    Things,
 }
 
 impl TimeUnit {
     /// Its length, ns.
     pub const fn nanos(self) -> u64 {
         match self {
-            Self::Nanos => 1,
+            Self::Nanos | Self::Things => 1,
             Self::Micros => 1_000,
             Self::Millis => 1_000_000,
         }
@@ -33,6 +35,7 @@ impl TimeUnit {
             Self::Nanos => "nsecs",
             Self::Micros => "usecs",
             Self::Millis => "msecs",
+            Self::Things => "number",
         }
     }
 
@@ -42,13 +45,14 @@ impl TimeUnit {
             Self::Nanos => "ns",
             Self::Micros => "us",
             Self::Millis => "ms",
+            Self::Things => "",
         }
     }
 
     /// `nanos` in this unit: `16.4us`.
     pub fn time(self, nanos: u64) -> String {
-        if self == Self::Nanos {
-            return format!("{nanos}ns");
+        if matches!(self, Self::Nanos | Self::Things) {
+            return format!("{nanos}{}", self.symbol());
         }
         format!(
             "{}{}",

@@ -18,6 +18,8 @@ pub(super) enum Family {
     Shared(Host, Mode),
     /// Waits that time out.
     Timeouts,
+    /// A loop that is busy when its events come.
+    Slow,
     /// Waits that a signal ends.
     Signals,
     /// Wakeups that user space never sees.
@@ -217,6 +219,13 @@ const TIMEOUTS: &[&str] = &[
     "notifications = 0",
     "scans = 0",
 ];
+const SLOW: &[&str] = &[
+    "deliveries_at_once = events_sent",
+    "timeouts = events_sent",
+    "notifications = events_sent",
+    "notifications_queued = events_sent",
+    "wakeups = 0",
+];
 const SIGNALS: &[&str] = &[
     "waits = interrupted",
     "scans = interrupted",
@@ -261,6 +270,7 @@ const SINGLE_ACCEPT: &[&str] = &[
     "wakeups = 0",
     "eagain = 0",
     "scans = deliveries",
+    "notifications_queued = notifications",
 ];
 const CHURN: &[&str] = &[
     "notifications = events_sent",
@@ -313,6 +323,7 @@ pub const CATALOG: &[Scenario] = &[
     row("fork-shared-lt", "processes on one epoll, level-triggered", Family::Shared(Processes, Level), SHARED_LEVEL).waiters(2, 64),
     row("fork-shared-et", "processes on one epoll, edge-triggered", Family::Shared(Processes, Edge), SHARED_EDGE).waiters(2, 64),
     row("timeouts", "N waits of 5 ms and N of 0 ms", Family::Timeouts, TIMEOUTS).events(ROUNDS, MOST_ROUNDS),
+    row("slow-handler", "events find their loop busy, 20 ms", Family::Slow, SLOW).events(ROUNDS, MOST_ROUNDS),
     row("signals", "N waits, each ended by SIGUSR1", Family::Signals, SIGNALS).events(ROUNDS, MOST_EVENTS),
     row("hidden", "writer takes its byte back in time", Family::Hidden, HIDDEN),
     row("killed", "N processes killed while they wait", Family::Killed, KILLED).events(ROUNDS, MOST_ROUNDS),

@@ -8,8 +8,8 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::unistd::write;
 
 use super::crew::{Crew, Need, Start};
+use super::expect::Known;
 use super::files::allow_files;
-use super::report::Known;
 use super::source::{epoll, eventfd};
 use super::waiter::{Duty, SOURCE, Take, serve};
 

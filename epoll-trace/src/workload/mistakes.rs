@@ -13,7 +13,7 @@ use nix::unistd::pipe2;
 
 use super::arena::Place;
 use super::crew::{Crew, Need, Start};
-use super::report::{Ctl, Known};
+use super::expect::{Ctl, Known};
 use super::source::{Kind, Source, epoll, epoll_on};
 use super::waiter::{SOURCE, Take, control, read8, take, wait_once};
 
@@ -143,6 +143,7 @@ pub(super) fn run_single_accept(bursts: u64) -> Result<(Crew, Known)> {
             events_sent: sent,
             epolls: 1,
             notifications: source.notifications(sent, bursts, 1, false),
+            queued: sent,
             scans: Some(bursts),
             stranded: Some(stranded),
             ..Known::default()
@@ -210,6 +211,7 @@ pub(super) fn run_churn(rounds: u64) -> Result<(Crew, Known)> {
             events_sent: rounds,
             epolls: 1,
             notifications: rounds,
+            queued: rounds,
             scans: Some(rounds),
             ctl: Some(Ctl {
                 ctl_add: rounds,

@@ -8,6 +8,7 @@ mod catalog;
 mod cpus;
 mod crew;
 mod crowd;
+mod expect;
 mod files;
 mod herd;
 mod lifetime;
@@ -32,7 +33,8 @@ use serde::Serialize;
 pub use bench::{CtlArgs, CtlReport, Stats, WaitArgs, WaitReport};
 pub(crate) use bench::{ctl, wait};
 pub use catalog::{CATALOG, Scenario, Waiters};
-pub use report::{Ctl, Expect, Latency, Report, Waiter};
+pub use expect::{Ctl, Expect};
+pub use report::{Latency, Report, Waiter};
 
 use catalog::Family;
 use crew::Start;
@@ -113,6 +115,7 @@ fn perform_from(start: Start, name: &str, events: Option<u64>, waiters: Option<u
         Family::Herd(kind, exclusive) => herd::run(kind, exclusive, waiters, events, start),
         Family::Shared(host, mode) => shared::run(host, mode, waiters, events, start),
         Family::Timeouts => quiet::run_timeouts(events),
+        Family::Slow => quiet::run_slow(events),
         Family::Signals => quiet::run_signals(events),
         Family::Hidden => quiet::run_hidden(events),
         Family::Killed => lifetime::run_killed(events),

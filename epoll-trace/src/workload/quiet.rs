@@ -1,20 +1,22 @@
 //! Waits that bring nothing: timeouts, signals, and the byte that is gone before its waiter runs.
 
 use std::os::fd::AsRawFd as _;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use nix::errno::Errno;
 use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
-use nix::sys::epoll::EpollFlags;
+use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::sys::signal::{
     SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, kill, sigaction, sigprocmask,
 };
 use nix::unistd::Pid;
 
 use super::crew::{Crew, Need};
-use super::report::Known;
+use super::expect::Known;
 use super::source::{Kind, Source, Stop, epoll, epoll_on};
-use super::waiter::{Duty, read8, serve, wait_once};
+use super::waiter::{Duty, SOURCE, now_ns, read8, serve, wait_once};
 
 /// The timeout of a wait that has one.
 const TIMEOUT_MS: i32 = 5;
@@ -41,6 +43,63 @@ pub(super) fn run_timeouts(rounds: u64) -> Result<(Crew, Known)> {
         Known {
             epolls: 1,
             scans: Some(0),
+            ..Known::default()
+        },
+    ))
+}
+
+/// How long the loop handles one event, and how long it waits for the next in vain.
+const HANDLER_MS: u64 = 20;
+
+/// `rounds` times: an event comes while the loop is busy for 20 ms more, then waits 20 ms in vain.
+/// The loop sends the event itself, so nothing depends on a second process.
+///
+/// # Errors
+/// When the kernel refuses something, or no progress is made.
+pub(super) fn run_slow(rounds: u64) -> Result<(Crew, Known)> {
+    let (end, source) = nix::unistd::pipe().context("cannot make a pipe")?;
+    let epoll = epoll()?;
+    epoll
+        .add(&end, EpollEvent::new(EpollFlags::EPOLLIN, SOURCE))
+        .context("cannot watch a pipe")?;
+    let (epfd, fd) = (epoll.0.as_raw_fd(), end.as_raw_fd());
+    let mut crew = Crew::new(1, rounds)?;
+    crew.fork(|place| {
+        let mut returned = None;
+        for _ in 0..rounds {
+            place.slot.sent_ns.store(now_ns(), Ordering::Release);
+            nix::unistd::write(&source, b"x")?;
+            std::thread::sleep(Duration::from_millis(HANDLER_MS));
+            for timeout in [-1, HANDLER_MS as i32] {
+                let entering = now_ns();
+                if let Some(returned) = returned {
+                    place
+                        .slot
+                        .busy_ns
+                        .fetch_add(entering - returned, Ordering::Relaxed);
+                }
+                wait_once(place, epfd, timeout)?;
+                let now = now_ns();
+                place.slot.waiting_ns.fetch_add(now - entering, Ordering::Relaxed);
+                returned = Some(now);
+                if timeout < 0 {
+                    read8(fd)?;
+                    place.slot.consumed.fetch_add(1, Ordering::Release);
+                }
+            }
+        }
+        Ok(())
+    })?;
+    crew.finish()?;
+    Ok((
+        crew,
+        Known {
+            events_sent: rounds,
+            epolls: 1,
+            notifications: rounds,
+            queued: rounds,
+            // One for the event, one that polls the item again before the wait in vain.
+            scans: Some(2 * rounds),
             ..Known::default()
         },
     ))

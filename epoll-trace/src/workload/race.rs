@@ -13,8 +13,8 @@ use nix::sys::eventfd::EventFd;
 use super::arena::Place;
 use super::cpus::{allowed, pin};
 use super::crew::{Crew, Need, Start};
+use super::expect::{Ctl, Known};
 use super::files::allow_files;
-use super::report::{Ctl, Known};
 use super::source::{Stop, epoll, eventfd};
 use super::waiter::{Outcome, SOURCE, control, wait_once};
 

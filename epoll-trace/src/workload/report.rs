@@ -11,99 +11,10 @@ use serde::Serialize;
 use super::arena::Slot;
 use super::catalog::Scenario;
 use super::crew::Crew;
-use crate::model::snapshot::{Counter, EpollCounter};
+use super::expect::{Ctl, Expect, Known, expect};
 
 /// What `uname -r` prints.
 const OSRELEASE: &str = "/proc/sys/kernel/osrelease";
-
-/// What the generator knows of a run; the rest the waiters know.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Known {
-    /// Events fired on the watched file.
-    pub(super) events_sent: u64,
-    /// Events the generator itself took off again.
-    pub(super) events_taken_back: u64,
-    /// Waiters ended through a stop eventfd: one notification, wakeup and delivery each.
-    pub(super) stops: u64,
-    /// Epolls that were made.
-    pub(super) epolls: u64,
-    /// Calls of ep_poll_callback, stops included.
-    pub(super) notifications: u64,
-    /// Wakeups inside notifications, stops included.
-    pub(super) wakeups_source: u64,
-    /// Wakeups at the end of another waiter's scan.
-    pub(super) wakeups_chain: u64,
-    /// Scans of ready lists (`ep_done_scan`, before 6.1 `ep_scan_ready_list`), where they can be told.
-    pub(super) scans: Option<u64>,
-    /// Waiters killed while they waited.
-    pub(super) killed: u64,
-    /// Events came while waiters ran: who slept and who was woken cannot be told.
-    pub(super) raced: bool,
-    /// Connections that were left when the waiter found nothing more.
-    pub(super) stranded: Option<u64>,
-    /// Calls of epoll_ctl, of scenarios that are about them.
-    pub(super) ctl: Option<Ctl>,
-}
-
-/// Calls of epoll_ctl by result, under the names of a tracer's counters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Ctl {
-    /// EPOLL_CTL_ADD done, those before the first event included.
-    pub ctl_add: u64,
-    /// EPOLL_CTL_MOD done.
-    pub ctl_mod: u64,
-    /// Those that changed nothing.
-    pub ctl_mod_same: u64,
-    /// EPOLL_CTL_DEL done.
-    pub ctl_del: u64,
-    /// Failed with EINVAL.
-    pub ctl_einval: u64,
-    /// Failed with EEXIST.
-    pub ctl_eexist: u64,
-    /// Failed with ENOENT.
-    pub ctl_enoent: u64,
-    /// Failed with EBADF.
-    pub ctl_ebadf: u64,
-}
-
-impl Ctl {
-    /// Every number with its name.
-    pub fn named(&self) -> [(&'static str, u64); 8] {
-        [
-            ("ctl_add", self.ctl_add),
-            ("ctl_mod", self.ctl_mod),
-            ("ctl_mod_same", self.ctl_mod_same),
-            ("ctl_del", self.ctl_del),
-            ("ctl_einval", self.ctl_einval),
-            ("ctl_eexist", self.ctl_eexist),
-            ("ctl_enoent", self.ctl_enoent),
-            ("ctl_ebadf", self.ctl_ebadf),
-        ]
-    }
-}
-
-/// What a tracer must count; in JSON `{"exact": N}`, or null where the run cannot tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Expect {
-    /// This number.
-    Exact {
-        /// The number.
-        exact: u64,
-    },
-    /// Not known.
-    Unknown,
-}
-
-impl Expect {
-    /// The number, where there is one.
-    pub fn exact(self) -> Option<u64> {
-        match self {
-            Self::Exact { exact } => Some(exact),
-            Self::Unknown => None,
-        }
-    }
-}
 
 /// One waiter by its own counters. A killed wait did not return and is in none of them.
 #[derive(Clone, Debug, Serialize)]
@@ -206,6 +117,10 @@ pub struct Report {
     pub laws: &'static [&'static str],
     /// The waiters.
     pub threads: Vec<Waiter>,
+    /// Time between waits by the waiters' own clock, ns; null where they do not take it.
+    pub busy_ns: Option<u64>,
+    /// Time in waits by the same clock, ns.
+    pub waiting_ns: Option<u64>,
     /// Null where nothing was delivered, or a latency would mean nothing.
     pub latency_ns: Option<Latency>,
 }
@@ -240,6 +155,8 @@ impl Report {
             expect: expect(known, |field| arena.sum(field)),
             laws: scenario.laws,
             threads: arena.slots().iter().map(waiter).collect(),
+            busy_ns: Some(arena.sum(|slot| &slot.busy_ns)).filter(|&busy| busy > 0),
+            waiting_ns: Some(arena.sum(|slot| &slot.waiting_ns)).filter(|&waiting| waiting > 0),
             latency_ns: Latency::of(arena.latencies()),
         })
     }
@@ -277,9 +194,6 @@ impl Report {
                 Some(number) => writeln!(out, "{name:<22}{number:>12}")?,
                 None => writeln!(out, "{name:<22}{:>12}", "unknown")?,
             }
-        }
-        for (name, number) in self.ctl.iter().flat_map(Ctl::named) {
-            writeln!(out, "{name:<22}{number:>12}")?;
         }
         writeln!(
             out,
@@ -323,53 +237,6 @@ fn waiter(slot: &Slot) -> Waiter {
         eagain: read(&slot.eagain),
         sleeps: read(&slot.sleeps),
     }
-}
-
-/// What a tracer must count: the generator's knowledge and the sums over the waiters.
-fn expect(known: &Known, sum: impl Fn(fn(&Slot) -> &AtomicU64) -> u64) -> BTreeMap<&'static str, Expect> {
-    let slept = sum(|slot| &slot.deliveries_slept);
-    let at_once = sum(|slot| &slot.deliveries_at_once);
-    let told = |number: u64| (!known.raced).then_some(number);
-    let wakeups = known.wakeups_source + known.wakeups_chain;
-    let of_waiter = |counter| match counter {
-        // A killed wait returns -EINTR inside the kernel like any interrupted one.
-        Counter::Waits => Some(sum(|slot| &slot.waits) + known.killed),
-        Counter::Interrupted => Some(sum(|slot| &slot.interrupted) + known.killed),
-        Counter::DeliveriesSlept => told(slept),
-        Counter::DeliveriesAtOnce => told(at_once),
-        Counter::Events => Some(sum(|slot| &slot.events)),
-        Counter::Timeouts => Some(sum(|slot| &slot.timeouts)),
-        Counter::ZeroTimeouts => Some(sum(|slot| &slot.zero_timeouts)),
-        Counter::WakeupsSource => told(known.wakeups_source),
-        Counter::WakeupsChain => told(known.wakeups_chain),
-        // Every wakeup either leads to the delivery of that wait, or was for nothing.
-        Counter::EmptyWakeups => wakeups.checked_sub(slept).and_then(told),
-        // Nothing is added or changed while it is ready; no wait fails, and none is asked for as few events as are ready.
-        Counter::FullBatches | Counter::Errors | Counter::WakeupsCtl => Some(0),
-        // Depends on what the tracer can see, not on the run.
-        Counter::WakeupsUnclassified => None,
-    };
-    let of_epoll = |counter| match counter {
-        EpollCounter::Notifications => Some(known.notifications),
-        EpollCounter::Scans => known.scans,
-    };
-    let waiters = Counter::ALL
-        .iter()
-        .map(|&counter| (counter.name(), of_waiter(counter)));
-    let epolls = EpollCounter::ALL
-        .iter()
-        .map(|&counter| (counter.name(), of_epoll(counter)));
-    let derived = [("wakeups", told(wakeups)), ("deliveries", Some(slept + at_once))];
-    waiters
-        .chain(epolls)
-        .chain(derived)
-        .map(|(name, number)| {
-            (
-                name,
-                number.map_or(Expect::Unknown, |exact| Expect::Exact { exact }),
-            )
-        })
-        .collect()
 }
 
 #[cfg(test)]

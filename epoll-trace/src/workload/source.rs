@@ -150,12 +150,16 @@ impl Source {
     /// that walk never stops early. Reading the others wakes no watched queue.
     pub(super) fn notifications(&self, fired: u64, taken: u64, watchers: u64, exclusive: bool) -> u64 {
         let by_writes = if exclusive { fired } else { fired * watchers };
-        let by_reads = if self.kind == Kind::Eventfd {
+        by_writes + self.unasked(taken, watchers)
+    }
+
+    /// Those of the above that are of interest to no entry.
+    pub(super) fn unasked(&self, taken: u64, watchers: u64) -> u64 {
+        if self.kind == Kind::Eventfd {
             taken * watchers
         } else {
             0
-        };
-        by_writes + by_reads
+        }
     }
 }
 

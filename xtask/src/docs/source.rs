@@ -11,6 +11,7 @@ use super::read;
 
 const MAPS: &str = "epoll-trace-ebpf/src/maps.rs";
 const LAYOUT: &str = "epoll-trace-ebpf/src/lib.rs";
+const IDS: &str = "epoll-trace-ebpf/src/ids.rs";
 const MODEL: &str = "epoll-trace/src/model/snapshot.rs";
 
 /// What the doc comment of a map must say, in this order; the text before the first of them says what it holds.
@@ -45,15 +46,12 @@ fn map_row(map: &ItemStatic, layout: &syn::File) -> Result<String> {
         )
     })?;
     let (kind, types) = kind_of(&map.ty);
-    let (key, value) = match types.as_slice() {
-        [key, value] => (key.as_str(), value.as_str()),
-        [value] => ("", value.as_str()),
-        _ => ("", kind.as_str()),
-    };
-    let kind = if types.is_empty() {
-        "global variable"
-    } else {
-        kind.as_str()
+    let is_map = map.attrs.iter().any(|attribute| attribute.path().is_ident("map"));
+    let (kind, key, value) = match types.as_slice() {
+        [key, value] => (kind.as_str(), key.as_str(), value.as_str()),
+        [value] => (kind.as_str(), "", value.as_str()),
+        _ if is_map => (kind.as_str(), "", ""),
+        _ => ("global variable", "", kind.as_str()),
     };
     let code = |text: &str| match text {
         "" => "-".to_owned(),
@@ -137,7 +135,7 @@ fn parts(doc: &str) -> Option<[String; 4]> {
 
 /// The losses: name and meaning.
 pub(super) fn losses() -> Result<String> {
-    let pairs = ids(&read(LAYOUT)?, "Loss")?;
+    let pairs = ids(&read(IDS)?, "Loss")?;
     table("Loss", pairs.into_iter().map(|(help, name)| (name, help)))
 }
 

@@ -25,10 +25,7 @@ pub(crate) fn ensure(packages: &[&str], why: &str) -> Result<()> {
     }
     println!("setup: installing {list}: {why}");
     let purpose = format!("install {list}");
-    // Some other source of this machine may be out of order, which the installation need not care about.
-    if let Err(error) = exec::output(apt_get(&purpose)?.arg("update")) {
-        eprintln!("setup: apt-get update: {error:#}");
-    }
+    update(&purpose)?;
     exec::run(
         apt_get(&purpose)?
             .args(["install", "--yes", "--no-install-recommends"])
@@ -37,10 +34,34 @@ pub(crate) fn ensure(packages: &[&str], why: &str) -> Result<()> {
     .with_context(|| format!("cannot install {list}; check the network and apt's sources"))
 }
 
-/// Whether apt could install `package` from the sources it knows.
-pub(crate) fn available(package: &str) -> bool {
+/// Whether apt could install `package` from the sources it knows. A fresh machine has never read their lists, so what is not
+/// found is looked for again after that.
+///
+/// # Errors
+/// No root.
+pub(crate) fn available(package: &str) -> Result<bool> {
+    if exec::find_program("apt-get").is_none() {
+        return Ok(false);
+    }
+    if listed(package) {
+        return Ok(true);
+    }
+    println!("setup: reading the lists of apt's sources: {package} is not in them yet");
+    update(&format!("look for {package}"))?;
+    Ok(listed(package))
+}
+
+fn listed(package: &str) -> bool {
     exec::output(Command::new("apt-cache").args(["show", "--quiet", package]))
         .is_ok_and(|text| !text.is_empty())
+}
+
+fn update(purpose: &str) -> Result<()> {
+    // Some other source of this machine may be out of order, which the installation need not care about.
+    if let Err(error) = exec::output(apt_get(purpose)?.arg("update")) {
+        eprintln!("setup: apt-get update: {error:#}");
+    }
+    Ok(())
 }
 
 fn installed(package: &str) -> bool {

@@ -177,7 +177,7 @@ fn install_linker(toolchain: &str) -> Result<PathBuf> {
     let package = format!("llvm-{llvm}-dev");
     let prefix = format!("/usr/lib/llvm-{llvm}");
     if !Path::new(&prefix).join("bin/llvm-config").is_file() {
-        if !apt::available(&package) {
+        if !apt::available(&package)? {
             bail!(
                 "{LINKER} for LLVM {llvm} is missing and {package} is not to be had: install {LINKER} \
                  (its releases have ready binaries) somewhere on PATH, then try again"

@@ -5,9 +5,11 @@
 
 mod basics;
 mod benches;
+mod cgroup;
 mod ends;
 mod judge;
 mod laws;
+mod loops;
 pub(crate) mod matrix;
 mod times;
 mod together;
@@ -24,7 +26,7 @@ use crate::kernels::{Capability, Guest};
 /// Time limit of a job unless the test sets its own: TCG is about ten times slower than the machine.
 const JOB_SECONDS: u64 = 60;
 /// Programs of this machine that every test VM has.
-const PROGRAMS: [&str; 3] = ["sh", "sleep", "bpftool"];
+const PROGRAMS: [&str; 4] = ["sh", "sleep", "mkdir", "bpftool"];
 
 /// How much is asked of each kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +46,9 @@ pub(crate) fn all(length: Length) -> Vec<Test> {
         laws::repeated(length),
         views::tests(),
         times::tests(),
+        loops::tests(),
         together::tests(),
+        cgroup::tests(),
         ends::tests(),
     ];
     groups.into_iter().flatten().collect()

@@ -75,6 +75,7 @@ impl Row {
 const F: &[Family] = &[Family::Fentry];
 const K: &[Family] = &[Family::Kprobe];
 const T: &[Family] = &[Family::Tracepoint];
+const F_K: &[Family] = &[Family::Fentry, Family::Kprobe];
 const K_T: &[Family] = &[Family::Kprobe, Family::Tracepoint];
 const ALL: &[Family] = Family::ALL;
 
@@ -83,6 +84,11 @@ const WAIT: &str = "descriptor, maxevents, timeout";
 const RETURN: &str = "events or error";
 const NOTIFICATION: &str = "epoll, and what happens inside it";
 const SCAN: &str = "epoll";
+const SCAN_START: &str = "thread";
+const WITH_MUTEX: &str = "the moment: ep_start_scan is inlined, so the window includes the wait for ep->mtx";
+const FIRST_ITEM: &str = "the moment: the start is inlined, so the window begins with the first item polled; a scan without items has none";
+const ONLY_WAITS: &str = "scans by poll, select and nested epolls: only those of a wait are counted";
+const CTL: &str = "epoll, operation, mask, result";
 
 const fn row(
     signal: Signal,
@@ -150,18 +156,49 @@ pub const ROWS: &[Row] = &[
         "cause and callback time: it starts at made-runnable; that epoll did it is inferred from how the wait ends",
     ),
     row(Signal::OnCpu, ALL, &["oncpu_tp"], "waiter", ""),
+    row(Signal::ScanStart, F, &["scan0_fentry"], SCAN_START, ""),
+    row(Signal::ScanStart, F, &["scan05_fentry"], SCAN_START, ""),
+    row(Signal::ScanStart, F, &["send_fentry"], SCAN_START, WITH_MUTEX),
+    row(Signal::ScanStart, K, &["scan0_kprobe"], SCAN_START, ""),
+    row(Signal::ScanStart, K, &["scan05_kprobe"], SCAN_START, ""),
+    row(Signal::ScanStart, K, &["send_kprobe"], SCAN_START, WITH_MUTEX),
+    row(Signal::ScanStart, F_K, &["item_kprobe"], SCAN_START, FIRST_ITEM),
+    never(Signal::ScanStart, T, "ep_start_scan is not a tracepoint"),
+    row(Signal::Scan, F, &["scan_fentry"], SCAN, ""),
+    row(Signal::Scan, K, &["scan_kprobe"], SCAN, ""),
+    row(Signal::Scan, F_K, &["scan5_kprobe"], SCAN, ""),
+    row(Signal::Scan, F, &["scan5_fexit"], SCAN, ONLY_WAITS),
+    never(Signal::Scan, T, "ep_done_scan is not a tracepoint"),
     row(Signal::ScanEnd, F, &["scan_fentry"], SCAN, ""),
-    row(Signal::ScanEnd, F, &["scan5_kprobe"], SCAN, ""),
-    row(
-        Signal::ScanEnd,
-        F,
-        &["scan5_fexit"],
-        SCAN,
-        "scans by poll, select and nested epolls: only those of a wait are counted",
-    ),
+    row(Signal::ScanEnd, F, &["end5_fexit"], SCAN, ONLY_WAITS),
     row(Signal::ScanEnd, K, &["scan_kprobe"], SCAN, ""),
-    row(Signal::ScanEnd, K, &["scan5_kprobe"], SCAN, ""),
+    never(
+        Signal::ScanEnd,
+        K,
+        "without ep_done_scan only a kretprobe could see the end of a scan, which may sleep",
+    ),
     never(Signal::ScanEnd, T, "ep_done_scan is not a tracepoint"),
+    row(Signal::Ctl, F, &["ctl_fexit"], CTL, ""),
+    row(
+        Signal::Ctl,
+        K,
+        &["ctl_kprobe", "return_tp"],
+        CTL,
+        "epoll_ctl by io_uring",
+    ),
+    row(
+        Signal::Ctl,
+        T,
+        &["enter_tp", "return_tp"],
+        CTL,
+        "epoll_ctl by io_uring",
+    ),
+    row(Signal::UringWait, F, &["uring_fexit"], "epoll, events", ""),
+    never(
+        Signal::UringWait,
+        K_T,
+        "epoll_sendevents may sleep: no kretprobe sees all its returns, and it is no tracepoint",
+    ),
     row(Signal::EpollBirth, F, &["birth_fexit"], "descriptor, creator", ""),
     row(Signal::EpollBirth, K_T, &["return_tp"], "descriptor, creator", ""),
     row(Signal::EpollDeath, F, &["death_fentry"], "epoll", ""),

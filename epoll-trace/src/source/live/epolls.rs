@@ -6,6 +6,7 @@ use aya::maps::{Array, HashMap as BpfHashMap, MapData, MapError, Queue};
 use epoll_trace_ebpf as abi;
 
 use super::pool::{Found, Pool};
+use super::rows::MAX_CLOSED;
 use super::text;
 use crate::identity;
 use crate::model::snapshot::{Epoll, EpollCounter, EpollId};
@@ -29,10 +30,28 @@ pub(super) struct Epolls {
 
 fn counters(raw: &abi::Epoll) -> [u64; EpollCounter::COUNT] {
     let mut counters = [0; EpollCounter::COUNT];
-    counters[EpollCounter::Notifications as usize] = raw.notifications;
-    counters[EpollCounter::Scans as usize] = raw.scans;
+    for (&id, value) in abi::EpollCounter::ALL.iter().zip(raw.counters) {
+        if let Some(id) = EpollCounter::from_name(id.name()) {
+            counters[id as usize] = value;
+        }
+    }
     counters
 }
+
+const ZERO: abi::Epoll = abi::Epoll {
+    id: abi::EpollId {
+        address: 0,
+        born_ns: 0,
+    },
+    creator_tgid: 0,
+    epfd: 0,
+    dead: 0,
+    flags: 0,
+    creator_comm: [0; abi::COMM_LEN],
+    queued_ns: 0,
+    queued_in_scan_ns: 0,
+    counters: [0; abi::EpollCounter::COUNT],
+};
 
 impl Epolls {
     /// Fills the queue of free rows.
@@ -111,6 +130,9 @@ impl Epolls {
             };
             let processes: BTreeSet<u32> = waiters.get(&gone.id).cloned().unwrap_or_else(creator);
             for process in processes {
+                if self.closed.len() >= MAX_CLOSED && !self.closed.contains_key(&process) {
+                    self.closed.pop_first();
+                }
                 let sums = self.closed.entry(process).or_default();
                 sums.iter_mut()
                     .zip(counters(&gone))
@@ -139,7 +161,7 @@ impl Epolls {
     }
 
     fn give_back(&mut self, index: u32) -> Result<(), MapError> {
-        self.maps.rows.set(index, abi::Epoll::default(), 0)?;
+        self.maps.rows.set(index, ZERO, 0)?;
         self.maps.free.push(index, 0)?;
         self.pool.recycled(index);
         Ok(())
@@ -163,6 +185,7 @@ impl Epolls {
                     born_ns: raw.id.born_ns,
                 },
                 creator: (raw.creator_tgid != 0).then_some(raw.creator_tgid),
+                flags: raw.flags,
                 counters: values(counters(raw)),
             })
             .chain(self.closed.iter().map(|(&process, &counts)| Epoll {
@@ -171,6 +194,7 @@ impl Epolls {
                     born_ns: u64::from(process),
                 },
                 creator: Some(process),
+                flags: 0,
                 counters: values(counts),
             }))
             .collect();

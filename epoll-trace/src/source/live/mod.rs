@@ -7,11 +7,13 @@ mod tally;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs::File,
+    path::Path,
     sync::Arc,
 };
 
 use anyhow::Context as _;
-use aya::maps::{Array, HashMap as BpfHashMap, MapData};
+use aya::maps::{Array, CgroupArray, HashMap as BpfHashMap, MapData};
 use aya_log::EbpfLogger;
 use epoll_trace_ebpf::{self as abi, Loss};
 use nix::time::{ClockId, clock_gettime};
@@ -30,8 +32,13 @@ use crate::{
     probe::load::Loaded,
 };
 
+/// More ids than that cannot be traced by name.
+pub const MAX_IDS: usize = abi::MAX_TREE as usize;
+
 /// Name of the loss that no map counts: hits of our programs that the kernel dropped.
 pub const PROBE_MISSES: &str = "probe_misses";
+/// Name of the loss of this agent's own: processes whose closed epolls it kept no longer.
+pub const CLOSED_FORGOTTEN: &str = "closed_forgotten";
 
 /// The running programs as a [`Source`]. Dropping it detaches them.
 pub struct Live {
@@ -39,6 +46,7 @@ pub struct Live {
     epolls: Epolls,
     losses: Array<MapData, u64>,
     traced: BpfHashMap<MapData, u32, u32>,
+    cgroup: CgroupArray<MapData>,
     shape: Shape,
     absent: Arc<BTreeMap<String, String>>,
     plan_line: String,
@@ -84,11 +92,13 @@ impl Live {
         };
         let losses = take("LOSSES")?.try_into()?;
         let traced = take("TRACED")?.try_into()?;
+        let cgroup = take("CGROUP")?.try_into()?;
         Ok(Self {
             rows: Rows::new(maps, metrics)?,
             epolls: Epolls::new(epolls)?,
             losses,
             traced,
+            cgroup,
             shape: tally::shape(),
             absent: Arc::default(),
             plan_line: String::new(),
@@ -106,6 +116,16 @@ impl Live {
         self.traced
             .insert(id, 1, 0)
             .with_context(|| format!("cannot trace {id}: at most {} ids", abi::MAX_TREE))
+    }
+
+    /// Lets the programs trace only threads of the cgroup at `directory`, and of those below it.
+    ///
+    /// # Errors
+    /// When it is gone, or is no cgroup of the unified hierarchy.
+    pub fn trace_within(&mut self, directory: &Path) -> anyhow::Result<()> {
+        let failed = || format!("cannot trace cgroup {}", directory.display());
+        let file = File::open(directory).with_context(failed)?;
+        self.cgroup.set(0, file, 0).with_context(failed)
     }
 
     /// The loaded programs.
@@ -132,6 +152,7 @@ impl Live {
         for &loss in Loss::ALL {
             losses.insert(loss.name().to_owned(), self.losses.get(&(loss as u32), 0)?);
         }
+        losses.insert(CLOSED_FORGOTTEN.to_owned(), self.rows.forgotten);
         if let Some(misses) = self.loaded.misses() {
             losses.insert(PROBE_MISSES.to_owned(), misses);
         }

@@ -40,9 +40,14 @@ pub(super) struct Rows {
     metrics: Vec<Metric>,
     live: HashMap<u32, (abi::RowKey, Followed)>,
     closed: BTreeMap<(u32, u32), Followed>,
+    /// Sums of closed epolls that had to make room.
+    pub(super) forgotten: u64,
     /// Rows of epolls that were already dead at the last look: nothing counts into them any more.
     dying: BTreeSet<u32>,
 }
+
+/// Processes (or threads) whose closed epolls are kept as a sum, at most.
+pub(super) const MAX_CLOSED: usize = 16_384;
 
 const ZERO_ROW: abi::Row = abi::Row {
     key: abi::RowKey {
@@ -70,6 +75,7 @@ impl Rows {
     /// When the kernel refuses to fill the queue.
     pub(super) fn new(mut maps: RowMaps, metrics: Vec<Metric>) -> Result<Self, MapError> {
         let pool = Pool::fill(&mut maps.free, maps.rows.len())?;
+        let forgotten = 0;
         let (live, closed, dying) = (HashMap::new(), BTreeMap::new(), BTreeSet::new());
         Ok(Self {
             maps,
@@ -77,6 +83,7 @@ impl Rows {
             metrics,
             live,
             closed,
+            forgotten,
             dying,
         })
     }
@@ -166,6 +173,9 @@ impl Rows {
             self.give_back(index)?;
             match self.closed.get_mut(&(key.tgid, key.tid)) {
                 None => {
+                    if self.closed.len() >= MAX_CLOSED && self.closed.pop_first().is_some() {
+                        self.forgotten += 1;
+                    }
                     self.closed
                         .insert((key.tgid, key.tid), Followed { epfd: -1, ..gone });
                 }

@@ -59,7 +59,7 @@ pub(super) fn counter(id: abi::Counter) -> Option<Counter> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::snapshot::Metric;
+    use crate::model::snapshot::{EpollCounter, Metric};
 
     #[test]
     fn both_sides_have_the_same_names() {
@@ -70,7 +70,15 @@ mod tests {
             let found = abi::Metric::ALL.iter().any(|metric| metric.name() == id.name());
             assert!(found, "{} is not in the layout", id.name());
         }
+        for &id in abi::EpollCounter::ALL {
+            assert!(
+                EpollCounter::from_name(id.name()).is_some(),
+                "{} is not in the model",
+                id.name()
+            );
+        }
         assert_eq!(abi::Counter::COUNT, Counter::COUNT);
+        assert_eq!(abi::EpollCounter::COUNT, EpollCounter::COUNT);
         assert_eq!(abi::Metric::COUNT, Metric::COUNT);
     }
 
