@@ -84,7 +84,7 @@ fn slot(row: &Row, by: GroupBy) -> Slot {
     }
 }
 
-/// An epoll without a waiter goes to its creator: to the entry there is, or to one of its own when it was notified.
+/// An epoll without a waiter goes to its creator: to the entry there is, or to one of its own when anything happened to it.
 fn add_created(groups: &mut BTreeMap<Slot, Group<'_>>, counted: &Snapshot, by: GroupBy, filter: &Filter) {
     if filter.epfd.is_some() {
         return;
@@ -103,10 +103,10 @@ fn add_created(groups: &mut BTreeMap<Slot, Group<'_>>, counted: &Snapshot, by: G
             GroupBy::Epoll if !epoll.id.is_private() => Slot::Epoll(epoll.id),
             GroupBy::Epoll | GroupBy::Thread => continue,
         };
-        let notified = epoll.counters[EpollCounter::Notifications as usize].is_some_and(|count| count > 0);
+        let used = epoll.counters.iter().flatten().any(|&count| count > 0);
         // A filter speaks of waiters: an epoll without one passes by its process alone.
         let wanted = filter.is_empty() || (only_pids(filter) && filter.pids.contains(&creator));
-        if groups.contains_key(&slot) || (notified && wanted) {
+        if groups.contains_key(&slot) || (used && wanted) {
             groups.entry(slot).or_default().epolls.insert(epoll.id);
         }
     }

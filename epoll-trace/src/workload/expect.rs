@@ -39,6 +39,8 @@ pub(super) struct Known {
     pub(super) killed: u64,
     /// Events came while waiters ran: who slept and who was woken cannot be told.
     pub(super) raced: bool,
+    /// Events came while waiters scanned: how many of them met a scan cannot be told.
+    pub(super) overflows: bool,
     /// Connections that were left when the waiter found nothing more.
     pub(super) stranded: Option<u64>,
     /// Calls of epoll_ctl, of scenarios that are about them; in all others none fails, and none is idle.
@@ -160,11 +162,10 @@ fn of_epolls(counter: EpollCounter, known: &Known) -> Option<u64> {
         EpollCounter::NotificationsQueued => known.told(known.queued),
         EpollCounter::NotificationsNested => Some(known.nested),
         EpollCounter::Scans => known.scans,
-        // Nothing comes while a waiter scans, unless it races.
         EpollCounter::NotificationsInScan
         | EpollCounter::ScansOverflow
         | EpollCounter::OverflowItems
-        | EpollCounter::OverflowMore => known.told(0),
+        | EpollCounter::OverflowMore => known.told(0).filter(|_| !known.overflows),
         EpollCounter::CtlAdd => known.ctl.map(|ctl| ctl.ctl_add),
         EpollCounter::CtlMod => known.ctl.map(|ctl| ctl.ctl_mod),
         EpollCounter::CtlDel => known.ctl.map(|ctl| ctl.ctl_del),

@@ -13,6 +13,7 @@ mod files;
 mod herd;
 mod lifetime;
 mod mistakes;
+mod overflow;
 mod quiet;
 mod race;
 mod report;
@@ -124,6 +125,7 @@ fn perform_from(start: Start, name: &str, events: Option<u64>, waiters: Option<u
         Family::DupClose => mistakes::run_dup_close(events, start),
         Family::SingleAccept => mistakes::run_single_accept(events),
         Family::Churn => mistakes::run_churn(events),
+        Family::Overflow => overflow::run(events),
         Family::Race(racers) => race::run(racers, waiters, events, start),
         Family::Crowd => crowd::run(waiters, events, start),
     }

@@ -1,4 +1,4 @@
-//! Loads in which events come while waiters run: overflow list, contention on `ep->lock` and `ep->mtx`.
+//! Loads in which events come while waiters run: contention on `ep->lock` and `ep->mtx`.
 //! Who sleeps and who is woken depends on the race; what was sent, waited for and delivered is exact all the same.
 
 use std::os::fd::{AsRawFd as _, RawFd};
@@ -29,12 +29,6 @@ pub(super) struct Racers {
     pub(super) changers: u64,
 }
 
-/// One writer runs through 64 files while the waiter scans: its notifications hit the scan.
-pub(super) const OVERFLOW: Racers = Racers {
-    writers: 1,
-    files_each: 64,
-    changers: 0,
-};
 /// Writers on every CPU, files of their own, so that they share nothing but the epoll.
 pub(super) const LOCK: Racers = Racers {
     writers: 4,

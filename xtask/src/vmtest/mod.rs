@@ -11,6 +11,7 @@ mod judge;
 mod laws;
 mod loops;
 pub(crate) mod matrix;
+mod races;
 mod times;
 mod together;
 mod trace;
@@ -42,6 +43,7 @@ pub(crate) fn all(length: Length) -> Vec<Test> {
     let groups = [
         basics::tests(),
         laws::tests(),
+        races::tests(),
         benches::tests(),
         laws::repeated(length),
         views::tests(),
