@@ -13,7 +13,7 @@ use crate::model::filter::Filter;
 use crate::model::group::GroupBy;
 use crate::model::snapshot::Metric;
 use crate::view::units::TimeUnit;
-use crate::workload::ScenarioArgs;
+use crate::workload::{CtlArgs, ScenarioArgs, WaitArgs};
 
 mod locks;
 mod values;
@@ -521,6 +521,10 @@ pub struct BenchArgs {
 pub enum BenchKind {
     /// Run one known load
     Scenario(ScenarioArgs),
+    /// What `perf bench epoll wait` does: epoll_wait as fast as it goes, under one writer
+    Wait(WaitArgs),
+    /// What `perf bench epoll ctl` does: ADD, MOD and DEL as fast as they go
+    Ctl(CtlArgs),
 }
 
 /// Arguments of the hidden gate before a traced command.

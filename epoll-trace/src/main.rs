@@ -5,8 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use epoll_trace::cli::{
-    BenchArgs, BenchKind, Cli, Command, EpollsArgs, GlobalArgs, HistArgs, LocksArgs, OverheadArgs, TopArgs,
-    TraceArgs,
+    Cli, Command, EpollsArgs, GlobalArgs, HistArgs, LocksArgs, OverheadArgs, TopArgs, TraceArgs,
 };
 use epoll_trace::commands::attach::{Wishes, start};
 use epoll_trace::commands::child::{Gated, gate};
@@ -16,10 +15,9 @@ use epoll_trace::commands::locks::{self, Locks};
 use epoll_trace::commands::output::{Streams, is_broken_pipe, open};
 use epoll_trace::commands::overhead::Cost;
 use epoll_trace::commands::session::{Blocks, Session};
-use epoll_trace::commands::{metrics, probes, top};
+use epoll_trace::commands::{bench, metrics, probes, top};
 use epoll_trace::model::snapshot::Metric;
 use epoll_trace::probe::load::Scope;
-use epoll_trace::workload;
 use log::LevelFilter;
 
 fn main() -> ExitCode {
@@ -56,9 +54,18 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
                 },
             )
         }
-        Command::Bench(BenchArgs {
-            kind: BenchKind::Scenario(args),
-        }) => workload::run(args).map(|()| 0),
+        Command::Bench(args) => {
+            let mut out = open(None)?;
+            bench::run(
+                args,
+                global,
+                &mut Streams {
+                    out: &mut out,
+                    err: &mut stderr(),
+                },
+            )
+            .map(|()| 0)
+        }
         Command::Hist(args) => block_on(hist(args, global)),
         Command::Epolls(args) => block_on(epolls(args, global)),
         Command::Locks(args) => block_on(show_locks(args, global)),

@@ -2,6 +2,7 @@
 
 mod builds;
 mod checks;
+mod compare;
 mod docs;
 mod exec;
 mod kernels;
@@ -58,6 +59,8 @@ enum Task {
     Test(vmtest::matrix::Selection),
     /// Write the generated parts of the documents: help texts, maps, kernels, screens
     Docs(docs::Arguments),
+    /// Run `bench wait` beside `perf bench epoll wait`: their rates must not be apart
+    Compare(compare::Arguments),
     /// Check which module names which other
     Layers,
 }
@@ -81,6 +84,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Vm(arguments) => return vm::run(&arguments),
         Task::Test(selection) => return Ok(exit_code(checks::run(&selection)?)),
         Task::Docs(arguments) => return Ok(exit_code(docs::run(&arguments)?)),
+        Task::Compare(arguments) => return Ok(exit_code(compare::run(&arguments)?)),
         Task::Layers => return Ok(exit_code(layers::run()?)),
     }
     Ok(ExitCode::SUCCESS)

@@ -93,7 +93,7 @@ fn slot(key: RowKey, by: GroupBy) -> Slot {
 }
 
 /// An epoll without a waiter goes to its creator, or who had it at the start: to the entry there is, or to one of its own
-/// when it was notified, among epolls also when it has items.
+/// when anything happened to it, among epolls also when it has items.
 fn add_created(groups: &mut BTreeMap<Slot, Group<'_>>, counted: &Snapshot, by: GroupBy, filter: &Filter) {
     if filter.epfd.is_some() {
         return;
@@ -114,11 +114,14 @@ fn add_created(groups: &mut BTreeMap<Slot, Group<'_>>, counted: &Snapshot, by: G
             GroupBy::Epoll if !epoll.id.is_private() => Slot::Epoll(epoll.id),
             GroupBy::Epoll | GroupBy::Thread => continue,
         };
-        let notified = epoll.counters[EpollCounter::Notifications as usize].is_some_and(|count| count > 0);
+        let happened = EpollCounter::ALL.iter().zip(&epoll.counters);
+        let used = happened
+            .filter(|(id, _)| !matches!(id, EpollCounter::Created | EpollCounter::Closed))
+            .any(|(_, count)| count.is_some_and(|count| count > 0));
         // A filter speaks of waiters: an epoll without one passes by its process alone.
         let wanted = filter.is_empty() || (only_pids(filter) && filter.pids.contains(&creator));
         let watches = by == GroupBy::Epoll && epoll.items.is_some_and(|items| items > 0);
-        if groups.contains_key(&slot) || ((notified || watches) && wanted) {
+        if groups.contains_key(&slot) || ((used || watches) && wanted) {
             groups.entry(slot).or_default().epolls.insert(epoll.id);
         }
     }

@@ -1,5 +1,6 @@
 //! Every scenario, one row each: name, what it does, its parameters, and the laws its numbers keep.
 
+use super::race::{LOCK, MUTEX, Racers};
 use super::shared::Host::{self, Processes, Threads};
 use super::single::Mode::{self, Edge, Level, Oneshot};
 use super::source::Kind::{self, Eventfd, Pipe, Socketpair, Tcp, Timer};
@@ -31,14 +32,36 @@ pub(super) enum Family {
     Crowd,
     /// Many processes with several epolls each.
     Fleet,
+    /// An event nobody takes.
+    Unread,
+    /// A close that leaves the item behind.
+    DupClose,
+    /// One accept for many connections.
+    SingleAccept,
+    /// epoll_ctl without need.
+    Churn,
+    /// Timers that expire during scans.
+    Overflow,
+    /// Events that come while waiters run.
+    Race(Racers),
 }
 
 impl Family {
-    /// The kind of file that all events come from, where the scenario is told by it.
-    pub(super) const fn kind(self) -> Option<Kind> {
+    /// Whether its waiters take events off by accept, once after each delivery; `None` where they do it otherwise.
+    pub(super) const fn accepts(self) -> Option<bool> {
         match self {
-            Self::Single(kind, _) | Self::Herd(kind, _) => Some(kind),
-            _ => None,
+            Self::Single(Tcp, _) | Self::Herd(Tcp, _) => Some(true),
+            Self::SingleAccept => None,
+            _ => Some(false),
+        }
+    }
+
+    /// Whether its events are expirations of timers; `None` where only some are.
+    pub(super) const fn by_timers(self) -> Option<bool> {
+        match self {
+            Self::Single(Timer, _) => Some(true),
+            Self::Overflow => None,
+            _ => Some(false),
         }
     }
 
@@ -46,7 +69,15 @@ impl Family {
     pub(super) const fn waits_first(self) -> bool {
         matches!(
             self,
-            Self::Single(..) | Self::Nested | Self::Herd(..) | Self::Shared(..) | Self::Crowd | Self::Fleet
+            Self::Single(..)
+                | Self::Nested
+                | Self::Herd(..)
+                | Self::Shared(..)
+                | Self::Crowd
+                | Self::Fleet
+                | Self::Unread
+                | Self::DupClose
+                | Self::Race(_)
         )
     }
 }
@@ -83,6 +114,13 @@ const MOST_EVENTS: u64 = 1_000_000;
 /// A process or timeout per round takes milliseconds.
 const ROUNDS: u64 = 10;
 const MOST_ROUNDS: u64 = 200;
+/// Three connections of each burst stay in the listener, whose queue takes 128.
+const MOST_BURSTS: u64 = 40;
+/// Enough for most scans of the run to be met.
+const TIMED: u64 = 1000;
+/// A race takes many to happen.
+const RACED: u64 = 20_000;
+const MOST_RACED: u64 = 10_000_000;
 
 const fn row(
     name: &'static str,
@@ -239,6 +277,72 @@ const KILLED: &[&str] = &[
     "epolls = waiters",
 ];
 
+const UNREAD: &[&str] = &[
+    "events_sent = 1",
+    "events_received = 1",
+    "notifications = 1",
+    "wakeups = 1",
+    "deliveries_slept = 1",
+    "deliveries = returns",
+    "events = returns",
+    "empty_wakeups = 0",
+    "scans = returns",
+];
+const DUP_CLOSE: &[&str] = one_to_one!(
+    "notifications = events_sent",
+    "scans = 2 * events_sent - 1",
+    "ctl_add = 1",
+    "ctl_del = 0",
+    "ctl_ebadf = 1",
+    "ctl_enoent = 1"
+);
+const SINGLE_ACCEPT: &[&str] = &[
+    "events_sent = 4 * events_received",
+    "stranded = events_sent - events_received",
+    "notifications = events_sent",
+    "deliveries_at_once = events_received",
+    "events = deliveries",
+    "timeouts = deliveries",
+    "wakeups = 0",
+    "eagain = 0",
+    "scans = deliveries",
+    "notifications_queued = notifications",
+];
+const CHURN: &[&str] = &[
+    "notifications = events_sent",
+    "deliveries_at_once = events_sent",
+    "events_received = events_sent",
+    "wakeups = 0",
+    "scans = events_sent",
+    "ctl_add = events_sent",
+    "ctl_mod = 2 * events_sent",
+    "ctl_mod_same = events_sent",
+    "ctl_del = events_sent",
+    "ctl_eexist = events_sent",
+    "ctl_enoent = 2 * events_sent",
+    "ctl_ebadf = events_sent",
+    "ctl_einval = events_sent",
+];
+/// Nothing is read, so every write is one notification; the waiters end on their stops.
+macro_rules! raced {
+    ($($more:literal),*) => {
+        &["notifications = events_sent + stops", "stops = waiters", "waits = deliveries", "events_received = 0",
+          "ctl_mod_same = 0", $($more),*]
+    };
+}
+const OVERFLOWING: &[&str] = &[
+    "events_received = events_sent",
+    "notifications = events_sent",
+    "notifications_queued = events_sent",
+    "wakeups = 0",
+    "deliveries_at_once = returns",
+    "scans = returns",
+    "scans_repoll = 0",
+    "ctl_add = 96",
+];
+const CONTENDED: &[&str] = raced!("ctl_add = 65", "ctl_mod = 0");
+const CHANGED: &[&str] = raced!("ctl_add = 68", "ctl_mod = 3 * events_sent");
+
 /// Every scenario.
 #[rustfmt::skip]
 pub const CATALOG: &[Scenario] = &[
@@ -263,13 +367,20 @@ pub const CATALOG: &[Scenario] = &[
     row("shared-et", "threads on one epoll, edge-triggered", Family::Shared(Threads, Edge), SHARED_EDGE).waiters(4, 64),
     row("fork-shared-lt", "processes on one epoll, level-triggered", Family::Shared(Processes, Level), SHARED_LEVEL).waiters(2, 64),
     row("fork-shared-et", "processes on one epoll, edge-triggered", Family::Shared(Processes, Edge), SHARED_EDGE).waiters(2, 64),
-    row("timers", "timerfd, level-triggered, one waiter", Family::Single(Timer, Level), LEVEL),
     row("timeouts", "N waits of 5 ms and N of 0 ms", Family::Timeouts, TIMEOUTS).events(ROUNDS, MOST_ROUNDS),
     row("slow-handler", "events find their loop busy, 20 ms", Family::Slow, SLOW).events(ROUNDS, MOST_ROUNDS),
     row("signals", "N waits, each ended by SIGUSR1", Family::Signals, SIGNALS).events(ROUNDS, MOST_EVENTS),
     row("hidden", "writer takes its byte back in time", Family::Hidden, HIDDEN),
     row("killed", "N processes killed while they wait", Family::Killed, KILLED).events(ROUNDS, MOST_ROUNDS),
     row("reuse", "epoll made, used once, closed, N times", Family::Reuse, REUSE),
+    row("timers", "timerfd, level-triggered, one waiter", Family::Single(Timer, Level), LEVEL),
+    row("unread-level", "N waits return one event nobody reads", Family::Unread, UNREAD).events(1000, MOST_EVENTS),
+    row("dup-close", "closed without DEL, a dup keeps it", Family::DupClose, DUP_CLOSE),
+    row("et-single-accept", "bursts of 4 connects, one accept each", Family::SingleAccept, SINGLE_ACCEPT).events(ROUNDS, MOST_BURSTS),
+    row("ctl-churn", "9 epoll_ctl per event, 5 of them fail", Family::Churn, CHURN).events(ROUNDS, MOST_EVENTS),
+    row("overflow", "timers that expire during long scans", Family::Overflow, OVERFLOWING).events(TIMED, MOST_EVENTS),
+    row("lock-contention", "4 writers, several waiters, one epoll", Family::Race(LOCK), CONTENDED).events(RACED, MOST_RACED).waiters(4, 64),
+    row("mutex-contention", "3 threads in epoll_ctl during scans", Family::Race(MUTEX), CHANGED).events(RACED, MOST_RACED).waiters(2, 64),
     row("many-blocked", "threads, own epoll each, all blocked", Family::Crowd, CROWD).events(4000, MOST_EVENTS).waiters(400, 4000),
     row("fleet", "processes, 10 own epolls each, by turns", Family::Fleet, FLEET).events(1100, MOST_EVENTS).waiters(100, 2000),
 ];

@@ -3,46 +3,29 @@
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use nix::sys::epoll::{EpollEvent, EpollFlags};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::write;
 
 use super::crew::{Crew, Need, Start};
-use super::report::Known;
+use super::expect::Known;
+use super::files::allow_files;
 use super::source::{epoll, eventfd};
 use super::waiter::{Duty, SOURCE, Take, serve};
 
 /// Descriptors a waiter costs: epoll, eventfd, two files of the witness.
 const FILES_EACH: u64 = 4;
-/// Descriptors the process may have open besides.
-const FILES_ELSE: u64 = 100;
-
-/// Raises the soft limit of open files as far as `waiters` need it, with `each` of them.
-///
-/// # Errors
-/// When the hard limit is lower.
-pub(super) fn allow_files(waiters: u64, each: u64) -> Result<()> {
-    let needed = waiters * each + FILES_ELSE;
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("cannot read the limit of open files")?;
-    if soft >= needed {
-        return Ok(());
-    }
-    if hard < needed {
-        bail!(
-            "{waiters} waiters need {needed} open files and the hard limit is {hard}: raise it (ulimit -Hn) or lower --waiters"
-        );
-    }
-    setrlimit(Resource::RLIMIT_NOFILE, needed, hard).context("cannot raise the limit of open files")
-}
-
 /// `events` spread evenly over `waiters` threads, rounded by rounds: in each, all that are due are written to at once.
 ///
 /// # Errors
 /// When the kernel refuses something, or no progress is made.
 pub(super) fn run(waiters: usize, events: u64, start: Start) -> Result<(Crew, Known)> {
     let count = waiters as u64;
-    allow_files(count, FILES_EACH)?;
+    allow_files(
+        count * FILES_EACH,
+        &format!("{waiters} waiters"),
+        "lower --waiters",
+    )?;
     // With fewer events than threads the rest would have nothing to end on.
     let events = events.max(count);
     let (each, more) = (events / count, events % count);

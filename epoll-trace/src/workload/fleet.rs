@@ -9,8 +9,8 @@ use nix::unistd::write;
 
 use super::arena::Place;
 use super::crew::{Crew, Need, Start};
-use super::crowd::allow_files;
-use super::report::Known;
+use super::expect::Known;
+use super::files::allow_files;
 use super::source::eventfd;
 use super::waiter::{Outcome, SOURCE, Take, control, take, wait_once};
 
@@ -43,7 +43,11 @@ fn take_turns(place: &Place<'_>, fd: RawFd, rounds: u64) -> Result<(), Errno> {
 /// When the kernel refuses something, or no progress is made.
 pub(super) fn run(waiters: usize, events: u64, start: Start) -> Result<(Crew, Known)> {
     let count = waiters as u64;
-    allow_files(count, FILES_EACH)?;
+    allow_files(
+        count * FILES_EACH,
+        &format!("{waiters} waiters"),
+        "lower --waiters",
+    )?;
     // One round more than epolls: the last one may be held.
     let rounds = events.div_ceil(count).max(EPOLLS_EACH as u64 + 1);
     let mut crew = Crew::new(waiters, rounds)?;

@@ -6,7 +6,7 @@ use anyhow::Result;
 use nix::sys::epoll::EpollFlags;
 
 use super::crew::{Crew, Need, Start};
-use super::report::Known;
+use super::expect::Known;
 use super::source::{Kind, Source, Stop, epoll_on};
 use super::waiter::{Duty, serve};
 
@@ -71,6 +71,7 @@ pub(super) fn run(
             stops: count,
             epolls: count,
             notifications: source.notifications(events, events, count, exclusive) + count,
+            unasked: source.unasked(events, count),
             wakeups_source,
             // Every delivery but the last queued its item again, and the next wait polled it for nothing.
             scans: Some(wakeups_source + deliveries),

@@ -8,7 +8,7 @@ use nix::sys::epoll::EpollFlags;
 
 use super::arena::Place;
 use super::crew::{Crew, Need};
-use super::report::Known;
+use super::expect::Known;
 use super::source::{Kind, Source, epoll_on};
 use super::waiter::{Duty, SOURCE, control, serve, take, wait_once};
 

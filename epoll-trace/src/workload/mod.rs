@@ -1,15 +1,22 @@
-//! Known epoll loads that report what they did: `epoll-trace bench scenario NAME`.
-//! No event is sent before the intended waiters sleep in epoll_wait, so what a tracer must count is known exactly.
+//! Known epoll loads that report what they did: `epoll-trace bench`. `bench` has those of perf, all else are scenarios.
+//! In most scenarios no event is sent before the intended waiters sleep in epoll_wait, so what a tracer must count is known exactly.
 //! The control plane is shared memory and `/proc`: it never uses epoll itself.
 
 mod arena;
+mod bench;
 mod catalog;
+mod cpus;
 mod crew;
 mod crowd;
+mod expect;
+mod files;
 mod fleet;
 mod herd;
 mod lifetime;
+mod mistakes;
+mod overflow;
 mod quiet;
+mod race;
 mod report;
 mod shared;
 mod single;
@@ -25,8 +32,11 @@ use anyhow::{Context as _, Result, bail};
 use clap::builder::PossibleValuesParser;
 use serde::Serialize;
 
+pub use bench::{CtlArgs, CtlReport, Stats, WaitArgs, WaitReport};
+pub(crate) use bench::{ctl, wait};
 pub use catalog::{CATALOG, Scenario, Waiters};
-pub use report::{Expect, Latency, Report, Waiter};
+pub use expect::{Ctl, Expect};
+pub use report::{Latency, Report, Waiter};
 
 use catalog::Family;
 use crew::Start;
@@ -55,14 +65,13 @@ pub struct ScenarioArgs {
     pub list: bool,
 }
 
-/// Runs the scenario of `args` and prints its report on stdout.
+/// Runs the scenario of `args` and writes its report.
 ///
 /// # Errors
 /// An unknown name, a parameter the scenario does not take, a refusal of the kernel, no progress for 30 s, or a failed write.
-pub fn run(args: &ScenarioArgs) -> Result<()> {
-    let mut out = std::io::stdout().lock();
+pub fn run(args: &ScenarioArgs, out: &mut dyn Write) -> Result<()> {
     if args.list {
-        return list(args.json, &mut out);
+        return list(args.json, out);
     }
     let name = args
         .name
@@ -71,10 +80,10 @@ pub fn run(args: &ScenarioArgs) -> Result<()> {
     let start = if args.hold { Start::OnLine } else { Start::AtOnce };
     let report = perform_from(start, name, args.events, args.waiters)?;
     if args.json {
-        serde_json::to_writer(&mut out, &report).context("cannot write the report")?;
+        serde_json::to_writer(&mut *out, &report).context("cannot write the report")?;
         writeln!(out).context("cannot write the report")
     } else {
-        report.write_text(&mut out).context("cannot write the report")
+        report.write_text(out).context("cannot write the report")
     }
 }
 
@@ -113,6 +122,12 @@ fn perform_from(start: Start, name: &str, events: Option<u64>, waiters: Option<u
         Family::Hidden => quiet::run_hidden(events),
         Family::Killed => lifetime::run_killed(events),
         Family::Reuse => lifetime::run_reuse(events),
+        Family::Unread => mistakes::run_unread(events, start),
+        Family::DupClose => mistakes::run_dup_close(events, start),
+        Family::SingleAccept => mistakes::run_single_accept(events),
+        Family::Churn => mistakes::run_churn(events),
+        Family::Overflow => overflow::run(events),
+        Family::Race(racers) => race::run(racers, waiters, events, start),
         Family::Crowd => crowd::run(waiters, events, start),
         Family::Fleet => fleet::run(waiters, events, start),
     }
@@ -134,7 +149,7 @@ struct Listed {
     laws: &'static [&'static str],
 }
 
-fn list(json: bool, out: &mut impl Write) -> Result<()> {
+fn list(json: bool, out: &mut dyn Write) -> Result<()> {
     const FAILED: &str = "cannot write the list";
     if !json {
         writeln!(

@@ -14,7 +14,7 @@ use nix::sys::signal::{
 use nix::unistd::Pid;
 
 use super::crew::{Crew, Need};
-use super::report::Known;
+use super::expect::Known;
 use super::source::{Kind, Source, Stop, epoll, epoll_on};
 use super::waiter::{Duty, SOURCE, now_ns, read8, serve, wait_once};
 

@@ -11,61 +11,10 @@ use serde::Serialize;
 use super::arena::Slot;
 use super::catalog::Scenario;
 use super::crew::Crew;
-use super::source::Kind;
-use crate::model::snapshot::{Counter, EpollCounter};
+use super::expect::{Ctl, Expect, Known, expect};
 
 /// What `uname -r` prints.
 const OSRELEASE: &str = "/proc/sys/kernel/osrelease";
-
-/// What the generator knows of a run; the rest the waiters know.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Known {
-    /// Events fired on the watched file.
-    pub(super) events_sent: u64,
-    /// Events the generator itself took off again.
-    pub(super) events_taken_back: u64,
-    /// Waiters ended through a stop eventfd: one notification, wakeup and delivery each.
-    pub(super) stops: u64,
-    /// Epolls that were made.
-    pub(super) epolls: u64,
-    /// Calls of ep_poll_callback, stops included.
-    pub(super) notifications: u64,
-    /// Wakeups inside notifications, stops included.
-    pub(super) wakeups_source: u64,
-    /// Wakeups at the end of another waiter's scan.
-    pub(super) wakeups_chain: u64,
-    /// Scans of ready lists (`ep_done_scan`, before 6.1 `ep_scan_ready_list`), where they can be told.
-    pub(super) scans: Option<u64>,
-    /// Notifications that made something ready while nobody slept on that epoll.
-    pub(super) queued: u64,
-    /// Notifications by an epoll that is watched itself.
-    pub(super) nested: u64,
-    /// Waiters killed while they waited.
-    pub(super) killed: u64,
-}
-
-/// What a tracer must count; in JSON `{"exact": N}`, or null where the run cannot tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Expect {
-    /// This number.
-    Exact {
-        /// The number.
-        exact: u64,
-    },
-    /// Not known.
-    Unknown,
-}
-
-impl Expect {
-    /// The number, where there is one.
-    pub fn exact(self) -> Option<u64> {
-        match self {
-            Self::Exact { exact } => Some(exact),
-            Self::Unknown => None,
-        }
-    }
-}
 
 /// One waiter by its own counters. A killed wait did not return and is in none of them.
 #[derive(Clone, Debug, Serialize)]
@@ -158,6 +107,10 @@ pub struct Report {
     /// Voluntary context switches of the waiters within waits: one per wakeup, now and then more, for sleeps on locks
     /// of the kernel (`ep->mtx`, memory map). A wakeup count above it is wrong.
     pub sleeps: u64,
+    /// Connections left in the listener when its waiter found nothing more; null where the scenario is not about them.
+    pub stranded: Option<u64>,
+    /// Calls of epoll_ctl; null where the scenario is not about them.
+    pub ctl: Option<Ctl>,
     /// What a tracer must count over the whole run, by counter name.
     pub expect: BTreeMap<&'static str, Expect>,
     /// Equalities between the numbers of this report that hold in every run of this scenario.
@@ -168,7 +121,7 @@ pub struct Report {
     pub busy_ns: Option<u64>,
     /// Time in waits by the same clock, ns.
     pub waiting_ns: Option<u64>,
-    /// Null where nothing was delivered.
+    /// Null where nothing was delivered, or a latency would mean nothing.
     pub latency_ns: Option<Latency>,
 }
 
@@ -197,7 +150,9 @@ impl Report {
             returns: arena.sum(|slot| &slot.waits),
             eagain: arena.sum(|slot| &slot.eagain),
             sleeps: arena.sum(|slot| &slot.sleeps),
-            expect: expect(scenario.family.kind(), known, |field| arena.sum(field)),
+            stranded: known.stranded,
+            ctl: known.ctl,
+            expect: expect(scenario.family, known, |field| arena.sum(field)),
             laws: scenario.laws,
             threads: arena.slots().iter().map(waiter).collect(),
             busy_ns: Some(arena.sum(|slot| &slot.busy_ns)).filter(|&busy| busy > 0),
@@ -210,7 +165,7 @@ impl Report {
     ///
     /// # Errors
     /// When writing fails.
-    pub fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
+    pub fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(
             out,
             "{} on {}: {} waiters, {} epolls",
@@ -221,6 +176,9 @@ impl Report {
             "sent {}  received {}  taken back {}  stops {}  EAGAIN {}",
             self.events_sent, self.events_received, self.events_taken_back, self.stops, self.eagain
         )?;
+        if let Some(stranded) = self.stranded {
+            writeln!(out, "stranded {stranded}")?;
+        }
         match self.latency_ns {
             Some(Latency { count, p50, p99, max }) => {
                 writeln!(
@@ -228,7 +186,7 @@ impl Report {
                     "own clock, ns: count {count}  p50 {p50}  p99 {p99}  max {max}"
                 )?;
             }
-            None => writeln!(out, "own clock: no delivery")?,
+            None => writeln!(out, "own clock: not taken")?,
         }
         writeln!(out, "\n{:<22}{:>12}", "A TRACER MUST COUNT", "")?;
         for (name, expect) in &self.expect {
@@ -279,88 +237,6 @@ fn waiter(slot: &Slot) -> Waiter {
         eagain: read(&slot.eagain),
         sleeps: read(&slot.sleeps),
     }
-}
-
-/// What a tracer must count: the generator's knowledge and the sums over the waiters.
-fn expect(
-    kind: Option<Kind>,
-    known: &Known,
-    sum: impl Fn(fn(&Slot) -> &AtomicU64) -> u64,
-) -> BTreeMap<&'static str, Expect> {
-    // All others take their events off by other calls.
-    let accepting = |count: u64| if kind == Some(Kind::Tcp) { count } else { 0 };
-    let slept = sum(|slot| &slot.deliveries_slept);
-    let at_once = sum(|slot| &slot.deliveries_at_once);
-    let wakeups = known.wakeups_source + known.wakeups_chain;
-    let of_waiter = |counter| match counter {
-        // A killed wait returns -EINTR inside the kernel like any interrupted one.
-        Counter::Waits => Some(sum(|slot| &slot.waits) + known.killed),
-        Counter::Interrupted => Some(sum(|slot| &slot.interrupted) + known.killed),
-        Counter::DeliveriesSlept => Some(slept),
-        Counter::DeliveriesAtOnce => Some(at_once),
-        Counter::Events => Some(sum(|slot| &slot.events)),
-        Counter::Timeouts => Some(sum(|slot| &slot.timeouts)),
-        Counter::ZeroTimeouts => Some(sum(|slot| &slot.zero_timeouts)),
-        Counter::WakeupsSource => Some(known.wakeups_source),
-        // Stops come by an eventfd.
-        Counter::WakeupsTimer if kind == Some(Kind::Timer) => Some(known.wakeups_source - known.stops),
-        Counter::WakeupsTimer | Counter::AcceptErrors => Some(0),
-        // One accept after each delivery.
-        Counter::Accepts => Some(accepting(sum(|slot| &slot.consumed))),
-        Counter::AcceptEagain => Some(accepting(sum(|slot| &slot.eagain))),
-        Counter::WakeupsChain => Some(known.wakeups_chain),
-        // Every wakeup either leads to the delivery of that wait, or was for nothing.
-        Counter::EmptyWakeups => wakeups.checked_sub(slept),
-        // A waiter that shares its epoll may look twice in vain before it sleeps.
-        Counter::ScansSpurious => known.scans.and_then(|_| wakeups.checked_sub(slept)),
-        // The rest of the scans of a wait's own epoll; an epoll in an epoll is scanned besides.
-        Counter::ScansRepoll => None,
-        // Nothing is added or changed while it is ready; no wait fails, and none is asked for as few events as are ready.
-        // Waiters sleep before they are woken.
-        Counter::FullBatches | Counter::Errors | Counter::WakeupsCtl | Counter::AlreadyRunnable => Some(0),
-        // Depends on what the tracer can see, or on its clock, not on the run.
-        Counter::WakeupsUnclassified | Counter::WaitingNs | Counter::BusyNs => None,
-    };
-    let of_epoll = |counter| match counter {
-        EpollCounter::Notifications => Some(known.notifications),
-        EpollCounter::Scans => known.scans,
-        EpollCounter::NotificationsQueued => Some(known.queued),
-        EpollCounter::NotificationsNested => Some(known.nested),
-        EpollCounter::Created | EpollCounter::Closed => Some(known.epolls),
-        EpollCounter::CtlEinval
-        | EpollCounter::CtlEexist
-        | EpollCounter::CtlEnoent
-        | EpollCounter::CtlEbadf
-        | EpollCounter::CtlErrors
-        | EpollCounter::UringWaits
-        | EpollCounter::UringEvents => Some(0),
-        _ => None,
-    };
-    let waiters = Counter::ALL
-        .iter()
-        .map(|&counter| (counter.name(), of_waiter(counter)));
-    let epolls = EpollCounter::ALL
-        .iter()
-        .map(|&counter| (counter.name(), of_epoll(counter)));
-    let wasted = wakeups.checked_sub(slept);
-    let derived = [
-        ("wakeups", Some(wakeups)),
-        ("deliveries", Some(slept + at_once)),
-        (
-            "wasted_wakeups",
-            wasted.map(|empty| empty + accepting(sum(|slot| &slot.eagain))),
-        ),
-    ];
-    waiters
-        .chain(epolls)
-        .chain(derived)
-        .map(|(name, number)| {
-            (
-                name,
-                number.map_or(Expect::Unknown, |exact| Expect::Exact { exact }),
-            )
-        })
-        .collect()
 }
 
 #[cfg(test)]

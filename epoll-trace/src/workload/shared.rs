@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::crew::{Crew, Need, Start};
-use super::report::Known;
+use super::expect::Known;
 use super::single::Mode;
 use super::source::{Kind, Source, Stop, epoll_on};
 use super::waiter::{Duty, serve};
@@ -91,6 +91,7 @@ pub(super) fn run(
             stops: count,
             epolls: 1,
             notifications: source.notifications(events, events, 1, false) + count,
+            unasked: source.unasked(events, 1),
             wakeups_source: events + count,
             wakeups_chain,
             // Level-triggered it depends on who polls the queued item first.

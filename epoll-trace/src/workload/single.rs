@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
 use super::crew::{Crew, Need, Start};
-use super::report::Known;
+use super::expect::Known;
 use super::source::{Kind, Source, epoll, epoll_on};
 use super::waiter::{Duty, SOURCE, serve};
 
@@ -73,6 +73,7 @@ pub(super) fn run(kind: Kind, mode: Mode, events: u64, start: Start) -> Result<(
             events_sent: events,
             epolls: 1,
             notifications: source.notifications(events, events, 1, false),
+            unasked: source.unasked(events, 1),
             wakeups_source: events,
             scans: Some(events + polled_again),
             ..Known::default()
@@ -114,6 +115,7 @@ pub(super) fn run_nested(events: u64, start: Start) -> Result<(Crew, Known)> {
             nested: source.notifications(events, events, 1, false),
             // The outer scans as any level-triggered one; each of its scans makes the inner scan, and so did EPOLL_CTL_ADD.
             scans: Some((2 * events - 1) + 2 * events),
+            scans_polled: 2 * events,
             ..Known::default()
         },
     ))

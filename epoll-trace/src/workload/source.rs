@@ -94,6 +94,11 @@ impl Source {
         &self.watched
     }
 
+    /// Where a listener listens.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
     /// The watched file's descriptor.
     pub(super) fn fd(&self) -> RawFd {
         self.watched.as_raw_fd()
@@ -114,7 +119,7 @@ impl Source {
     /// When the write or connect fails.
     pub(super) fn fire(&mut self) -> Result<()> {
         if self.kind == Kind::Timer {
-            return expire_soon(&self.watched);
+            return expire_in(self.fd(), SOON_NS).context("cannot set a timerfd");
         }
         match (&self.far, self.address) {
             (Some(far), _) => {
@@ -145,20 +150,27 @@ impl Source {
     /// that walk never stops early. Reading the others wakes no watched queue.
     pub(super) fn notifications(&self, fired: u64, taken: u64, watchers: u64, exclusive: bool) -> u64 {
         let by_writes = if exclusive { fired } else { fired * watchers };
-        let by_reads = if self.kind == Kind::Eventfd {
+        by_writes + self.unasked(taken, watchers)
+    }
+
+    /// Those of the above that are of interest to no entry.
+    pub(super) fn unasked(&self, taken: u64, watchers: u64) -> u64 {
+        if self.kind == Kind::Eventfd {
             taken * watchers
         } else {
             0
-        };
-        by_writes + by_reads
+        }
     }
 }
 
 /// How far off an expiration is set: the waiter sleeps already.
 const SOON_NS: libc::c_long = 100_000;
 
-/// Arms a timerfd once.
-fn expire_soon(timer: &OwnedFd) -> Result<()> {
+/// Arms a timerfd once, `ns` from now.
+///
+/// # Errors
+/// The errno of timerfd_settime.
+pub(super) fn expire_in(timer: RawFd, ns: libc::c_long) -> Result<(), Errno> {
     let never = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
@@ -167,14 +179,12 @@ fn expire_soon(timer: &OwnedFd) -> Result<()> {
         it_interval: never,
         it_value: libc::timespec {
             tv_sec: 0,
-            tv_nsec: SOON_NS,
+            tv_nsec: ns,
         },
     };
     // SAFETY: `once` is valid for the time of the call, and the old setting is not asked for.
-    let result =
-        unsafe { libc::timerfd_settime(timer.as_raw_fd(), 0, &raw const once, std::ptr::null_mut()) };
-    Errno::result(result).context("cannot set a timerfd")?;
-    Ok(())
+    let result = unsafe { libc::timerfd_settime(timer, 0, &raw const once, std::ptr::null_mut()) };
+    Errno::result(result).map(drop)
 }
 
 /// Ends waiters one at a time: edge-triggered and never read, so each write wakes one sleeper, by one notification.

@@ -14,7 +14,7 @@ pub(super) const SOURCE: u64 = 0;
 pub(super) const STOP: u64 = 1;
 
 /// Room for events in one wait. More than a scenario ever makes ready, so that no delivery fills it.
-const MAX_EVENTS: usize = 8;
+const MAX_EVENTS: usize = 128;
 
 /// How a waiter takes an event off the watched file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub(super) fn wait_once(place: &Place<'_>, epfd: RawFd, timeout_ms: i32) -> Resu
     let before = own_switches();
     slot.entry_switches.store(before, Ordering::Release);
     add(&slot.entered, 1);
-    // SAFETY: `events` has room for MAX_EVENTS (8) events.
+    // SAFETY: `events` has room for MAX_EVENTS events.
     let returned = unsafe { libc::epoll_wait(epfd, events.as_mut_ptr(), MAX_EVENTS as i32, timeout_ms) };
     let at = now_ns();
     let error = Errno::last();
@@ -159,7 +159,11 @@ pub(super) fn read8(fd: RawFd) -> Result<(), Errno> {
     Errno::result(read).map(drop)
 }
 
-fn accept(fd: RawFd) -> Result<(), Errno> {
+/// Accepts one connection and closes it.
+///
+/// # Errors
+/// The errno of accept4.
+pub(super) fn accept(fd: RawFd) -> Result<(), Errno> {
     // SAFETY: null addresses are allowed and mean that the peer's address is not wanted.
     let accepted =
         unsafe { libc::accept4(fd, std::ptr::null_mut(), std::ptr::null_mut(), libc::SOCK_CLOEXEC) };

@@ -1,14 +1,15 @@
 //! Ground truth: every scenario with every family of probes, every counter against what the scenario says it did.
 
 use super::trace::{FAMILIES, FENTRY, Family, KPROBE, Load, Trace, sum, traced};
-use super::{Length, Outputs, Problem, Test};
+use super::{Length, Need, Outputs, Problem, Test, races};
+use crate::kernels::Capability;
 
 /// Events per run: enough that one lost or counted twice shows, few enough for the emulator.
 const EVENTS: u64 = 50;
 /// Scenarios of which each round takes a process or milliseconds.
 const ROUNDS: u64 = 10;
 /// Scenarios with one waiter at a time.
-const SINGLE: [&str; 16] = [
+const SINGLE: [&str; 19] = [
     "pipe-lt",
     "pipe-et",
     "pipe-oneshot",
@@ -21,12 +22,21 @@ const SINGLE: [&str; 16] = [
     "tcp-lt",
     "tcp-et",
     "tcp-oneshot",
-    "timers",
     "nested",
     "hidden",
     "reuse",
+    "timers",
+    "unread-level",
+    "dup-close",
+    "ctl-churn",
 ];
-const ROUNDED: [&str; 4] = ["timeouts", "slow-handler", "signals", "killed"];
+const ROUNDED: [&str; 5] = [
+    "timeouts",
+    "slow-handler",
+    "signals",
+    "killed",
+    "et-single-accept",
+];
 /// Scenarios in which several compete.
 const SHARED: [&str; 8] = [
     "herd-tcp",
@@ -45,6 +55,18 @@ const FLEET: u64 = 400;
 /// A scenario whose inner epoll is scanned by poll, the signal that sees it, and the counter that is short where the plan says
 /// that this signal loses something: with fentry on 5.10, whose `ep_scan_ready_list` is a compiler's clone that only a kprobe can name.
 const SCANNED_BY_POLL: (&str, &str, &str) = ("nested", "scan", "scans");
+/// Numbers that every family knows wherever kernel memory can be read: no reason excuses their absence there.
+const KNOWN_BY_ALL: [&str; 9] = [
+    "ctl_add",
+    "ctl_mod",
+    "ctl_mod_same",
+    "ctl_del",
+    "ctl_einval",
+    "ctl_eexist",
+    "ctl_enoent",
+    "ctl_ebadf",
+    "ctl_errors",
+];
 /// A time limit for some loads after a start of the tool, guest seconds.
 const GROUP_SECONDS: u64 = 120;
 /// The same for the longest.
@@ -71,7 +93,7 @@ fn groups() -> Vec<(&'static str, Vec<Load>)> {
     vec![
         ("one waiter", SINGLE.map(load(EVENTS, None)).into()),
         (
-            "timeouts, slow handlers, signals, kills",
+            "timeouts, slow handlers, signals, kills, bursts",
             ROUNDED.map(load(ROUNDS, None)).into(),
         ),
         ("2 waiters compete", SHARED.map(load(EVENTS, Some(2))).into()),
@@ -91,7 +113,8 @@ fn groups() -> Vec<(&'static str, Vec<Load>)> {
 fn complete() -> Test {
     let check = |outputs: &Outputs<'_>| {
         let listed = outputs.json_lines(0)?;
-        let named: Vec<Load> = groups().into_iter().flat_map(|(_, loads)| loads).collect();
+        let groups = groups().into_iter().flat_map(|(_, loads)| loads);
+        let named: Vec<Load> = groups.chain(races::LOADS).collect();
         let missing: Vec<&str> = listed
             .iter()
             .filter_map(|line| line["name"].as_str())
@@ -123,6 +146,13 @@ fn law(title: &str, loads: &[Load], family: Family) -> Test {
 fn held(outputs: &Outputs<'_>, job: usize, loads: &[Load]) -> Result<(), Problem> {
     let trace = Trace::new(outputs.json_lines(job)?, outputs.guest())?;
     let mut wrong = Vec::new();
+    if Need::Can(Capability::ProbeRead).unmet(outputs.guest()).is_none() {
+        for name in KNOWN_BY_ALL {
+            if let Some(why) = trace.absent(name)? {
+                wrong.push(format!("{name} is absent: {why}"));
+            }
+        }
+    }
     for (run, load) in trace.runs(loads)?.iter().zip(loads) {
         let except: &[&str] = match SCANNED_BY_POLL {
             (scenario, signal, counter) if load.scenario == scenario && trace.loses(signal) => &[counter],

@@ -4,6 +4,7 @@
 //! families are made in a loop; name and check are owned, so closures may capture.
 
 mod basics;
+mod benches;
 mod cgroup;
 mod cost;
 mod ends;
@@ -13,6 +14,7 @@ mod laws;
 mod locks;
 mod loops;
 pub(crate) mod matrix;
+mod races;
 mod times;
 mod together;
 mod trace;
@@ -45,6 +47,8 @@ pub(crate) fn all(length: Length) -> Vec<Test> {
     let groups = [
         basics::tests(),
         laws::tests(),
+        races::tests(),
+        benches::tests(),
         laws::repeated(length),
         views::tests(),
         times::tests(),

@@ -205,6 +205,12 @@ impl Trace {
             .map(|report| Run { trace: self, report })
             .collect())
     }
+
+    /// The runs whose reports are of this kind.
+    pub(super) fn reports(&self, kind: &str) -> Vec<Run<'_>> {
+        let reports = self.kind(kind).into_iter();
+        reports.map(|report| Run { trace: self, report }).collect()
+    }
 }
 
 /// One load in a trace: its report, and the lines of its processes.

@@ -102,6 +102,21 @@ fn notifications(window: &Window, by: GroupBy, filter: &Filter) -> Vec<(u32, Opt
     entries.iter().map(numbers).collect()
 }
 
+/// A loop that changes items and never waits is what `ctl_*` is there to show.
+#[test]
+fn an_epoll_that_only_epoll_ctl_touched_is_shown() {
+    let mut window = created_by_1(None, 0x10);
+    let counters = &mut window.counted.epolls[0].counters;
+    counters[EpollCounter::Notifications as usize] = Some(0);
+    assert_eq!(group(&window, GroupBy::Epoll, &Filter::default()).len(), 0);
+    window.counted.epolls[0].counters[EpollCounter::CtlAdd as usize] = Some(3);
+    for by in [GroupBy::Process, GroupBy::Epoll] {
+        let entries = group(&window, by, &Filter::default());
+        assert_eq!(entries.len(), 1);
+        assert_eq!(entries[0].epoll_counter(EpollCounter::CtlAdd), Some(3));
+    }
+}
+
 #[test]
 fn an_epoll_is_its_creators_only_while_nobody_waits_on_it() {
     let all = Filter::default();
