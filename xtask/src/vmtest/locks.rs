@@ -39,9 +39,12 @@ pub(super) fn tests() -> Vec<Test> {
             traced(&[LOAD], FENTRY, &["-E", "--metric", "lock,mutex"]),
             SECONDS,
         );
+    let bench = Test::new("locks: bench wait, one epoll against one each", check_bench)
+        .needs(FENTRY.need())
+        .run(bench_words(), SECONDS);
     shown
         .into_iter()
-        .chain([counted])
+        .chain([counted, bench])
         .map(|test| test.needs(Need::Can(Capability::ProbeRead)).cpus(CPUS))
         .collect()
 }
@@ -60,6 +63,50 @@ fn words(command: &str, family: Family, loads: &[Load]) -> Vec<String> {
     let mut words = traced(loads, family, &[]);
     words[1] = command.to_owned();
     words
+}
+
+/// What tells the runs of `bench wait` apart, one after the other.
+const MODES: [&str; 2] = ["", "--multiq"];
+
+fn bench_words() -> Vec<String> {
+    let loads = MODES.map(|mode| format!("epoll-trace bench wait -t 8 -f 8 --ops 300 --json {mode}"));
+    [
+        "epoll-trace",
+        "locks",
+        "--json",
+        "--",
+        "sh",
+        "-c",
+        &loads.join(" && "),
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+/// Eight threads fight for the mutex of one epoll; with one each nobody does.
+fn check_bench(outputs: &Outputs<'_>) -> Result<(), Problem> {
+    let lines = outputs.json_lines(0)?;
+    // No Trace: with so many threads a preemptible kernel drops returns of waits, which says nothing of locks.
+    let of = |kind: &str| -> Vec<&Value> { lines.iter().filter(|line| line["kind"] == kind).collect() };
+    let runs = of("bench_wait");
+    let [shared, own] = runs[..] else {
+        return Err(format!("{} runs reported, not {}", runs.len(), MODES.len()).into());
+    };
+    let contended = |run: &Value| -> Vec<&Value> {
+        let mut locks = of("lock");
+        locks.retain(|line| line["pid"] == run["pid"] && line["lock"] == "mutex");
+        locks
+    };
+    let [mutex] = contended(shared)[..] else {
+        return Err(format!("not one mutex with one epoll: {:?}", contended(shared)).into());
+    };
+    if number(mutex, "count")? == 0 || number(mutex, "threads")? < 2 {
+        return Err(format!("nobody fights for it: {mutex}").into());
+    }
+    if !contended(own).is_empty() {
+        return Err(format!("mutexes that one thread has alone: {:?}", contended(own)).into());
+    }
+    Ok(())
 }
 
 fn number(value: &Value, key: &str) -> Result<u64, Problem> {
