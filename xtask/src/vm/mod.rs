@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Machine {
     /// Number of virtual CPUs
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
     smp: u32,
     /// Added to the kernel command line
     #[arg(long, default_value = "", allow_hyphen_values = true)]

@@ -1,6 +1,6 @@
 //! Ground truth: every scenario with every family of probes, every counter against what the scenario says it did.
 
-use super::trace::{FAMILIES, FENTRY, Family, KPROBE, Load, Trace, sum, traced};
+use super::trace::{FAMILIES, FENTRY, Family, KPROBE, Load, Run, Trace, sum, traced};
 use super::{Length, Need, Outputs, Problem, Test, races};
 use crate::kernels::Capability;
 
@@ -67,6 +67,8 @@ const KNOWN_BY_ALL: [&str; 9] = [
     "ctl_ebadf",
     "ctl_errors",
 ];
+/// Besides the counters, the histogram that has a value for each delivery, of all its events.
+const OPTIONS: [&str; 3] = ["-E", "--metric", "wakeup,events_per_wait"];
 /// A time limit for some loads after a start of the tool, guest seconds.
 const GROUP_SECONDS: u64 = 120;
 /// The same for the longest.
@@ -139,7 +141,7 @@ fn law(title: &str, loads: &[Load], family: Family) -> Test {
     let check = move |outputs: &Outputs<'_>| held(outputs, 0, &list);
     Test::new(format!("laws: {title}, {}", family.name), check)
         .needs(family.need())
-        .run(traced(loads, family, &["-E"]), GROUP_SECONDS)
+        .run(traced(loads, family, &OPTIONS), GROUP_SECONDS)
 }
 
 /// Every run of the job's trace kept its law; the error names each that did not.
@@ -158,7 +160,7 @@ fn held(outputs: &Outputs<'_>, job: usize, loads: &[Load]) -> Result<(), Problem
             (scenario, signal, counter) if load.scenario == scenario && trace.loses(signal) => &[counter],
             _ => &[],
         };
-        if let Err(Problem::Failed(why)) = run.hold("epoll", except) {
+        if let Err(Problem::Failed(why)) = run.hold("epoll", except).and_then(|()| sizes(run)) {
             wrong.push(format!("{}: {why}", load.title()));
         }
     }
@@ -166,6 +168,17 @@ fn held(outputs: &Outputs<'_>, job: usize, loads: &[Load]) -> Result<(), Problem
         return Ok(());
     }
     Err(wrong.join("\n").into())
+}
+
+/// The sizes of deliveries add up to what the counters say, whatever was missed.
+fn sizes(run: &Run<'_>) -> Result<(), Problem> {
+    let (sizes, lines) = (run.metric("events_per_wait"), run.lines("epoll"));
+    let values = (sum(&sizes, "count")?, sum(&sizes, "sum")?);
+    let counted = (sum(&lines, "deliveries")?, sum(&lines, "events")?);
+    if values == counted {
+        return Ok(());
+    }
+    Err(format!("{values:?} deliveries and events in the histogram of {counted:?}").into())
 }
 
 /// One scenario ten times in a row, every event counted in each run. Not with tracepoints alone, which infer wakeups.
@@ -183,7 +196,7 @@ pub(super) fn repeated(length: Length) -> Vec<Test> {
     };
     let test = |family: Family| {
         let loads = vec![load; RUNS / jobs];
-        let words = traced(&loads, family, &["-E"]);
+        let words = traced(&loads, family, &OPTIONS);
         let check = move |outputs: &Outputs<'_>| {
             (0..jobs).try_for_each(|job| {
                 held(outputs, job, &loads).and_then(|()| exact(outputs, job, &loads, events))
