@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// The program that runs now, even after its file was replaced.
 pub const OWN_PROGRAM: &str = "/proc/self/exe";
@@ -56,13 +57,15 @@ pub fn process_of(id: u32) -> Option<u32> {
     tgid.trim().parse().ok()
 }
 
-/// Descriptors of process (or thread) `id` that are epolls; none once it is gone.
-pub fn epolls_of(id: u32) -> Vec<i32> {
+/// Descriptors of process (or thread) `id` that are epolls; none once it is gone. Looks at none after `end`: there may be
+/// a million of others.
+pub fn epolls_of(id: u32, end: Instant) -> Vec<i32> {
     let entries = fs::read_dir(format!("/proc/{id}/fd"))
         .into_iter()
         .flatten()
         .flatten();
     entries
+        .take_while(|_| Instant::now() < end)
         .filter(|entry| fs::read_link(entry.path()).is_ok_and(|target| target.as_os_str() == EPOLL))
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .collect()
@@ -129,7 +132,9 @@ mod tests {
             process_of(nix::unistd::gettid().as_raw().cast_unsigned()),
             Some(own)
         );
-        assert!(epolls_of(own).contains(&fd));
+        let soon = Instant::now() + std::time::Duration::from_secs(10);
+        assert!(epolls_of(own, soon).contains(&fd));
+        assert!(epolls_of(own, Instant::now()).is_empty());
         let found = watched_by(own, fd, 1 << 20).unwrap();
         assert_eq!(found.items, 1);
         assert_eq!(found.events & 1 << 31, 1 << 31);

@@ -186,7 +186,7 @@ fn learn_items(live: &mut Live, wishes: &Wishes, status: &Status) -> anyhow::Res
         .signals
         .iter()
         .find(|signal| signal.signal == Signal::EpollShown.name());
-    let missing = shown.is_some_and(|shown| !matches!(shown.verdict, Outcome::Chosen | Outcome::Fallback));
+    let missing = !shown.is_some_and(|shown| matches!(shown.verdict, Outcome::Chosen | Outcome::Fallback));
     live.items_known_partly(match (wishes.fdinfo, missing) {
         (false, _) => "of epolls from before the start: their fdinfo is not read in this run",
         (true, true) => "of epolls from before the start: ep_show_fdinfo cannot be probed",

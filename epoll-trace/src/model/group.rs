@@ -114,10 +114,7 @@ fn add_created(groups: &mut BTreeMap<Slot, Group<'_>>, counted: &Snapshot, by: G
             GroupBy::Epoll if !epoll.id.is_private() => Slot::Epoll(epoll.id),
             GroupBy::Epoll | GroupBy::Thread => continue,
         };
-        let happened = EpollCounter::ALL.iter().zip(&epoll.counters);
-        let used = happened
-            .filter(|(id, _)| !matches!(id, EpollCounter::Created | EpollCounter::Closed))
-            .any(|(_, count)| count.is_some_and(|count| count > 0));
+        let used = epoll.counters.iter().flatten().any(|&count| count > 0);
         // A filter speaks of waiters: an epoll without one passes by its process alone.
         let wanted = filter.is_empty() || (only_pids(filter) && filter.pids.contains(&creator));
         let watches = by == GroupBy::Epoll && epoll.items.is_some_and(|items| items > 0);

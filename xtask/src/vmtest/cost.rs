@@ -36,8 +36,8 @@ fn test(family: Family) -> Test {
 
 fn check(outputs: &Outputs<'_>) -> Result<(), Problem> {
     let lines = outputs.json_lines(0)?;
-    let [report, cost, before, after] = &lines[..] else {
-        return Err(format!("not four lines: {lines:?}").into());
+    let [_plan, report, cost, before, after] = &lines[..] else {
+        return Err(format!("not five lines: {lines:?}").into());
     };
     if before != after {
         return Err(format!("loaded before: {before}, after: {after}").into());

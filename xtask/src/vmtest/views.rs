@@ -8,7 +8,28 @@ use super::trace::{FENTRY, Family, KPROBE, Load, Run, Trace, traced};
 use super::{JOB_SECONDS, Outputs, Problem, Test};
 
 /// Counters of an epoll rather than of its waiters: who shares an epoll shows all of them, so they add up by epoll only.
-const OF_THE_EPOLL: &[&str] = &["notifications", "scans"];
+const OF_THE_EPOLL: &[&str] = &[
+    "notifications",
+    "notifications_unasked",
+    "notifications_queued",
+    "notifications_nested",
+    "scans",
+    "ovf_notifications",
+    "ovf_scans",
+    "ovf_items",
+    "ovf_more",
+    "ctl_add",
+    "ctl_mod",
+    "ctl_mod_same",
+    "ctl_del",
+    "ctl_einval",
+    "ctl_eexist",
+    "ctl_enoent",
+    "ctl_ebadf",
+    "ctl_errors",
+    "created",
+    "closed",
+];
 const EVENTS: u64 = 50;
 
 const fn load(scenario: &'static str) -> Load {

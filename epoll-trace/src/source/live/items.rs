@@ -20,7 +20,8 @@ const TRIES: usize = 3;
 /// An ADD is in the list a moment before it is counted: a list holds if nothing was counted for so long after it.
 const SETTLED: Duration = Duration::from_millis(10);
 
-/// Name of the loss: epolls of the start whose items were not read, for there were too many, or too long ones, or no more time.
+/// Name of the loss: epolls of the start whose items were not read, for there were too many, or too long ones, or no more time;
+/// and processes that there was no time to look through.
 pub const FDINFO_CUT: &str = "fdinfo_cut";
 
 /// A list that was read, of an epoll whose changes are counted.
@@ -45,7 +46,11 @@ pub(super) fn read(
     let mut cut = 0;
     let mut found = Vec::new();
     for &id in processes {
-        for fd in identity::epolls_of(id) {
+        if Instant::now() >= end {
+            cut += 1;
+            continue;
+        }
+        for fd in identity::epolls_of(id, end) {
             if found.len() < MOST_EPOLLS && Instant::now() < end {
                 found.push((id, fd));
             } else {
