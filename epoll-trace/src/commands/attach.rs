@@ -113,7 +113,7 @@ impl Wishes {
 }
 
 fn is_counter(number: &Number) -> bool {
-    matches!(number, Number::Counter(_) | Number::Epoll(_))
+    !matches!(number, Number::Metric(_) | Number::Wakers)
 }
 
 /// What a family on the command line means to the plan.

@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Machine {
     /// Number of virtual CPUs
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     smp: u32,
     /// Added to the kernel command line
     #[arg(long, default_value = "", allow_hyphen_values = true)]
@@ -127,6 +127,11 @@ impl Prepared {
         Ok(Self {
             binaries: builds::guest(&setup::bpf::ensure()?)?,
         })
+    }
+
+    /// Fetches the kernel of `guest` if it is not there; to be done before several boots at once.
+    pub(crate) fn fetch(guest: &Guest) -> Result<()> {
+        fetch::ensure(guest.image()).map(drop)
     }
 
     /// Boots `guest` with `programs` of this machine and runs `jobs` in it.

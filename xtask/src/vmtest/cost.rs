@@ -13,7 +13,7 @@ const SCRIPT: &str = r#"
 before=$(bpftool -j prog show)
 epoll-trace overhead --json --counters --probes FAMILY -- epoll-trace bench scenario pipe-lt --json --events EVENTS || exit 1
 tries=0
-while after=$(bpftool -j prog show); [ "$after" != "$before" ] && [ $tries -lt 10 ]; do
+while after=$(bpftool -j prog show); [ "$after" != "$before" ] && [ "$after" != "[]" ] && [ $tries -lt 10 ]; do
     tries=$((tries + 1))
     sleep 0.2
 done
@@ -39,8 +39,10 @@ fn check(outputs: &Outputs<'_>) -> Result<(), Problem> {
     let [_plan, report, cost, before, after] = &lines[..] else {
         return Err(format!("not five lines: {lines:?}").into());
     };
-    if before != after {
-        return Err(format!("loaded before: {before}, after: {after}").into());
+    // What an earlier test left to the kernel to free may go meanwhile.
+    let listed = |list: &Value| list.as_array().cloned().unwrap_or_default();
+    if let Some(left) = listed(after).iter().find(|one| !listed(before).contains(one)) {
+        return Err(format!("still loaded: {left}").into());
     }
     if report["events_sent"] != EVENTS
         || cost["kind"] != "overhead"

@@ -1,6 +1,9 @@
 //! Runs the tests, one boot per kernel, and prints the matrix test × kernel.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -49,9 +52,17 @@ pub(crate) fn run(selection: &Selection) -> Result<Tally> {
     }
     setup::ensure_bpftool()?;
     let prepared = Prepared::new()?;
+    let guests = kernels::select(&selection.kernel);
+    let boots: Vec<Boot<'_>> = guests.iter().flat_map(|guest| boots(&tests, guest)).collect();
+    let outcomes = boot_all(&prepared, &selection.machine, &boots)?;
     let mut columns = Vec::new();
-    for guest in kernels::select(&selection.kernel) {
-        columns.push((guest.name, column(&prepared, &selection.machine, guest, &tests)?));
+    for guest in guests {
+        let of = |cpus| {
+            let mut all = boots.iter().zip(&outcomes);
+            all.find(|(boot, _)| boot.guest.name == guest.name && boot.cpus == cpus)
+                .map(|(_, outcome)| outcome)
+        };
+        columns.push((guest.name, column(guest, &tests, of)));
     }
     print(&tests, &columns);
     let mut tally = Tally::default();
@@ -69,47 +80,89 @@ pub(crate) fn run(selection: &Selection) -> Result<Tally> {
     Ok(tally)
 }
 
-/// All tests on one kernel: a boot for each number of CPUs they ask for.
-fn column(prepared: &Prepared, machine: &Machine, guest: &Guest, tests: &[Test]) -> Result<Vec<Cell>> {
-    let skips: Vec<Option<String>> = tests
-        .iter()
-        .map(|test| judge::unmet(&test.needs, guest))
-        .collect();
-    let run = || tests.iter().zip(&skips).filter(|(_, skip)| skip.is_none());
-    let mut outcomes = BTreeMap::new();
-    for cpus in run().map(|(test, _)| test.cpus).collect::<BTreeSet<_>>() {
-        let jobs: Vec<Job> = run()
-            .filter(|(test, _)| test.cpus == cpus)
-            .flat_map(|(test, _)| jobs(test))
-            .collect();
-        outcomes.insert(cpus, boot(prepared, &machine.with_cpus(cpus), guest, &jobs)?);
-    }
-    let cell = |(test, skip): (&Test, &Option<String>)| match (skip, outcomes.get(&test.cpus)) {
-        (Some(reason), _) => Cell::Skip(reason.clone()),
-        (None, Some(outcome)) => check(test, guest, outcome),
-        (None, None) => Cell::NotReached,
+/// A boot: the tests of one kernel that ask for so many CPUs.
+struct Boot<'a> {
+    guest: &'a Guest,
+    cpus: u32,
+    jobs: Vec<Job>,
+}
+
+/// Those that `guest` needs, the longest first.
+fn boots<'a>(tests: &[Test], guest: &'a Guest) -> Vec<Boot<'a>> {
+    let run = || {
+        tests
+            .iter()
+            .filter(|test| judge::unmet(&test.needs, guest).is_none())
     };
-    Ok(tests.iter().zip(&skips).map(cell).collect())
+    let cpus: BTreeSet<u32> = run().map(|test| test.cpus).collect();
+    let boot = |cpus| Boot {
+        guest,
+        cpus,
+        jobs: run().filter(|test| test.cpus == cpus).flat_map(jobs).collect(),
+    };
+    cpus.into_iter().map(boot).collect()
+}
+
+/// Each VM runs on one CPU of this machine, so as many run at once as there are. Gives the outcomes in the order of `boots`.
+fn boot_all(prepared: &Prepared, machine: &Machine, boots: &[Boot<'_>]) -> Result<Vec<Outcome>> {
+    for boot in boots {
+        Prepared::fetch(boot.guest)?;
+    }
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        while let Some((place, boot)) = {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            boots.get(place).map(|boot| (place, boot))
+        } {
+            done.push((place, run_boot(prepared, &machine.with_cpus(boot.cpus), boot)?));
+        }
+        anyhow::Ok(done)
+    };
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let mut done = thread::scope(|scope| {
+        let handles: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let mut done = Vec::new();
+        for handle in handles {
+            match handle.join() {
+                Ok(part) => done.extend(part?),
+                Err(_) => bail!("a thread that ran a VM panicked"),
+            }
+        }
+        Ok(done)
+    })?;
+    done.sort_by_key(|&(place, _)| place);
+    Ok(done.into_iter().map(|(_, outcome)| outcome).collect())
 }
 
 /// One boot, with what went wrong in it printed.
-fn boot(prepared: &Prepared, machine: &Machine, guest: &Guest, jobs: &[Job]) -> Result<Outcome> {
+fn run_boot(prepared: &Prepared, machine: &Machine, boot: &Boot<'_>) -> Result<Outcome> {
     let start = Instant::now();
     let programs = PROGRAMS.map(str::to_owned);
-    let outcome = prepared.boot(guest, machine, &programs, jobs)?;
+    let name = boot.guest.name;
+    let outcome = prepared.boot(boot.guest, machine, &programs, &boot.jobs)?;
     for warning in &outcome.warnings {
-        println!("VM {}: {warning}", guest.name);
+        println!("VM {name}: {warning}");
     }
     if let Some(failure) = &outcome.failure {
-        println!("VM {}: {failure}", guest.name);
+        println!("VM {name}: {failure}");
     }
     println!(
-        "VM {}: {} jobs in {:.1} s",
-        guest.name,
+        "VM {name}: {} jobs in {:.1} s",
         outcome.results.len(),
         start.elapsed().as_secs_f64()
     );
     Ok(outcome)
+}
+
+/// All tests on one kernel; `outcome` gives that of the boot with so many CPUs.
+fn column<'a>(guest: &Guest, tests: &[Test], outcome: impl Fn(u32) -> Option<&'a Outcome>) -> Vec<Cell> {
+    let cell = |test: &Test| match (judge::unmet(&test.needs, guest), outcome(test.cpus)) {
+        (Some(reason), _) => Cell::Skip(reason),
+        (None, Some(outcome)) => check(test, guest, outcome),
+        (None, None) => Cell::NotReached,
+    };
+    tests.iter().map(cell).collect()
 }
 
 fn job_name(test: &Test, index: usize) -> String {

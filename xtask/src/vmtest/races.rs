@@ -62,6 +62,8 @@ fn test(family: Family) -> Test {
         check,
     )
     .needs(family.need())
+    // Writers and waiters run at once.
+    .cpus(4)
     .run(traced(&LOADS, family, &options), SECONDS)
 }
 
