@@ -165,7 +165,9 @@ impl Watchers {
 #[inline(always)]
 pub fn is_timer(wait: u64) -> bool {
     let operations = TIMERFD_FOPS.load();
-    operations != 0
+    // Where addresses are hidden the helper that reads is refused, and a program that holds it with it.
+    EPOLL_BY_FD.load() == 0
+        && operations != 0
         && probed_at::<u64>(wait.wrapping_sub(OFF_WAIT_BASE.load()))
             .and_then(|item| probed::<u64>(item, &OFF_ITEM_FILE))
             .and_then(|file| probed::<u64>(file, &OFF_FILE_FOP))

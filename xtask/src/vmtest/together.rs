@@ -119,8 +119,6 @@ pub(super) fn seen_late<'a>(
             *count = count.saturating_sub(by);
         }
     };
-    // An epoll is known from its first wakeup on, and the notification that did it came before.
-    lower(&["notifications"], &run.report["epolls"]);
     // They were created before, and closed under the tool's eyes.
     lower(&["created"], &run.report["epolls"]);
     // What returns from a function is seen only if its begin was; the return of the system call is seen by itself.
@@ -131,7 +129,7 @@ pub(super) fn seen_late<'a>(
     // often it was woken.
     // And scans of a wait are counted at its return, so where that is not seen those of the first wait are missing.
     let except: &[&str] = match family {
-        TRACEPOINT => &["wakeups", "empty_wakeups"],
+        TRACEPOINT => &["wakeups", "empty_wakeups", "wasted_wakeups"],
         FENTRY => &["scans_spurious"],
         _ => &[],
     };
