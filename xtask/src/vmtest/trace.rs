@@ -262,6 +262,10 @@ impl<'a> Run<'a> {
     /// is missing must have been counted as missed.
     fn excused(&self, expected: u64) -> u64 {
         let by_misses = LOST_PER_MISS * self.trace.misses;
+        // Without addresses the begin of a wait says whose wakeups follow, and in a herd many follow one begin.
+        if self.trace.misses > 0 && self.trace.plan("epolls") != "by_address" {
+            return (expected / LOST_AT_MOST).max(LOST_PER_MISS);
+        }
         if self.trace.plan("family") == FENTRY.name {
             return by_misses;
         }
