@@ -314,8 +314,10 @@ fn row(key: &LockKey) -> Option<*mut LockRow> {
         return Some(row);
     }
     let zero = LOCK_ZERO.get_ptr(0)?;
-    // SAFETY: a value of LOCK_ZERO, which nobody writes. Another thread may be first: the look-up tells.
-    let _ = LOCKS.insert(key, unsafe { &*zero }, u64::from(BPF_NOEXIST));
+    // SAFETY: a value of LOCK_ZERO, which nobody writes. By reference: the stack has no room for a copy.
+    let zero = unsafe { &*zero };
+    // Another thread may be first: the look-up tells.
+    let _ = LOCKS.insert(key, zero, u64::from(BPF_NOEXIST));
     LOCKS.get_ptr_mut(key)
 }
 
