@@ -344,10 +344,10 @@ pub const PROGRAMS: &[Program] = &[
         Hook::Fexit("epoll_sendevents"),
         &[PROBE_READ, Need::Offset(Offset::FilePrivate)],
     ),
-    program("scan_fentry", Hook::Fentry("ep_done_scan"), &[]),
+    program("scan_fentry", Hook::Fentry("ep_done_scan"), &[PROBE_READ]),
     program("scan_kprobe", Hook::Kprobe("ep_done_scan"), &[]),
     program("scan5_fexit", Hook::Fexit("ep_send_events_proc"), &[]),
-    program("end5_fexit", Hook::Fexit("ep_send_events_proc"), &[]),
+    program("end5_fexit", Hook::Fexit("ep_send_events_proc"), &[PROBE_READ]),
     program(
         "scan5_kprobe",
         Hook::Kprobe("ep_scan_ready_list.constprop.0"),

@@ -192,6 +192,9 @@ fn without_addresses_nothing_is_counted_per_epoll() {
             "mutex",
             "overflow_length",
             "queue",
+            "scan",
+            "scans_repoll",
+            "scans_spurious",
             "wakers",
             "wakeups_timer"
         ]
