@@ -166,15 +166,16 @@ pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Stat
         let why = "the kernel hides its addresses (kptr_restrict), so who is in epoll_ctl, close or fdinfo counts as other";
         absent.insert(LOCK_PATHS.to_owned(), why.to_owned());
     }
-    let death = status
-        .signals
-        .iter()
-        .find(|signal| signal.signal == Signal::EpollDeath.name());
-    let deaths_are_seen =
-        death.is_some_and(|death| matches!(death.verdict, Outcome::Chosen | Outcome::Fallback));
+    let deaths_are_seen = is_seen(&status, Signal::EpollDeath);
     learn_items(&mut live, wishes, &status)?;
     live.describe(absent, status.line(), deaths_are_seen);
     Ok((live, status))
+}
+
+/// Whether programs that were attached tell `signal`.
+fn is_seen(status: &Status, signal: Signal) -> bool {
+    let found = status.signals.iter().find(|found| found.signal == signal.name());
+    found.is_some_and(|found| matches!(found.verdict, Outcome::Chosen | Outcome::Fallback))
 }
 
 /// What epolls of before watch, as far as that is wanted and can be had; where not, why.
@@ -182,11 +183,7 @@ fn learn_items(live: &mut Live, wishes: &Wishes, status: &Status) -> anyhow::Res
     if !wishes.counters {
         return Ok(());
     }
-    let shown = status
-        .signals
-        .iter()
-        .find(|signal| signal.signal == Signal::EpollShown.name());
-    let missing = !shown.is_some_and(|shown| matches!(shown.verdict, Outcome::Chosen | Outcome::Fallback));
+    let missing = !is_seen(status, Signal::EpollShown);
     live.items_known_partly(match (wishes.fdinfo, missing) {
         (false, _) => "of epolls from before the start: their fdinfo is not read in this run",
         (true, true) => "of epolls from before the start: ep_show_fdinfo cannot be probed",

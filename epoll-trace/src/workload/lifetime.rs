@@ -9,6 +9,7 @@ use nix::sys::epoll::EpollFlags;
 use super::arena::Place;
 use super::crew::{Crew, Need};
 use super::expect::Known;
+use super::single::drive;
 use super::source::{Kind, Source, epoll_on};
 use super::waiter::{Duty, SOURCE, control, serve, take, wait_once};
 
@@ -84,16 +85,7 @@ pub(super) fn run_reuse(rounds: u64) -> Result<(Crew, Known)> {
     };
     crew.fork(|place| (0..rounds).try_for_each(|_| one(place)))?;
     crew.settle(&Need::default())?;
-    for sent in 1..=rounds {
-        crew.stamp(0..1);
-        source.fire()?;
-        crew.settle(&Need {
-            woken: 0..1,
-            consumed: sent,
-            ..Need::default()
-        })?;
-    }
-    crew.finish()?;
+    drive(&mut crew, &mut source, rounds)?;
     Ok((
         crew,
         Known {

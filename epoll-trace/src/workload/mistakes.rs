@@ -12,8 +12,9 @@ use nix::sys::epoll::EpollFlags;
 use nix::unistd::pipe2;
 
 use super::arena::Place;
-use super::crew::{Crew, Need, Start};
+use super::crew::{Crew, Start};
 use super::expect::{Ctl, Known};
+use super::single::drive;
 use super::source::{Kind, Source, epoll, epoll_on};
 use super::waiter::{SOURCE, Take, control, read8, take, wait_once};
 
@@ -72,16 +73,7 @@ pub(super) fn run_dup_close(events: u64, start: Start) -> Result<(Crew, Known)> 
         refused(Errno::ENOENT, control(epfd, libc::EPOLL_CTL_DEL, kept, 0, 0))
     })?;
     crew.begin(start)?;
-    for sent in 1..=events {
-        crew.stamp(0..1);
-        source.fire()?;
-        crew.settle(&Need {
-            woken: 0..1,
-            consumed: sent,
-            ..Need::default()
-        })?;
-    }
-    crew.finish()?;
+    drive(&mut crew, &mut source, events)?;
     Ok((
         crew,
         Known {

@@ -33,8 +33,10 @@ impl Mode {
 }
 
 /// Fires `events` one by one, each when the waiter sleeps, and sees the waiter off.
-fn drive(crew: &mut Crew, source: &mut Source, events: u64, start: Start) -> Result<()> {
-    crew.begin(start)?;
+///
+/// # Errors
+/// When the kernel refuses something, or no progress is made.
+pub(super) fn drive(crew: &mut Crew, source: &mut Source, events: u64) -> Result<()> {
     for sent in 1..=events {
         crew.stamp(0..1);
         source.fire()?;
@@ -64,7 +66,8 @@ pub(super) fn run(kind: Kind, mode: Mode, events: u64, start: Start) -> Result<(
     };
     let mut crew = Crew::new(1, events)?;
     crew.fork(|place| serve(place, &duty))?;
-    drive(&mut crew, &mut source, events, start)?;
+    crew.begin(start)?;
+    drive(&mut crew, &mut source, events)?;
     // A level-triggered item is queued again by its delivery, and the next wait polls it for nothing first.
     let polled_again = if mode == Mode::Level { events - 1 } else { 0 };
     Ok((
@@ -101,7 +104,8 @@ pub(super) fn run_nested(events: u64, start: Start) -> Result<(Crew, Known)> {
     };
     let mut crew = Crew::new(1, events)?;
     crew.fork(|place| serve(place, &duty))?;
-    drive(&mut crew, &mut source, events, start)?;
+    crew.begin(start)?;
+    drive(&mut crew, &mut source, events)?;
     Ok((
         crew,
         Known {
