@@ -1,6 +1,6 @@
 //! Ground truth: every scenario with every family of probes, every counter against what the scenario says it did.
 
-use super::trace::{FAMILIES, FENTRY, Family, KPROBE, Load, Run, Trace, sum, traced};
+use super::trace::{CROWD, FAMILIES, FENTRY, Family, KPROBE, Load, Run, Trace, sum, traced};
 use super::{Length, Need, Outputs, Problem, Test, races};
 use crate::kernels::Capability;
 
@@ -49,7 +49,7 @@ const SHARED: [&str; 8] = [
     "fork-shared-et",
 ];
 /// Events of as many threads blocked at once: far more than any kernel keeps return probes for.
-const CROWD: u64 = 400;
+const BLOCKED: u64 = 400;
 /// Events of processes with several epolls: each epoll is waited on twice.
 const FLEET: u64 = 400;
 /// A scenario whose inner epoll is scanned by poll, the signal that sees it, and the counter that is short where the plan says
@@ -102,7 +102,7 @@ fn groups() -> Vec<(&'static str, Vec<Load>)> {
         ("4 waiters compete", SHARED.map(load(EVENTS, Some(4))).into()),
         (
             "400 threads blocked, returns counted",
-            vec![load(CROWD, Some(400))("many-blocked")],
+            vec![load(BLOCKED, Some(400))(CROWD)],
         ),
         (
             "20 processes with 10 epolls each",

@@ -21,6 +21,9 @@ const OVERFLOW: &str = "overflow";
 const EXPIRATIONS: u64 = 1000;
 /// Enough for a race to happen.
 const EVENTS: u64 = 5_000;
+/// One event in so many may come between the look at the epoll and the lock that a scan's begin takes: chained, but not counted
+/// as one that hit a scan.
+const AT_THE_BEGIN: u64 = 100;
 /// The items that a scan ended with, by scan.
 const LENGTH: &str = "overflow_length";
 /// Guest seconds.
@@ -107,7 +110,8 @@ fn interrupting(run: &Run<'_>, trace: &Trace) -> Result<(&'static [&'static str]
 }
 
 /// Every scan with a list met a notification, every item on it came by one, and the histogram has each such scan and all
-/// its items. `lost` notifications are not counted; a missed begin of a wait costs the histogram a scan.
+/// its items. `lost` notifications are not counted, and few come in the very moment in which a scan begins; a missed begin of
+/// a wait costs the histogram a scan.
 fn overflowed(run: &Run<'_>, lost: u64, misses: u64) -> Result<(), Problem> {
     let lines = run.lines("epoll");
     let number =
@@ -122,7 +126,9 @@ fn overflowed(run: &Run<'_>, lost: u64, misses: u64) -> Result<(), Problem> {
         run.report["name"]
     );
     println!("{told}");
-    let ordered = in_scan + lost >= items && items >= scans && (scans > 0 || run.report["name"] != OVERFLOW);
+    let ordered = in_scan + lost + EVENTS / AT_THE_BEGIN >= items
+        && items >= scans
+        && (scans > 0 || run.report["name"] != OVERFLOW);
     let same = values == Some(scans) && sum == Some(items);
     let short = values <= Some(scans) && sum <= Some(items) && values.is_some();
     if ordered && more <= scans && (same || (misses > 0 && short)) {
