@@ -15,9 +15,11 @@ use crate::model::snapshot::Metric;
 use crate::view::units::TimeUnit;
 use crate::workload::{CostArgs, CtlArgs, ScenarioArgs, WaitArgs};
 
+mod floor;
 mod locks;
 mod values;
 
+pub use floor::FloorArgs;
 pub use locks::{LockSort, LocksArgs};
 use values::{column_parser, epoll_column_parser, field_parser, metric_parser, screen_seconds, seconds};
 
@@ -180,6 +182,9 @@ pub enum Command {
     /// Waits for its parent's word, then becomes CMD.
     #[command(name = crate::commands::child::GATE, hide = true)]
     ExecGate(GateArgs),
+    /// Attaches empty programs in place of ours until SIGINT or SIGTERM.
+    #[command(name = crate::commands::floor::FLOOR, hide = true)]
+    Floor(FloorArgs),
 }
 
 impl Command {
@@ -190,7 +195,8 @@ impl Command {
             Self::Epolls(args) => Some(&args.trace),
             Self::Locks(args) => Some(&args.trace),
             Self::Overhead(args) => Some(&args.trace),
-            Self::Top(_) | Self::Probes(_) | Self::Bench(_) | Self::Metrics | Self::ExecGate(_) => None,
+            Self::Top(_) | Self::Probes(_) | Self::Bench(_) => None,
+            Self::Metrics | Self::ExecGate(_) | Self::Floor(_) => None,
         }
     }
 }

@@ -15,8 +15,7 @@ use epoll_trace::commands::locks::{self, Locks};
 use epoll_trace::commands::output::{Streams, is_broken_pipe, open};
 use epoll_trace::commands::overhead::Cost;
 use epoll_trace::commands::session::{Blocks, Session};
-use epoll_trace::commands::{bench, metrics, probes, top};
-use epoll_trace::model::snapshot::Metric;
+use epoll_trace::commands::{bench, floor, metrics, probes, top};
 use epoll_trace::probe::load::Scope;
 use log::LevelFilter;
 
@@ -36,6 +35,7 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
     let global = &cli.global;
     match &cli.command {
         Command::ExecGate(args) => Ok(gate(args)),
+        Command::Floor(args) => floor::run(args, global, &mut open(None)?),
         Command::Metrics => {
             let mut out = open(None)?;
             metrics::run(&mut Streams {
@@ -173,12 +173,7 @@ fn log_to_stderr(global: &GlobalArgs) {
 
 async fn show_top(args: &TopArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
     let mut wishes = Wishes {
-        // Its table shows no locks, and they cost.
-        metrics: Metric::ALL
-            .iter()
-            .copied()
-            .filter(|metric| !metric.is_of_locks())
-            .collect(),
+        metrics: top::metrics(),
         counters: true,
         per_thread: args.filter.needs_threads(),
         own_cost: args.overhead,

@@ -8,11 +8,17 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 
 use crate::exec;
+use crate::paths;
 use crate::setup::bpf::BpfToolchain;
 
 const BINARY: &str = "epoll-trace";
+/// The test-only object of empty programs, and the feature that it takes.
+const FLOOR: &str = "floor";
 /// No musl target is at hand everywhere: glibc linked statically runs in a VM without any library just as well.
 const GUEST_TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Rust's name of the BPF target.
+pub(crate) const BPF_TARGET: &str = "bpfel-unknown-none";
 
 /// What the VM needs of ours.
 pub(crate) struct GuestBinaries {
@@ -58,6 +64,25 @@ pub(crate) fn guest(toolchain: &BpfToolchain) -> Result<GuestBinaries> {
         epoll_trace: binary(&built, BINARY)?,
         init: binary(&built, "init")?,
     })
+}
+
+/// Builds the object of empty programs as aya-build builds the product's, whose target directory it does not share.
+pub(crate) fn floor(toolchain: &BpfToolchain) -> Result<PathBuf> {
+    let mut command = toolchain.program("cargo")?;
+    command.args(["build", "--locked", "--release", "--package", "epoll-trace-ebpf"]);
+    command.args(["--bin", FLOOR, "--features", FLOOR]);
+    command.args(["--target", BPF_TARGET, "-Z", "build-std=core"]);
+    command.env("CARGO_TARGET_DIR", paths::workspace().join("target/floor-bpf"));
+    command.env(
+        "CARGO_ENCODED_RUSTFLAGS",
+        [
+            "--cfg=bpf_target_arch=\"x86_64\"",
+            "-Cdebuginfo=2",
+            "-Clink-arg=--btf",
+        ]
+        .join("\x1f"),
+    );
+    binary(&executables(&mut command)?, FLOOR)
 }
 
 /// Becomes the release build with `arguments`, as root. Returns only on failure.

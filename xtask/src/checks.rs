@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::builds::BPF_TARGET;
 use crate::docs;
 use crate::exec;
 use crate::layers;
@@ -15,8 +16,6 @@ use crate::setup::bpf::{self, BpfToolchain};
 use crate::tally::Tally;
 use crate::vmtest::matrix::{self, Selection};
 
-/// Rust's name of the BPF target.
-const BPF_TARGET: &str = "bpfel-unknown-none";
 /// How cargo-deny says that the list of known holes is out of reach.
 const NO_ADVISORIES: &str = "failed to fetch advisory database";
 
@@ -75,45 +74,20 @@ fn clippy(toolchain: &BpfToolchain) -> Result<Tally> {
 
 /// The programs of the object exist for the BPF target only, so the host's clippy does not see them.
 fn clippy_bpf(toolchain: &BpfToolchain) -> Result<Tally> {
-    let rustup = |program: &str| {
-        let mut command = Command::new("rustup");
-        command.args(["run", &toolchain.name, program]);
-        command.current_dir(paths::workspace());
-        command
-    };
-    if exec::output(rustup("cargo-clippy").arg("--version")).is_err() {
+    if exec::output(toolchain.program("cargo-clippy")?.arg("--version")).is_err() {
         println!(
             "skip: toolchain {} has no clippy (`rustup component add clippy`, or Debian's package rust-web-clippy)",
             toolchain.name
         );
         return Ok(Tally::skip());
     }
-    let mut command = rustup("cargo");
-    command.args([
-        "clippy",
-        "--quiet",
-        "--locked",
-        "--package",
-        "epoll-trace-ebpf",
-        "--bins",
-    ]);
-    command.args([
-        "--target",
-        BPF_TARGET,
-        "-Z",
-        "build-std=core",
-        "--",
-        "-D",
-        "warnings",
-    ]);
-    // A toolchain that is no nightly takes -Z only so.
-    command
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env_remove("RUSTUP_TOOLCHAIN")
-        .env_remove("CARGO")
-        .env_remove("RUSTC");
+    let mut command = toolchain.program("cargo")?;
+    command.args(["clippy", "--quiet", "--locked", "--package", "epoll-trace-ebpf"]);
+    // Empty programs too.
+    command.args(["--bins", "--features", "floor"]);
+    command.args(["--target", BPF_TARGET, "-Z", "build-std=core"]);
+    command.args(["--", "-D", "warnings"]);
     command.env("CARGO_TARGET_DIR", paths::workspace().join("target/clippy-bpf"));
-    toolchain.apply(&mut command)?;
     single(&mut command)
 }
 

@@ -39,6 +39,9 @@ enum Task {
         /// Optimized
         #[arg(long)]
         release: bool,
+        /// Instead the object of empty programs, which the benchmark attaches in place of ours
+        #[arg(long, conflicts_with = "release")]
+        floor: bool,
     },
     /// Build epoll-trace and run it as root
     Run {
@@ -78,7 +81,15 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Setup { vm } => setup::run(vm)?,
-        Task::Build { release } => println!("{}", builds::host(&setup::bpf::ensure()?, release)?.display()),
+        Task::Build { release, floor } => {
+            let toolchain = setup::bpf::ensure()?;
+            let built = if floor {
+                builds::floor(&toolchain)
+            } else {
+                builds::host(&toolchain, release)
+            };
+            println!("{}", built?.display());
+        }
         Task::Run { arguments } => builds::run(&setup::bpf::ensure()?, &arguments)?,
         Task::Install { root } => builds::install(&setup::bpf::ensure()?, &root)?,
         Task::Vm(arguments) => return vm::run(&arguments),

@@ -12,7 +12,7 @@ use crate::kernel::{Facts, caps::RunningKernel, offsets};
 use crate::model::probes::{Outcome, Status};
 use crate::model::snapshot::{LOCK_PATHS, Metric, NOT_MEASURED};
 use crate::model::waker::WAKERS;
-use crate::probe::catalog::{Family, Signal};
+use crate::probe::catalog::{Family, Program, Signal};
 use crate::probe::load::{Loaded, Options, Scope, load};
 use crate::probe::numbers::{Number, wanted};
 use crate::probe::plan::{FamilyChoice, Identity, Plan, plan};
@@ -129,6 +129,16 @@ pub fn family(choice: ProbeFamily) -> FamilyChoice {
 /// The facts of the running kernel.
 pub fn facts() -> Facts {
     Facts::read(Path::new("/"), &RunningKernel)
+}
+
+/// The programs that a run with these wishes attaches.
+///
+/// # Errors
+/// When this kernel cannot do the main job, with the reason.
+pub fn programs(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<Vec<&'static Program>> {
+    let plan = plan(&facts(), &wishes.signals(), family(global.probes));
+    plan.check()?;
+    Ok(plan.programs())
 }
 
 /// Starts tracing: from here on the kernel counts. Dropping the source ends it.

@@ -4,6 +4,7 @@ pub mod attach;
 pub mod bench;
 pub mod child;
 pub mod epolls;
+pub mod floor;
 pub mod hist;
 pub mod locks;
 pub mod metrics;

@@ -17,12 +17,18 @@ use crate::model::delta::Window;
 use crate::model::filter::Filter;
 use crate::model::group::{GroupBy, group, with_recent_counters};
 use crate::model::overhead::Overhead;
-use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::{Metric, Snapshot};
 use crate::source::Source;
 use crate::view::tui::app::{App, Effect, Sample};
 use crate::view::tui::draw::draw;
 use crate::view::tui::style::Look;
 use crate::view::tui::terminal::{Screen, key};
+
+/// Histograms that its table rests on: it shows no locks, and they cost.
+pub fn metrics() -> Vec<Metric> {
+    let all = Metric::ALL.iter().copied();
+    all.filter(|metric| !metric.is_of_locks()).collect()
+}
 
 /// Refuses when stdout is no terminal. To be asked before anything is attached.
 ///

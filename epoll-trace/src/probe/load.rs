@@ -1,6 +1,7 @@
 //! Loads and attaches the programs of a plan. The only user of aya besides the live source.
 
 use std::{
+    any::Any,
     collections::BTreeMap,
     fs,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
@@ -117,6 +118,7 @@ pub struct Loaded {
     /// Owns programs and maps.
     pub ebpf: Ebpf,
     programs: Vec<&'static Spec>,
+    links: Vec<Link>,
     /// Memory of each map, by name.
     pub maps: Vec<MapMemory>,
     stats: Option<OwnedFd>,
@@ -176,6 +178,7 @@ pub fn load(
         stats: None,
         ebpf,
         programs: programs.to_vec(),
+        links: Vec::new(),
         logs: options.log_level > 0,
         broken,
     })
@@ -198,7 +201,8 @@ fn program<'a>(ebpf: &'a mut Ebpf, spec: &Spec) -> anyhow::Result<&'a mut Progra
         .ok_or_else(|| anyhow!("the BPF object has no program {}", spec.name))
 }
 
-fn load_program(ebpf: &mut Ebpf, spec: &Spec, btf: &Btf) -> anyhow::Result<()> {
+/// Loads the program of `ebpf` that has the name of `spec`.
+pub(super) fn load_program(ebpf: &mut Ebpf, spec: &Spec, btf: &Btf) -> anyhow::Result<()> {
     match program(ebpf, spec)? {
         Program::FEntry(program) => program.load(spec.hook.target(), btf)?,
         Program::FExit(program) => program.load(spec.hook.target(), btf)?,
@@ -209,19 +213,33 @@ fn load_program(ebpf: &mut Ebpf, spec: &Spec, btf: &Btf) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn attach_program(ebpf: &mut Ebpf, spec: &Spec) -> anyhow::Result<()> {
-    match program(ebpf, spec)? {
-        Program::FEntry(program) => program.attach().map(|_| ())?,
-        Program::FExit(program) => program.attach().map(|_| ())?,
-        Program::BtfTracePoint(program) => program.attach().map(|_| ())?,
-        Program::KProbe(program) => program.attach(spec.hook.target(), 0).map(|_| ())?,
-        _ => anyhow::bail!("program {} is of an unexpected kind", spec.name),
+/// An attached program: dropped, it is detached.
+pub(super) type Link = Box<dyn Any + Send>;
+
+/// Attaches the program of `ebpf` that has the name of `spec` and was loaded.
+pub(super) fn attach_program(ebpf: &mut Ebpf, spec: &Spec) -> anyhow::Result<Link> {
+    macro_rules! link {
+        ($program:ident, $id:expr) => {{
+            let id = $id?;
+            Box::new($program.take_link(id)?)
+        }};
     }
-    Ok(())
+    Ok(match program(ebpf, spec)? {
+        Program::FEntry(program) => link!(program, program.attach()),
+        Program::FExit(program) => link!(program, program.attach()),
+        Program::BtfTracePoint(program) => link!(program, program.attach()),
+        Program::KProbe(program) => link!(program, program.attach(spec.hook.target(), 0)),
+        _ => anyhow::bail!("program {} is of an unexpected kind", spec.name),
+    })
+}
+
+/// Ends before beginnings: attached in this order, no pair is left open.
+pub(super) fn ends_first(programs: &mut [&'static Spec]) {
+    programs.sort_by_key(|program| !matches!(program.hook, Hook::Fexit(_) | Hook::Kretprobe(_)));
 }
 
 impl Loaded {
-    /// Attaches every program that loaded, ends before beginnings, so that no pair is left open.
+    /// Attaches every program that loaded.
     /// Never stops at one program: what could not be attached goes to [`Self::broken`] as well.
     pub fn attach(&mut self) {
         let mut programs: Vec<&'static Spec> = self
@@ -230,10 +248,13 @@ impl Loaded {
             .filter(|program| !self.broken.contains_key(program.name))
             .copied()
             .collect();
-        programs.sort_by_key(|program| !matches!(program.hook, Hook::Fexit(_) | Hook::Kretprobe(_)));
+        ends_first(&mut programs);
         for program in programs {
-            if let Err(error) = attach_program(&mut self.ebpf, program) {
-                self.broken.insert(program.name.to_owned(), first_lines(&error));
+            match attach_program(&mut self.ebpf, program) {
+                Ok(link) => self.links.push(link),
+                Err(error) => {
+                    self.broken.insert(program.name.to_owned(), first_lines(&error));
+                }
             }
         }
     }
@@ -320,7 +341,7 @@ fn map_memory(ebpf: &Ebpf) -> Vec<MapMemory> {
 }
 
 /// An error with its causes on one line; a verifier log is cut to its end, where the reason stands.
-fn first_lines(error: &anyhow::Error) -> String {
+pub(super) fn first_lines(error: &anyhow::Error) -> String {
     let text = format!("{error:#}");
     let lines: Vec<&str> = text
         .lines()

@@ -1,8 +1,9 @@
 //! Which probes are used and why: a table, a pure function over it, and the verdicts.
 //!
-//! Nothing here but the loader touches the kernel.
+//! Nothing here but the loaders touches the kernel.
 
 pub mod catalog;
+pub mod floor;
 pub mod load;
 pub mod numbers;
 pub mod plan;

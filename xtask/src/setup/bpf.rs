@@ -37,6 +37,21 @@ impl BpfToolchain {
         exec::prepend_path(command, &self.linker_dir)
     }
 
+    /// A program of this toolchain itself, whichever cargo runs us, with `-Z` allowed and the linker on its PATH.
+    pub(crate) fn program(&self, name: &str) -> Result<Command> {
+        let mut command = Command::new("rustup");
+        command.args(["run", &self.name, name]);
+        command.current_dir(paths::workspace());
+        // A toolchain that is no nightly takes -Z only so.
+        command
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env_remove("RUSTUP_TOOLCHAIN")
+            .env_remove("CARGO")
+            .env_remove("RUSTC");
+        exec::prepend_path(&mut command, &self.linker_dir)?;
+        Ok(command)
+    }
+
     fn usable(&self) -> bool {
         self.linker_dir.join(LINKER).is_file() && has_core_source(&self.name)
     }

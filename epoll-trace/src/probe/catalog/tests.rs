@@ -10,6 +10,19 @@ fn program_names_are_unique_and_fit_the_kernel() {
     assert!(names.iter().all(|name| name.len() <= 15), "{names:?}");
 }
 
+/// The lines `mechanism name "target";` of the object of empty programs.
+#[test]
+fn the_empty_programs_are_those_of_the_catalog() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../epoll-trace-ebpf/src/floor.rs");
+    let source = std::fs::read_to_string(path).unwrap();
+    let (_, list) = source.split_once("\nempty! {\n").unwrap();
+    let (list, _) = list.split_once("\n}\n").unwrap();
+    let empty: Vec<&str> = list.lines().map(str::trim).collect();
+    let line =
+        |Program { name, hook, .. }: &Program| format!("{} {name} \"{}\";", hook.mechanism(), hook.target());
+    assert_eq!(empty, PROGRAMS.iter().map(line).collect::<Vec<_>>());
+}
+
 #[test]
 fn rows_and_programs_name_each_other() {
     let mut used: BTreeSet<&str> = BTreeSet::new();
