@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use nix::errno::Errno;
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
@@ -72,12 +73,16 @@ impl Crew {
         for job in cast.followers {
             followers.push(start_follower(job, cpu, &over)?);
         }
+        let alone = followers.is_empty();
         let (go, orders) = channel();
         let (reports, back) = channel();
         let shared = Arc::clone(&progress);
         let lead = std::thread::Builder::new()
             .name("lead".to_owned())
-            .spawn(move || lead(cast.lead, cpu, &orders, &reports, &shared))
+            .spawn(move || {
+                let placed = settle_on(cpu).and_then(|()| if alone { own_files() } else { Ok(()) });
+                lead(cast.lead, &placed, &orders, &reports, &shared);
+            })
             .context("cannot start a thread: check the limit of threads")?;
         Ok(Self {
             go,
@@ -207,6 +212,12 @@ fn settle_on(cpu: usize) -> Result<()> {
     batch().context("cannot become a batch job (SCHED_BATCH)")
 }
 
+/// A table of descriptors that no other thread shares, as a process of one thread has it: each call of a process of several
+/// counts the file as in use (`__fget_light` in fs/file.c), and the thread that watches is no part of the workload.
+fn own_files() -> Result<()> {
+    unshare(CloneFlags::CLONE_FILES).context("cannot have a table of descriptors of its own")
+}
+
 /// Waits until the thread of `witness` sleeps, in its wait; how often it went to sleep in its life.
 fn asleep(witness: &Witness) -> Result<u64> {
     let deadline = Instant::now() + PATIENCE;
@@ -231,14 +242,13 @@ fn asleep(witness: &Witness) -> Result<u64> {
 /// The leading thread: a round for each order.
 fn lead(
     mut job: Lead,
-    cpu: usize,
+    placed: &Result<()>,
     orders: &Receiver<(u64, u64)>,
     reports: &Sender<Result<Measured>>,
     progress: &Progress,
 ) {
-    let placed = settle_on(cpu);
     while let Ok((warm_up, turns)) = orders.recv() {
-        let measured = match &placed {
+        let measured = match placed {
             Ok(()) => measure(&mut job, warm_up, turns, progress).context("the leading thread failed"),
             Err(error) => Err(anyhow!("{error:#}")),
         };
