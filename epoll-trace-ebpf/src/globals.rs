@@ -104,6 +104,10 @@ globals! {
     PER_THREAD;
     /// 1: epolls are known by process and descriptor number: addresses cannot be read.
     EPOLL_BY_FD;
+    /// 1: begins of waits are seen.
+    WAITS_SEEN;
+    /// 1: all waits and wakeups are counted; 0: only deliveries that slept.
+    COUNT_WAITS;
     /// 1: notifications and scans are counted per epoll.
     COUNT_PER_EPOLL;
     /// 1: it is counted who wakes.
@@ -140,9 +144,7 @@ globals! {
     TEXT_RELEASE_END;
     /// 1: time in and between waits is added up.
     TIME_LOOPS;
-    /// Histograms of each row.
-    SLOTS;
-    /// Place of the `wakeup` histogram in its row's, `SLOTS` or more if not wanted; likewise below.
+    /// Place of the `wakeup` histogram in its row's, all ones if not wanted; likewise below.
     SLOT_WAKEUP;
     /// See `SLOT_WAKEUP`.
     SLOT_CALLBACK;

@@ -3,6 +3,7 @@
 //! Integers and arrays only, explicit padding, sizes asserted: both sides read the same bytes whatever compiled them.
 //! This file knows neither aya-ebpf nor std nor any kernel structure.
 #![cfg_attr(not(test), no_std)]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 /// Changes with every change of this file's layout; the agent refuses an object that says another one.
 pub const ABI_VERSION: u32 = 3;

@@ -20,7 +20,7 @@ pub struct Thread {
     pub tgid: u32,
     /// Thread id.
     pub tid: u32,
-    /// Address of its task_struct, fit for reading its fields.
+    /// Address of its task_struct, fit for reading its fields; 0 = this place is free.
     pub task: u64,
     /// Address of the epoll that `row` belongs to.
     pub epoll: u64,
@@ -50,8 +50,8 @@ pub struct Thread {
     pub scans_after: u32,
     /// Descriptor number of this wait, or [`UNSEEN`].
     pub epfd: i32,
-    /// Capacity of this wait's event array, 0 if unknown.
-    pub maxevents: i32,
+    /// Explicit padding.
+    pub pad: u32,
     /// epoll_ctl in progress, where its return is seen elsewhere; op 0 = none.
     pub ctl: Request,
     /// 1 between wait enter and return.
@@ -65,7 +65,7 @@ pub struct Thread {
     /// What the thread did since a delivery: one of [`NOT_DELIVERED`], [`DELIVERED`], [`ACCEPTED`].
     pub delivered: u8,
     /// Explicit padding.
-    pub pad: [u8; 3],
+    pub pad2: [u8; 3],
 }
 
 /// The notifications in progress on this CPU: they run with interrupts off, so nothing else comes between.
@@ -79,6 +79,8 @@ pub struct Cpu {
     pub source: u64,
     /// Address of this CPU's `preempt_count()`; 0 = not asked for yet.
     pub preempt_count: u64,
+    /// Where a pointer becomes a number, see `kernel::as_number`.
+    pub scratch: u64,
 }
 
 /// A wait for a lock in progress.
@@ -141,10 +143,19 @@ pub const UNSEEN: i32 = -1;
 /// `BPF_F_MMAPABLE`: the agent reads such an array as its own memory, without a system call for each entry.
 const MAPPED: u32 = 1 << 10;
 
-/// By task_struct address: what is known of the thread. Written by waits and wakeups, removed by task exit. Read by
+/// What is known of threads, each at the place that its task_struct's address hashes to, or further on if another thread has
+/// that: an array is looked up at a tenth of a hash map's price. Written by waits and wakeups, freed by task exit. Read by
 /// waits, wakeups and context switches. Full: `threads_full`.
 #[map]
-pub static THREADS: HashMap<u64, Thread> = HashMap::with_max_entries(MAX_THREADS, 0);
+pub static THREADS: Array<Thread> = Array::with_max_entries(MAX_THREADS, 0);
+/// By place in `THREADS`: whose it is. Written by whoever takes a place: only one can. Removed by task exit. Read by the same.
+/// Full: never, it has room for every place.
+#[map]
+pub static OWNERS: HashMap<u32, u64> = HashMap::with_max_entries(MAX_THREADS, 0);
+/// By task_struct address: the place of a thread whose own place another one had. Written with that place, removed by task
+/// exit. Read by whoever does not find a thread at a place in `CROWDED`. Full: never, it has room for every place.
+#[map]
+pub static STRAYS: HashMap<u64, u32> = HashMap::with_max_entries(MAX_THREADS, 0);
 /// By eventpoll address: its identity. Written by birth, first wait or wakeup, removed by death and by the agent.
 /// Read by waits, wakeups, notifications and scans. Full: `epolls_full`.
 #[map]
@@ -232,6 +243,10 @@ pub static TRACED: HashMap<u32, u32> = HashMap::with_max_entries(MAX_TREE, 0);
 #[map]
 pub static CGROUP: CgroupArray = CgroupArray::with_max_entries(1, 0);
 
+/// By place in `THREADS`: 1 once a thread that belongs there had to go elsewhere. Written with `STRAYS`, never taken back. Read by
+/// whoever does not find a thread at its place. Full: never, it has one for each place.
+#[unsafe(no_mangle)]
+pub static mut CROWDED: [u8; MAX_THREADS as usize] = [0; MAX_THREADS as usize];
 /// By thread id modulo its size: how many threads in `THREADS` have such an id; keeps everybody else's context
 /// switches cheap. Written by whoever adds to `THREADS` or removes from it. Read by context switches. Full: never,
 /// ids share places.

@@ -21,6 +21,7 @@ mod values;
 
 pub use floor::FloorArgs;
 pub use locks::{LockSort, LocksArgs};
+pub use values::Counters;
 use values::{column_parser, epoll_column_parser, field_parser, metric_parser, screen_seconds, seconds};
 
 const EXAMPLES: &str = "\
@@ -276,9 +277,9 @@ pub struct HistArgs {
     /// Which times, as a comma list
     #[arg(long = "metric", value_name = "METRIC", value_delimiter = ',', default_value = "wakeup", value_parser = metric_parser())]
     pub metrics: Vec<Metric>,
-    /// Also count waits, notifications and causes of wakeups; costs more
-    #[arg(long)]
-    pub counters: bool,
+    /// Also count: waits and wakeups, or with =all, which costs more, notifications, causes, calls of epoll_ctl [default: all]
+    #[arg(long, value_name = "WHICH", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
+    pub counters: Option<Counters>,
     /// Also say who wakes: threads, softirqs, interrupts, timers (text and JSON)
     #[arg(long)]
     pub wakers: bool,
@@ -295,12 +296,13 @@ impl HistArgs {
 
     /// Whether counters are shown.
     pub fn shows_counters(&self) -> bool {
-        self.counters || !self.trace.command.is_empty()
+        self.counters.is_some() || !self.trace.command.is_empty()
     }
 
-    /// Whether the source must count, besides measuring times: to show it, or to sort by it.
-    pub fn needs_counters(&self) -> bool {
-        self.shows_counters() || self.sort.needs == Needs::Counters
+    /// What the source must count, besides measuring times: to show it, or to sort by it.
+    pub fn needed_counters(&self) -> Option<Counters> {
+        let for_more = !self.trace.command.is_empty() || self.sort.needs == Needs::Counters;
+        self.counters.or_else(|| for_more.then_some(Counters::All))
     }
 
     /// Histograms that the source must keep: those that are shown, and those that are sorted by.
@@ -340,9 +342,9 @@ pub struct OverheadArgs {
     /// The cost of these times, as a comma list
     #[arg(long = "metric", value_name = "METRIC", value_delimiter = ',', default_value = "wakeup", value_parser = metric_parser())]
     pub metrics: Vec<Metric>,
-    /// The cost of counters too, as `hist --counters` and `top` have them
-    #[arg(long)]
-    pub counters: bool,
+    /// The cost of counters too, as `hist --counters` has them; =waits are those of `top` [default: all]
+    #[arg(long, value_name = "WHICH", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
+    pub counters: Option<Counters>,
 }
 
 /// Which waiters; all conditions must hold.

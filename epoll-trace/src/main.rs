@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use epoll_trace::cli::{
-    Cli, Command, EpollsArgs, GlobalArgs, HistArgs, LocksArgs, OverheadArgs, TopArgs, TraceArgs,
+    Cli, Command, Counters, EpollsArgs, GlobalArgs, HistArgs, LocksArgs, OverheadArgs, TopArgs, TraceArgs,
 };
 use epoll_trace::commands::attach::{Wishes, start};
 use epoll_trace::commands::child::{Gated, gate};
@@ -86,7 +86,7 @@ fn block_on(command: impl Future<Output = anyhow::Result<u8>>) -> anyhow::Result
 async fn hist(args: &HistArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
     let wishes = Wishes {
         metrics: args.needed_metrics(),
-        counters: args.needs_counters(),
+        counters: args.needed_counters(),
         wakers: args.wakers,
         per_thread: args.needs_threads(),
         ..Wishes::default()
@@ -97,7 +97,7 @@ async fn hist(args: &HistArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
 async fn epolls(args: &EpollsArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
     let wishes = Wishes {
         metrics: EpollsArgs::METRICS.to_vec(),
-        counters: true,
+        counters: Some(Counters::All),
         per_thread: args.trace.filter.needs_threads(),
         ..Wishes::default()
     };
@@ -136,7 +136,7 @@ async fn trace(
     log_to_stderr(global);
     let mut out = open(args.output.output.as_deref())?;
     wishes.narrow(&args.filter)?;
-    wishes.fdinfo = wishes.counters && !args.no_fdinfo;
+    wishes.fdinfo = wishes.counters == Some(Counters::All) && !args.no_fdinfo;
     let command = if args.command.is_empty() {
         None
     } else {
@@ -173,11 +173,9 @@ fn log_to_stderr(global: &GlobalArgs) {
 
 async fn show_top(args: &TopArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
     let mut wishes = Wishes {
-        metrics: top::metrics(),
-        counters: true,
         per_thread: args.filter.needs_threads(),
         own_cost: args.overhead,
-        ..Wishes::default()
+        ..top::wishes()
     };
     wishes.narrow(&args.filter)?;
     let (live, _status) = start(global, &wishes)?;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::Parser;
 use common::{BINARY, can_trace};
 use epoll_trace::cli::Cli;
+use epoll_trace::cli::Counters;
 use epoll_trace::commands::attach::{Wishes, start};
 use epoll_trace::identity;
 use epoll_trace::model::delta::Window;
@@ -91,7 +92,7 @@ fn a_refresh_is_cheap_with_ten_thousand_epolls() {
     let cli = Cli::try_parse_from(["epoll-trace", "top"]).unwrap();
     let wishes = Wishes {
         metrics: Metric::ALL.to_vec(),
-        counters: true,
+        counters: Some(Counters::All),
         ..Wishes::default()
     };
     let (mut live, _) = start(&cli.global, &wishes).unwrap();

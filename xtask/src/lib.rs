@@ -3,4 +3,5 @@
 //! Everything else of the crate belongs to the command `xtask`.
 
 pub mod guest;
+pub mod measure;
 pub mod screen;

@@ -9,30 +9,38 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 
 use crate::{
-    globals::{
-        EPOLL_BY_FD, OFF_ENTRY_PREV, OFF_ENTRY_PRIVATE, OFF_EP_WQ_HEAD, OFF_FILE_PRIVATE, TIMEOUT_IS_POINTER,
-    },
-    kernel::{probed, typed},
+    globals::{OFF_ENTRY_PREV, OFF_ENTRY_PRIVATE, OFF_EP_WQ_HEAD, OFF_FILE_PRIVATE, TIMEOUT_IS_POINTER},
+    kernel::{as_number, typed},
     signals,
 };
+
+/// Whether the timeout of a call of `do_epoll_wait` is zero.
+macro_rules! is_zero_timeout {
+    ($ctx:ident) => {
+        if TIMEOUT_IS_POINTER.load() != 0 {
+            let timeout: *const i64 = $ctx.arg(3);
+            // SAFETY: a typed `struct timespec64 *`: seconds and nanoseconds, 8 bytes each.
+            !timeout.is_null() && unsafe { timeout.read_volatile() | timeout.add(1).read_volatile() } == 0
+        } else {
+            $ctx.arg::<i32>(3) == 0
+        }
+    };
+}
 
 /// `do_epoll_wait(epfd, events, maxevents, timeout)`.
 #[fentry(function = "do_epoll_wait")]
 fn enter_fentry(ctx: FEntryContext) -> i32 {
-    let zero = if TIMEOUT_IS_POINTER.load() != 0 {
-        let timeout: *const i64 = ctx.arg(3);
-        // SAFETY: a typed `struct timespec64 *`: seconds and nanoseconds, 8 bytes each.
-        !timeout.is_null() && unsafe { timeout.read_volatile() | timeout.add(1).read_volatile() } == 0
-    } else {
-        ctx.arg::<i32>(3) == 0
-    };
-    signals::wait_enter(ctx.arg(0), ctx.arg(2), zero);
+    signals::wait_enter(ctx.arg(0), is_zero_timeout!(ctx));
     0
 }
 
 #[fexit(function = "do_epoll_wait")]
 fn return_fexit(ctx: FExitContext) -> i32 {
-    signals::wait_return(ctx.arg(4));
+    let call = signals::Call {
+        epfd: ctx.arg(0),
+        maxevents: ctx.arg(2),
+    };
+    signals::wait_return(&call, ctx.arg(4), || is_zero_timeout!(ctx));
     0
 }
 
@@ -56,13 +64,9 @@ fn wakeup_fentry(ctx: FEntryContext) -> i32 {
     // SAFETY: a typed `struct wait_queue_entry *`.
     let (task, head): (u64, u64) =
         unsafe { (typed(entry, &OFF_ENTRY_PRIVATE), typed(entry, &OFF_ENTRY_PREV)) };
-    signals::wakeup(task, head.wrapping_sub(OFF_EP_WQ_HEAD.load()), || {
-        if EPOLL_BY_FD.load() != 0 {
-            None
-        } else {
-            probed(entry as u64, &OFF_ENTRY_PRIVATE)
-        }
-    });
+    if let Some(task) = as_number(task) {
+        signals::wakeup(task, head.wrapping_sub(OFF_EP_WQ_HEAD.load()));
+    }
     0
 }
 

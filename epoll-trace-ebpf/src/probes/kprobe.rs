@@ -17,9 +17,7 @@ use crate::{
 /// `do_epoll_wait(epfd, events, maxevents, timeout)`.
 #[kprobe]
 fn enter_kprobe(ctx: ProbeContext) -> u32 {
-    let (Some(epfd), Some(maxevents), Some(timeout)) =
-        (ctx.arg::<u64>(0), ctx.arg::<u64>(2), ctx.arg::<u64>(3))
-    else {
+    let (Some(epfd), Some(timeout)) = (ctx.arg::<u64>(0), ctx.arg::<u64>(3)) else {
         return 0;
     };
     let zero = if TIMEOUT_IS_POINTER.load() != 0 {
@@ -27,7 +25,7 @@ fn enter_kprobe(ctx: ProbeContext) -> u32 {
     } else {
         timeout as i32 == 0
     };
-    signals::wait_enter(epfd as i32, maxevents as i32, zero);
+    signals::wait_enter(epfd as i32, zero);
     0
 }
 
@@ -56,7 +54,7 @@ fn wakeup_kprobe(ctx: ProbeContext) -> u32 {
     ) else {
         return 0;
     };
-    signals::wakeup(task, head.wrapping_sub(OFF_EP_WQ_HEAD.load()), || Some(task));
+    signals::wakeup(task, head.wrapping_sub(OFF_EP_WQ_HEAD.load()));
     0
 }
 

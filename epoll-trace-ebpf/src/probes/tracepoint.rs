@@ -1,7 +1,8 @@
 //! BTF tracepoints: typed arguments, no address of an epoll.
 
 use aya_ebpf::{
-    EbpfContext as _, helpers::bpf_probe_read_user, macros::btf_tracepoint, programs::BtfTracePointContext,
+    EbpfContext as _, Global, helpers::bpf_probe_read_user, macros::btf_tracepoint,
+    programs::BtfTracePointContext,
 };
 
 use aya_log_ebpf::debug;
@@ -11,7 +12,7 @@ use crate::{
         COUNT_ACCEPTS, EPOLL_BY_FD, OFF_REGS_DI, OFF_REGS_DX, OFF_REGS_ORIG_AX, OFF_REGS_R10, OFF_REGS_SI,
         OFF_SIGNAL_LIVE, OFF_TASK_PID, OFF_TASK_SIGNAL, OFF_TASK_STATE, OFF_TASK_TGID,
     },
-    kernel::typed,
+    kernel::{as_number, current_task, typed},
     signals,
 };
 
@@ -40,40 +41,38 @@ fn enter_tp(ctx: BtfTracePointContext) -> i32 {
     if id != nr::EPOLL_WAIT && id != nr::EPOLL_PWAIT && id != nr::EPOLL_PWAIT2 {
         return 0;
     }
-    let regs: *const u8 = ctx.arg(0);
-    // SAFETY: a typed `struct pt_regs *`.
-    let (epfd, maxevents, timeout): (u64, u64, u64) = unsafe {
-        (
-            typed(regs, &OFF_REGS_DI),
-            typed(regs, &OFF_REGS_DX),
-            typed(regs, &OFF_REGS_R10),
-        )
-    };
-    let zero = if id == nr::EPOLL_PWAIT2 {
-        // Where kernel memory may not be read, aya turns this read into one that is refused too.
-        // SAFETY: the helper checks the address; a bad one makes the call itself fail.
-        EPOLL_BY_FD.load() == 0
-            && timeout != 0
-            && unsafe { bpf_probe_read_user(timeout as *const [i64; 2]) } == Ok([0, 0])
-    } else {
-        timeout as i32 == 0
-    };
-    signals::wait_enter(epfd as i32, maxevents as i32, zero);
+    signals::wait_enter(
+        register(ctx.arg(0), &OFF_REGS_DI) as i32,
+        is_zero_timeout(ctx.arg(0), id),
+    );
     0
+}
+
+/// A register of a system call's caller, as it still is at its end: a system call changes `ax` alone.
+#[inline(always)]
+fn register(regs: *const u8, offset: &Global<u64>) -> u64 {
+    // SAFETY: a typed `struct pt_regs *`.
+    unsafe { typed(regs, offset) }
+}
+
+/// Whether the wait that is system call `id` with these registers does not block.
+#[inline(always)]
+fn is_zero_timeout(regs: *const u8, id: i64) -> bool {
+    let timeout = register(regs, &OFF_REGS_R10);
+    if id != nr::EPOLL_PWAIT2 {
+        return timeout as i32 == 0;
+    }
+    // Where kernel memory may not be read, aya turns this read into one that is refused too.
+    // SAFETY: the helper checks the address; a bad one makes the call itself fail.
+    EPOLL_BY_FD.load() == 0
+        && timeout != 0
+        && unsafe { bpf_probe_read_user(timeout as *const [i64; 2]) } == Ok([0, 0])
 }
 
 #[inline(always)]
 fn enter_ctl(ctx: &BtfTracePointContext) {
-    let regs: *const u8 = ctx.arg(0);
-    // SAFETY: a typed `struct pt_regs *`.
-    let (epfd, op, fd, event): (u64, u64, u64, u64) = unsafe {
-        (
-            typed(regs, &OFF_REGS_DI),
-            typed(regs, &OFF_REGS_SI),
-            typed(regs, &OFF_REGS_DX),
-            typed(regs, &OFF_REGS_R10),
-        )
-    };
+    let [epfd, op, fd, event] =
+        [&OFF_REGS_DI, &OFF_REGS_SI, &OFF_REGS_DX, &OFF_REGS_R10].map(|offset| register(ctx.arg(0), offset));
     let event = if EPOLL_BY_FD.load() != 0 {
         None
     } else {
@@ -95,13 +94,16 @@ fn return_tp(ctx: BtfTracePointContext) -> i32 {
     let id: i64 = unsafe { typed(ctx.arg(0), &OFF_REGS_ORIG_AX) };
     let ret: i64 = ctx.arg(1);
     match id {
-        nr::EPOLL_WAIT | nr::EPOLL_PWAIT | nr::EPOLL_PWAIT2 => signals::wait_return(ret as i32),
+        nr::EPOLL_WAIT | nr::EPOLL_PWAIT | nr::EPOLL_PWAIT2 => {
+            let call = signals::Call {
+                epfd: register(ctx.arg(0), &OFF_REGS_DI) as i32,
+                maxevents: register(ctx.arg(0), &OFF_REGS_DX) as i32,
+            };
+            signals::wait_return(&call, ret as i32, || is_zero_timeout(ctx.arg(0), id));
+        }
         nr::EPOLL_CTL => signals::ctl_return(ret as i32),
         nr::ACCEPT | nr::ACCEPT4 if COUNT_ACCEPTS.load() != 0 => {
-            // The first argument's register still holds it: a system call changes `ax` alone.
-            // SAFETY: a typed `struct pt_regs *`.
-            let fd: u64 = unsafe { typed(ctx.arg(0), &OFF_REGS_DI) };
-            signals::accept_return(fd as i32, ret as i32);
+            signals::accept_return(register(ctx.arg(0), &OFF_REGS_DI) as i32, ret as i32);
         }
         nr::EPOLL_CREATE | nr::EPOLL_CREATE1 if signals::birth(ret as i32) => {
             debug!(&ctx, "epoll created as descriptor {}", ret);
@@ -118,7 +120,7 @@ fn wakeup_tp(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: a typed `struct task_struct *`.
     let (tid, state): (u32, u32) = unsafe { (typed(task, &OFF_TASK_PID), typed(task, &OFF_TASK_STATE)) };
     if state & TASK_INTERRUPTIBLE != 0 {
-        signals::waking(task as u64, tid);
+        signals::waking(tid, || as_number(task as u64));
     }
     0
 }
@@ -128,7 +130,8 @@ fn wakeup_tp(ctx: BtfTracePointContext) -> i32 {
 fn oncpu_tp(ctx: BtfTracePointContext) -> i32 {
     let next: *const u8 = ctx.arg(2);
     // SAFETY: a typed `struct task_struct *`.
-    signals::on_cpu(next as u64, unsafe { typed(next, &OFF_TASK_PID) });
+    let tid = unsafe { typed(next, &OFF_TASK_PID) };
+    signals::on_cpu(tid, || as_number(next as u64));
     0
 }
 
@@ -171,6 +174,6 @@ fn exit_tp(ctx: BtfTracePointContext) -> i32 {
         let signal: *const u8 = typed(task, &OFF_TASK_SIGNAL);
         (typed(task, &OFF_TASK_TGID), typed(signal, &OFF_SIGNAL_LIVE))
     };
-    signals::task_exit(task as u64, tgid, live == 0);
+    signals::task_exit(current_task(), tgid, live == 0);
     0
 }

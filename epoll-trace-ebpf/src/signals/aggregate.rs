@@ -7,10 +7,7 @@ use epoll_trace_ebpf::{
     BLOCK_CHUNKS, BUCKETS, CHUNK_BUCKETS, CHUNK_PLACES, Counter, Histogram, Loss, Metric, Owner, Row, bucket,
 };
 
-use crate::{
-    globals::SLOTS,
-    maps::{CHUNKS, FREE_BLOCKS, FREE_CHUNKS, LOSSES, NO_ROW, ROWS},
-};
+use crate::maps::{CHUNKS, FREE_BLOCKS, FREE_CHUNKS, LOSSES, NO_ROW, ROWS};
 
 /// Adds to a 64-bit map value.
 ///
@@ -97,16 +94,25 @@ fn take_chunk(owner: u64) -> u32 {
     index.wrapping_add(1)
 }
 
-/// Puts `value_ns` into the histogram `slot` of row `index`, if that histogram is wanted.
+/// Time from `then` to `now`, 0 if they stand the other way round: clocks of two CPUs may be a little apart.
 #[inline(always)]
-pub fn record(index: u32, slot: &Global<u64>, value_ns: u64) {
-    let (slot, slots) = (slot.load(), SLOTS.load());
-    if slot >= slots || slot >= Metric::COUNT as u64 {
+pub fn since(now: u64, then: u64) -> u64 {
+    (now.wrapping_sub(then) as i64).max(0) as u64
+}
+
+/// Puts a value into the histogram `slot` of `row`, which has number `index`, if that histogram is wanted.
+///
+/// # Safety
+/// `row` must come from [`row`].
+#[inline(always)]
+pub unsafe fn record(row: *mut Row, index: u32, slot: &Global<u64>, value: impl FnOnce() -> u64) {
+    let slot = slot.load();
+    if slot >= Metric::COUNT as u64 {
         return;
     }
-    let Some(row) = row(index) else { return };
+    let value = value();
     // The verifier cannot follow the arithmetic of `bucket`: the opaque copy keeps the check that it can follow.
-    let bucket = core::hint::black_box(bucket(value_ns));
+    let bucket = core::hint::black_box(bucket(value));
     if bucket >= BUCKETS {
         return;
     }
@@ -133,7 +139,7 @@ pub fn record(index: u32, slot: &Global<u64>, value_ns: u64) {
         let Some(chunk) = CHUNKS.get_ptr_mut(chunk.wrapping_sub(1)) else {
             return;
         };
-        add((&raw mut (*row).sums).cast::<u64>().add(slot), value_ns);
+        add((&raw mut (*row).sums).cast::<u64>().add(slot), value);
         add32(
             (&raw mut (*chunk).counts)
                 .cast::<u32>()

@@ -1,14 +1,16 @@
 //! Who is followed: threads that wait on epolls, the filter, the process tree.
 
-use aya_ebpf::bindings::BPF_NOEXIST;
 use epoll_trace_ebpf::{Loss, TID_FILTER_SLOTS};
 
 use super::{
     aggregate::{add32, lose},
     ctl::Request,
+    places,
 };
 use crate::{
-    globals::{BY_CGROUP, FILTER_BY_TID, FILTERED, FOLLOW_FORK, OFF_TASK_PID, OFF_TASK_TGID, OWN_TGID},
+    globals::{
+        BY_CGROUP, EPOLL_BY_FD, FILTER_BY_TID, FILTERED, FOLLOW_FORK, OFF_TASK_PID, OFF_TASK_TGID, OWN_TGID,
+    },
     kernel,
     maps::{CGROUP, NO_ROW, NOT_DELIVERED, THREADS, TID_FILTER, TRACED, Thread, UNSEEN},
 };
@@ -45,49 +47,75 @@ fn filter_slot(tid: u32) -> *mut u32 {
 
 /// False if no thread with id `tid` was ever seen waiting on an epoll: then there is nothing to look up.
 #[inline(always)]
-pub fn may_be_known(tid: u32) -> bool {
+fn may_be_known(tid: u32) -> bool {
     // SAFETY: an element of TID_FILTER; a stale value costs a look-up or the edge of a window.
     unsafe { filter_slot(tid).read_volatile() != 0 }
 }
 
+/// The thread at `task`, if it is known.
+#[inline(always)]
+fn find(task: u64) -> Option<*mut Thread> {
+    let home = places::home(task);
+    let thread = THREADS.get_ptr_mut(home)?;
+    // SAFETY: a value of THREADS.
+    if unsafe { (*thread).task } == task {
+        return Some(thread);
+    }
+    if places::is_crowded(home) {
+        return THREADS.get_ptr_mut(places::of_stray(task)?);
+    }
+    None
+}
+
 #[inline(always)]
 fn create(task: u64, tgid: u32, tid: u32, wanted: bool) -> Option<*mut Thread> {
-    let thread = Thread {
-        tgid,
-        tid,
-        task,
-        epoll: 0,
-        epoch: 0,
-        notified_ns: 0,
-        runnable_ns: 0,
-        on_cpu_ns: 0,
-        entered_ns: 0,
-        returned_ns: 0,
-        scan_ns: 0,
-        queued_ns: 0,
-        row: NO_ROW,
-        wakeups: 0,
-        scans_before: 0,
-        scans_after: 0,
-        epfd: UNSEEN,
-        maxevents: 0,
-        ctl: Request::NONE,
-        waiting: 0,
-        zero_timeout: 0,
-        traced: u8::from(wanted),
-        inferred: 0,
-        delivered: NOT_DELIVERED,
-        pad: [0; 3],
-    };
-    if THREADS.insert(task, thread, u64::from(BPF_NOEXIST)).is_ok() {
-        // SAFETY: an element of TID_FILTER.
-        unsafe { add32(filter_slot(tid), 1) };
-    }
-    let found = THREADS.get_ptr_mut(task);
-    if found.is_none() {
+    THREADS.get_ptr_mut(create_at(task, tgid, tid, wanted))
+}
+
+/// The place of a new thread, [`places::NONE`] if there is none. A function of its own: it is needed rarely, and long.
+#[inline(never)]
+fn create_at(task: u64, tgid: u32, tid: u32, wanted: bool) -> u32 {
+    let place = places::take(task);
+    let Some(thread) = THREADS.get_ptr_mut(place) else {
         lose(Loss::ThreadsFull);
+        return places::NONE;
+    };
+    // SAFETY: a value of THREADS whose place is this thread's alone; whoever sees its address in it sees all the rest.
+    unsafe {
+        if (*thread).task == task {
+            return place;
+        }
+        *thread = Thread {
+            tgid,
+            tid,
+            task: 0,
+            epoll: 0,
+            epoch: 0,
+            notified_ns: 0,
+            runnable_ns: 0,
+            on_cpu_ns: 0,
+            entered_ns: 0,
+            returned_ns: 0,
+            scan_ns: 0,
+            queued_ns: 0,
+            row: NO_ROW,
+            wakeups: 0,
+            scans_before: 0,
+            scans_after: 0,
+            epfd: UNSEEN,
+            pad: 0,
+            ctl: Request::NONE,
+            waiting: 0,
+            zero_timeout: 0,
+            traced: u8::from(wanted),
+            inferred: 0,
+            delivered: NOT_DELIVERED,
+            pad2: [0; 3],
+        };
+        (&raw mut (*thread).task).write_volatile(task);
+        add32(filter_slot(tid), 1);
     }
-    found
+    place
 }
 
 #[inline(always)]
@@ -99,21 +127,28 @@ fn if_traced(thread: *mut Thread) -> Option<*mut Thread> {
 /// The thread at `task`, if it is known and traced.
 #[inline(always)]
 pub fn known(task: u64) -> Option<*mut Thread> {
-    if_traced(THREADS.get_ptr_mut(task)?)
+    if_traced(find(task)?)
+}
+
+/// Thread `tid`, if it is known and traced; `task` gives its address, asked only if any thread with such an id is known.
+#[inline(always)]
+pub fn known_as(tid: u32, task: impl FnOnce() -> Option<u64>) -> Option<*mut Thread> {
+    if may_be_known(tid) { known(task()?) } else { None }
 }
 
 /// The thread at `task`, if it is known.
 #[inline(always)]
 pub fn known_traced_or_not(task: u64) -> Option<*mut Thread> {
-    THREADS.get_ptr_mut(task)
+    find(task)
 }
 
-/// The thread at `task`, if it is traced; `identify` is asked for its address where it is not known yet.
+/// The thread at `task`, which sleeps, if it is traced; made known if it was not and its fields can be read.
 #[inline(always)]
-pub fn known_or_sleeping(task: u64, identify: impl FnOnce() -> Option<u64>) -> Option<*mut Thread> {
-    match THREADS.get_ptr_mut(task) {
+pub fn known_or_sleeping(task: u64) -> Option<*mut Thread> {
+    match find(task) {
         Some(thread) => if_traced(thread),
-        None => sleeping(identify()?),
+        None if EPOLL_BY_FD.load() != 0 => None,
+        None => sleeping(task),
     }
 }
 
@@ -128,7 +163,7 @@ pub fn current() -> Option<*mut Thread> {
 pub fn current_traced_or_not() -> Option<*mut Thread> {
     let task = kernel::current_task();
     let (tgid, tid) = kernel::current_ids();
-    if let Some(thread) = THREADS.get_ptr_mut(task) {
+    if let Some(thread) = find(task) {
         // SAFETY: a value of THREADS. An exec by another thread than the leader changes the ids of a task.
         if unsafe { (*thread).tid } == tid {
             return Some(thread);
@@ -162,15 +197,15 @@ fn sleeping(task: u64) -> Option<*mut Thread> {
 
 #[inline(always)]
 fn forget(task: u64) {
-    let Some(thread) = THREADS.get_ptr(task) else {
+    let Some(thread) = find(task) else {
         return;
     };
-    // SAFETY: a value of THREADS.
-    let tid = unsafe { (*thread).tid };
-    if THREADS.remove(task).is_ok() {
-        // SAFETY: an element of TID_FILTER.
-        unsafe { add32(filter_slot(tid), u32::MAX) };
+    // SAFETY: a value of THREADS, and an element of TID_FILTER.
+    unsafe {
+        (&raw mut (*thread).task).write_volatile(0);
+        add32(filter_slot((*thread).tid), u32::MAX);
     }
+    places::give_back(task);
 }
 
 /// A thread ends. `last` says that its process ends with it.

@@ -1,15 +1,16 @@
 //! A wait: from `epoll_wait` entered to its return.
 
+use aya_ebpf::Global;
 use epoll_trace_ebpf::{Counter, Loss, Row};
 
 use super::{
-    aggregate::{count, lose, record, row},
+    aggregate::{count, lose, record, row, since},
     epoll, thread,
 };
 use crate::{
     globals::{
-        COUNT_ACCEPTS, SLOT_BUSY, SLOT_CALLBACK, SLOT_DELIVERY, SLOT_EVENTS_PER_WAIT, SLOT_QUEUE,
-        SLOT_RUNQUEUE, SLOT_WAKEUP, TIME_LOOPS,
+        COUNT_ACCEPTS, COUNT_WAITS, SLOT_BUSY, SLOT_CALLBACK, SLOT_DELIVERY, SLOT_EVENTS_PER_WAIT,
+        SLOT_QUEUE, SLOT_RUNQUEUE, SLOT_WAKEUP, TIME_LOOPS, WAITS_SEEN,
     },
     kernel,
     maps::{DELIVERED, NO_ROW, NOT_DELIVERED, Thread, UNSEEN},
@@ -19,7 +20,7 @@ const EINTR: i32 = 4;
 
 /// The current thread enters a wait.
 #[inline(always)]
-pub fn wait_enter(epfd: i32, maxevents: i32, zero_timeout: bool) {
+pub fn wait_enter(epfd: i32, zero_timeout: bool) {
     let Some(thread) = thread::current() else { return };
     // SAFETY: a value of THREADS, written by its own thread outside of sleeps.
     unsafe {
@@ -30,8 +31,6 @@ pub fn wait_enter(epfd: i32, maxevents: i32, zero_timeout: bool) {
             }
             (*thread).returned_ns = 0;
         }
-        (*thread).epfd = epfd;
-        (*thread).maxevents = maxevents;
         (*thread).zero_timeout = u8::from(zero_timeout);
         (*thread).wakeups = 0;
         (*thread).runnable_ns = 0;
@@ -44,73 +43,137 @@ pub fn wait_enter(epfd: i32, maxevents: i32, zero_timeout: bool) {
         if TIME_LOOPS.load() != 0 {
             end_busy(thread);
         }
+        locate(thread, epfd);
+    }
+}
+
+/// What the return of a wait still knows of its call.
+pub struct Call {
+    /// Descriptor of the epoll.
+    pub epfd: i32,
+    /// Capacity of the event array.
+    pub maxevents: i32,
+}
+
+/// The current thread's wait returns `ret`: events, or a negative errno. `zero_timeout` tells whether it did not block; asked
+/// only where the begin was not seen.
+#[inline(always)]
+pub fn wait_return(call: &Call, ret: i32, zero_timeout: impl FnOnce() -> bool) {
+    let counted = COUNT_WAITS.load() != 0;
+    let thread = if counted && WAITS_SEEN.load() == 0 {
+        thread::current()
+    } else {
+        thread::known(kernel::current_task())
+    };
+    let Some(thread) = thread else { return };
+    // SAFETY: a value of THREADS, written by its own thread outside of sleeps.
+    unsafe {
+        if WAITS_SEEN.load() != 0 {
+            if (*thread).waiting == 0 {
+                // Its begin was missed: the time since the return before was not all the thread's own.
+                (*thread).returned_ns = 0;
+                return;
+            }
+            (*thread).waiting = 0;
+        } else if counted && (*thread).runnable_ns == 0 {
+            // Nobody woke it, so nobody told which epoll it waited on.
+            locate(thread, call.epfd);
+        }
+        let slept = (*thread).runnable_ns != 0;
+        if !counted && !slept {
+            return;
+        }
+        if let Some(row) = row((*thread).row) {
+            if counted {
+                count_return(thread, row, call, ret, zero_timeout);
+            }
+            if slept && ret > 0 {
+                epoll::name_row(row, call.epfd);
+                count(row, Counter::DeliveriesSlept, 1);
+                record_phases(thread, row);
+            }
+        }
+        (*thread).runnable_ns = 0;
+        (*thread).wakeups = 0;
+    }
+}
+
+/// Lets `thread` count into the row of the epoll behind its descriptor `epfd`.
+///
+/// # Safety
+/// `thread` must be a value of THREADS, and the current one.
+#[inline(always)]
+unsafe fn locate(thread: *mut Thread, epfd: i32) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        (*thread).epfd = epfd;
         match kernel::epoll_of_fd(epfd) {
             Some(address) => epoll::resolve(thread, address),
             None => (*thread).row = NO_ROW,
         }
-        if let Some(row) = row((*thread).row) {
-            epoll::name_row(row, epfd);
-        }
     }
 }
 
-/// The current thread's wait returns `ret`: events, or a negative errno.
+/// What is counted and measured of each return, whether or not the wait slept.
+///
+/// # Safety
+/// `thread` must be a value of THREADS, `row` its row.
 #[inline(always)]
-pub fn wait_return(ret: i32) {
-    let Some(thread) = thread::known(kernel::current_task()) else {
-        return;
-    };
-    // SAFETY: a value of THREADS, written by its own thread outside of sleeps.
+unsafe fn count_return(
+    thread: *mut Thread,
+    row: *mut Row,
+    call: &Call,
+    ret: i32,
+    zero_timeout: impl FnOnce() -> bool,
+) {
+    // SAFETY: the caller's promise.
     unsafe {
-        if (*thread).waiting == 0 {
-            // Its begin was missed: the time since the return before was not all the thread's own.
-            (*thread).returned_ns = 0;
-            return;
-        }
-        (*thread).waiting = 0;
-        let Some(row) = row((*thread).row) else { return };
         count(row, Counter::Waits, 1);
         if TIME_LOOPS.load() != 0 {
             end_waiting(thread, row);
         }
-        count_scans(&raw const *thread, row, ret > 0);
+        if WAITS_SEEN.load() != 0 {
+            count_scans(&raw const *thread, row, ret > 0);
+        }
         let woken = (*thread).wakeups > 0;
         if ret > 0 {
             if COUNT_ACCEPTS.load() != 0 {
                 (*thread).delivered = DELIVERED;
             }
             count(row, Counter::Events, ret as u64);
-            record((*thread).row, &SLOT_EVENTS_PER_WAIT, ret as u64);
-            if ret == (*thread).maxevents {
+            record(row, (*thread).row, &SLOT_EVENTS_PER_WAIT, || ret as u64);
+            if ret == call.maxevents {
                 count(row, Counter::FullBatches, 1);
             }
-            if woken {
-                count(row, Counter::DeliveriesSlept, 1);
-                if (*thread).inferred != 0 {
-                    count(row, Counter::WakeupsUnclassified, 1);
-                }
-                record_phases(&raw const *thread);
-            } else {
+            if !woken {
                 count(row, Counter::DeliveriesAtOnce, 1);
+            } else if (*thread).inferred != 0 {
+                count(row, Counter::WakeupsUnclassified, 1);
             }
             if (*thread).queued_ns != 0 {
-                record(
-                    (*thread).row,
-                    &SLOT_QUEUE,
-                    kernel::now().saturating_sub((*thread).queued_ns),
-                );
+                record(row, (*thread).row, &SLOT_QUEUE, || {
+                    since(kernel::now(), (*thread).queued_ns)
+                });
             }
         } else if ret == 0 {
             // Where wakeups are inferred, the one that ends in 0 was the timer's.
             if woken && (*thread).inferred == 0 {
                 count(row, Counter::EmptyWakeups, 1);
             }
-            let outcome = if (*thread).zero_timeout != 0 {
-                Counter::ZeroTimeouts
+            let zero = if WAITS_SEEN.load() != 0 {
+                (*thread).zero_timeout != 0
             } else {
-                Counter::Timeouts
+                zero_timeout()
             };
-            count(row, outcome, 1);
+            count(
+                row,
+                if zero {
+                    Counter::ZeroTimeouts
+                } else {
+                    Counter::Timeouts
+                },
+                1,
+            );
         } else {
             count(
                 row,
@@ -122,8 +185,6 @@ pub fn wait_return(ret: i32) {
                 1,
             );
         }
-        (*thread).runnable_ns = 0;
-        (*thread).wakeups = 0;
     }
 }
 
@@ -140,10 +201,10 @@ unsafe fn end_busy(thread: *mut Thread) {
         if (*thread).returned_ns == 0 {
             return;
         }
-        let busy = now.saturating_sub((*thread).returned_ns);
+        let busy = since(now, (*thread).returned_ns);
         if let Some(row) = row((*thread).row) {
             count(row, Counter::BusyNs, busy);
-            record((*thread).row, &SLOT_BUSY, busy);
+            record(row, (*thread).row, &SLOT_BUSY, || busy);
         }
     }
 }
@@ -158,7 +219,7 @@ unsafe fn end_waiting(thread: *mut Thread, row: *mut Row) {
         (*thread).returned_ns = now;
         // A wait that began before us has no entry time.
         if (*thread).entered_ns != 0 {
-            count(row, Counter::WaitingNs, now.saturating_sub((*thread).entered_ns));
+            count(row, Counter::WaitingNs, since(now, (*thread).entered_ns));
         }
     }
 }
@@ -189,28 +250,41 @@ unsafe fn count_scans(thread: *const Thread, row: *mut Row, delivered: bool) {
 }
 
 /// # Safety
-/// `thread` must be a value of THREADS whose wait was woken.
+/// `thread` must be a value of THREADS whose wait was woken, `row` its row.
 #[inline(always)]
-unsafe fn record_phases(thread: *const Thread) {
+unsafe fn record_phases(thread: *const Thread, row: *mut Row) {
     let now = kernel::now();
     // SAFETY: the caller's promise.
-    let thread = unsafe { &*thread };
-    let runnable = thread.runnable_ns;
-    // Without a switch it never left the CPU: woken between queueing and sleeping.
-    let on_cpu = if thread.on_cpu_ns != 0 {
-        thread.on_cpu_ns
-    } else {
-        runnable
-    };
-    let start = if thread.notified_ns != 0 {
-        thread.notified_ns
-    } else {
-        runnable
-    };
-    record(thread.row, &SLOT_WAKEUP, now.saturating_sub(start));
-    if thread.notified_ns != 0 {
-        record(thread.row, &SLOT_CALLBACK, runnable.saturating_sub(start));
+    unsafe {
+        let (index, runnable) = ((*thread).row, (*thread).runnable_ns);
+        // Without a switch it never left the CPU: woken between queueing and sleeping.
+        let on_cpu = || match (*thread).on_cpu_ns {
+            0 => runnable,
+            on_cpu => on_cpu,
+        };
+        let notified = (*thread).notified_ns;
+        record(row, index, &SLOT_WAKEUP, || {
+            since(now, if notified != 0 { notified } else { runnable })
+        });
+        if notified != 0 {
+            record(row, index, &SLOT_CALLBACK, || since(runnable, notified));
+        }
+        record(row, index, &SLOT_RUNQUEUE, || since(on_cpu(), runnable));
+        record(row, index, &SLOT_DELIVERY, || since(now, on_cpu()));
     }
-    record(thread.row, &SLOT_RUNQUEUE, on_cpu.saturating_sub(runnable));
-    record(thread.row, &SLOT_DELIVERY, now.saturating_sub(on_cpu));
+}
+
+/// [`record`] into the row of `thread`.
+///
+/// # Safety
+/// `thread` must be a value of THREADS.
+#[inline(always)]
+pub unsafe fn record_of(thread: *const Thread, slot: &Global<u64>, value: impl FnOnce() -> u64) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let index = (*thread).row;
+        if let Some(row) = row(index) {
+            record(row, index, slot, value);
+        }
+    }
 }

@@ -7,16 +7,15 @@ use super::{
     epoll, notification, thread, waker,
 };
 use crate::{
-    globals::{COUNT_PER_EPOLL, COUNT_WAKERS, EPOLL_BY_FD},
+    globals::{COUNT_PER_EPOLL, COUNT_WAITS, COUNT_WAKERS, EPOLL_BY_FD, NOTIFICATIONS_SEEN, WAITS_SEEN},
     kernel,
     maps::{NO_ROW, Thread},
 };
 
 /// Epoll wakes the waiter `task` of the epoll at `address` (`ep_autoremove_wake_function`).
-/// `identify` gives `task` as a number fit for reading the task's fields; asked only if the waiter is new.
 #[inline(always)]
-pub fn wakeup(task: u64, address: u64, identify: impl FnOnce() -> Option<u64>) {
-    let Some(thread) = thread::known_or_sleeping(task, identify) else {
+pub fn wakeup(task: u64, address: u64) {
+    let Some(thread) = thread::known_or_sleeping(task) else {
         return;
     };
     // SAFETY: a value of THREADS; its thread sleeps, and ep->lock keeps other wakers out.
@@ -27,18 +26,36 @@ pub fn wakeup(task: u64, address: u64, identify: impl FnOnce() -> Option<u64>) {
         // Queued and running: `try_to_wake_up` will say 0. It can become so, but not the other way round, while the waker
         // holds ep->lock: a waiter goes to sleep only under that lock.
         if !kernel::is_asleep((*thread).task) {
-            if let Some(row) = row((*thread).row) {
+            if COUNT_WAITS.load() != 0
+                && let Some(row) = row((*thread).row)
+            {
                 count(row, Counter::AlreadyRunnable, 1);
             }
             return;
         }
-        let notified = notification::in_progress();
-        let with_wakers = COUNT_WAKERS.load() != 0;
-        let timer = (COUNT_PER_EPOLL.load() != 0 || with_wakers) && notification::by_timer();
-        if let Some(row) = row((*thread).row) {
-            count(row, epoll::cause(notified.is_some()), 1);
-            if timer {
-                count(row, Counter::WakeupsTimer, 1);
+        let notified = if NOTIFICATIONS_SEEN.load() != 0 {
+            notification::in_progress()
+        } else {
+            None
+        };
+        let (counted, with_wakers) = (COUNT_WAITS.load() != 0, COUNT_WAKERS.load() != 0);
+        if (counted || with_wakers)
+            && let Some(row) = row((*thread).row)
+        {
+            let timer = (COUNT_PER_EPOLL.load() != 0 || with_wakers) && notification::by_timer();
+            if counted {
+                count(
+                    row,
+                    if WAITS_SEEN.load() != 0 {
+                        epoll::cause(notified.is_some())
+                    } else {
+                        Counter::WakeupsUnclassified
+                    },
+                    1,
+                );
+                if timer {
+                    count(row, Counter::WakeupsTimer, 1);
+                }
             }
             if with_wakers {
                 waker::woke((*thread).row, timer);
@@ -48,14 +65,13 @@ pub fn wakeup(task: u64, address: u64, identify: impl FnOnce() -> Option<u64>) {
     }
 }
 
-/// The scheduler wakes `task`, which sleeps interruptibly within a wait: all that is seen where epoll itself cannot be probed.
+/// The scheduler wakes thread `tid`, which `task` gives the address of and which sleeps interruptibly within a wait: all that is seen where epoll itself cannot be probed.
 /// Whether epoll, a timer or a signal woke it is known when the wait goes on.
 #[inline(always)]
-pub fn waking(task: u64, tid: u32) {
-    if !thread::may_be_known(tid) {
+pub fn waking(tid: u32, task: impl FnOnce() -> Option<u64>) {
+    let Some(thread) = thread::known_as(tid, task) else {
         return;
-    }
-    let Some(thread) = thread::known(task) else { return };
+    };
     // SAFETY: a value of THREADS; its thread sleeps, and its pi_lock keeps other wakers out.
     unsafe {
         if (*thread).waiting == 0 || (*thread).row == NO_ROW {
@@ -77,7 +93,8 @@ pub fn waking(task: u64, tid: u32) {
 unsafe fn stamp(thread: *mut Thread, notified_ns: u64) {
     // SAFETY: the caller's promise.
     unsafe {
-        if (*thread).wakeups > 0
+        if COUNT_WAITS.load() != 0
+            && (*thread).wakeups > 0
             && let Some(row) = row((*thread).row)
         {
             // It slept again without a return: the wakeup before was for nothing.
@@ -90,13 +107,12 @@ unsafe fn stamp(thread: *mut Thread, notified_ns: u64) {
     }
 }
 
-/// The scheduler puts `task`, thread `tid`, on a CPU.
+/// The scheduler puts thread `tid`, which `task` gives the address of, on a CPU.
 #[inline(always)]
-pub fn on_cpu(task: u64, tid: u32) {
-    if !thread::may_be_known(tid) {
+pub fn on_cpu(tid: u32, task: impl FnOnce() -> Option<u64>) {
+    let Some(thread) = thread::known_as(tid, task) else {
         return;
-    }
-    let Some(thread) = thread::known(task) else { return };
+    };
     // SAFETY: a value of THREADS.
     unsafe {
         if (*thread).runnable_ns != 0 && (*thread).on_cpu_ns == 0 {

@@ -16,9 +16,9 @@ pub struct FloorArgs {
     /// Where `hist` with these times attaches
     #[arg(long = "metric", value_name = "METRIC", value_delimiter = ',', default_value = "wakeup", value_parser = metric_parser())]
     pub metrics: Vec<Metric>,
-    /// Where `top` attaches, and for the times named besides
+    /// Where `top` attaches instead
     #[arg(long)]
-    pub counters: bool,
+    pub top: bool,
     /// Of these only the programs with these names
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub only: Vec<String>,

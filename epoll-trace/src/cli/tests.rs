@@ -58,9 +58,15 @@ fn both_ways_to_say_when() {
 fn what_the_source_must_do() {
     let args = hist("epoll-trace hist -E --metric runqueue,wakeup --json -- sh -c true");
     assert_eq!(args.metrics, [Metric::Runqueue, Metric::Wakeup]);
-    assert!(args.needs_counters() && !args.needs_threads());
+    assert!(args.needed_counters() == Some(Counters::All) && !args.needs_threads());
     assert!(hist("epoll-trace hist -L").needs_threads() && hist("epoll-trace hist -t 7").needs_threads());
-    assert!(!hist("epoll-trace hist").needs_counters());
+    assert_eq!(hist("epoll-trace hist").needed_counters(), None);
+    let counters = |line| hist(line).needed_counters();
+    assert_eq!(
+        counters("epoll-trace hist --counters=waits"),
+        Some(Counters::Waits)
+    );
+    assert_eq!(counters("epoll-trace hist --counters 1"), Some(Counters::All));
 }
 
 #[test]
@@ -100,7 +106,10 @@ fn no_color() {
 
 #[test]
 fn what_is_sorted_by_is_measured() {
-    assert!(hist("epoll-trace hist -S waits").needs_counters());
+    assert_eq!(
+        hist("epoll-trace hist -S waits").needed_counters(),
+        Some(Counters::All)
+    );
     assert!(!hist("epoll-trace hist -S waits").shows_counters());
     let metrics = hist("epoll-trace hist --metric delivery -S runqueue_share").needed_metrics();
     assert_eq!(metrics, [Metric::Wakeup, Metric::Runqueue, Metric::Delivery]);

@@ -2,10 +2,20 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::fields::{FIELDS, Field};
 use crate::model::snapshot::Metric;
+
+/// How much is counted besides measuring times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Counters {
+    /// Waits by outcome, events and wakeups: what `top` shows
+    Waits,
+    /// Notifications, scans, causes of wakeups, epoll_ctl, accepts too
+    All,
+}
 
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     within(text, 0.01, 7.0 * 86_400.0)

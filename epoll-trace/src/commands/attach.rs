@@ -5,12 +5,12 @@ use std::path::Path;
 
 use anyhow::bail;
 
-use crate::cli::{FilterArgs, GlobalArgs, ProbeFamily};
+use crate::cli::{Counters, FilterArgs, GlobalArgs, ProbeFamily};
 use crate::identity;
 use crate::kernel::cgroup::Cgroup;
 use crate::kernel::{Facts, caps::RunningKernel, offsets};
 use crate::model::probes::{Outcome, Status};
-use crate::model::snapshot::{LOCK_PATHS, Metric, NOT_MEASURED};
+use crate::model::snapshot::{Counter, LOCK_PATHS, Metric, NOT_MEASURED};
 use crate::model::waker::WAKERS;
 use crate::probe::catalog::{Family, Program, Signal};
 use crate::probe::load::{Loaded, Options, Scope, load};
@@ -24,8 +24,8 @@ use crate::source::live::{Live, MAX_IDS};
 pub struct Wishes {
     /// Histograms.
     pub metrics: Vec<Metric>,
-    /// Every counter.
-    pub counters: bool,
+    /// Counters.
+    pub counters: Option<Counters>,
     /// Read once what epolls of before watch; only with every counter.
     pub fdinfo: bool,
     /// Who wakes.
@@ -96,12 +96,13 @@ impl Wishes {
     fn signals(&self) -> BTreeSet<Signal> {
         let metrics = self.metrics.iter().copied().map(Number::Metric);
         let metrics = metrics.chain(self.wakers.then_some(Number::Wakers));
-        let mut signals = if self.counters {
-            let counters = |number: &Number| is_counter(number) && (self.locks() || !number.is_of_locks());
-            wanted(metrics.chain(Number::all().filter(counters)))
-        } else {
-            wanted(metrics.chain(Number::all().filter(|number| self.locks() && number.is_of_locks())))
+        let counted = |number: &Number| match self.counters {
+            _ if number.is_of_locks() => self.locks(),
+            Some(Counters::All) => is_counter(number),
+            Some(Counters::Waits) => number.is_of_waits(),
+            None => false,
         };
+        let mut signals = wanted(metrics.chain(Number::all().filter(counted)));
         if !self.fdinfo {
             signals.remove(&Signal::EpollShown);
         }
@@ -190,7 +191,7 @@ fn is_seen(status: &Status, signal: Signal) -> bool {
 
 /// What epolls of before watch, as far as that is wanted and can be had; where not, why.
 fn learn_items(live: &mut Live, wishes: &Wishes, status: &Status) -> anyhow::Result<()> {
-    if !wishes.counters {
+    if wishes.counters != Some(Counters::All) {
         return Ok(());
     }
     let missing = !is_seen(status, Signal::EpollShown);
@@ -217,6 +218,8 @@ fn learn_items(live: &mut Live, wishes: &Wishes, status: &Status) -> anyhow::Res
     }
 }
 
+/// Metrics that have a value for each wait that returns, whether it slept or not.
+const OF_RETURNS: &[Metric] = &[Metric::Queue, Metric::Busy, Metric::EventsPerWait];
 /// Metrics that rest on what is kept of each epoll.
 const PER_EPOLL: &[Metric] = &[Metric::Queue, Metric::OverflowLength];
 
@@ -224,18 +227,20 @@ const PER_EPOLL: &[Metric] = &[Metric::Queue, Metric::OverflowLength];
 const DIAGNOSTICS: u8 = 2;
 
 fn load_plan(facts: &Facts, plan: &Plan, wishes: &Wishes, verbose: u8) -> anyhow::Result<Loaded> {
+    let everything = wishes.counters == Some(Counters::All);
+    let any_of = |list: &[Metric]| wishes.metrics.iter().any(|metric| list.contains(metric));
+    let seen = |signal| plan.missing(signal).is_none();
     let options = Options {
         metrics: wishes.metrics.clone(),
         per_thread: wishes.per_thread,
-        count_per_epoll: wishes.counters || wishes.metrics.iter().any(|metric| PER_EPOLL.contains(metric)),
+        waits_seen: seen(Signal::WaitEnter),
+        count_waits: wishes.counters.is_some() || any_of(OF_RETURNS),
+        count_per_epoll: everything || any_of(PER_EPOLL),
         count_wakers: wishes.wakers && !plan.absent().contains_key(WAKERS),
-        count_accepts: wishes.counters,
-        time_loops: wishes.counters || wishes.metrics.contains(&Metric::Busy),
+        count_accepts: everything,
+        time_loops: everything || wishes.metrics.contains(&Metric::Busy),
         locks: wishes.locks(),
-        notifications_seen: plan
-            .choices
-            .get(&Signal::Notification)
-            .is_some_and(|choice| choice.row().is_some()),
+        notifications_seen: seen(Signal::Notification),
         epoll_by_fd: matches!(plan.identity, Identity::Descriptor(_)),
         scope: wishes.scope.clone(),
         by_cgroup: wishes.cgroup.is_some(),
@@ -249,13 +254,18 @@ fn load_plan(facts: &Facts, plan: &Plan, wishes: &Wishes, verbose: u8) -> anyhow
     load(&plan.programs(), &offsets::globals(facts), &options)
 }
 
-/// Metrics that the kernel could measure and nobody asked for have no histogram; likewise wakers.
+/// Metrics that the kernel could measure and nobody asked for have no histogram; likewise wakers, and counters without which
+/// only deliveries that slept are counted.
 fn add_unmeasured(wishes: &Wishes, absent: &mut BTreeMap<String, String>) {
     let metrics = Metric::ALL
         .iter()
         .filter(|metric| !wishes.metrics.contains(metric))
         .map(|metric| metric.name());
-    for name in metrics.chain((!wishes.wakers).then_some(WAKERS)) {
+    let uncounted = Counter::ALL
+        .iter()
+        .filter(|&&counter| wishes.counters.is_none() && counter != Counter::DeliveriesSlept)
+        .map(|counter| counter.name());
+    for name in metrics.chain(uncounted).chain((!wishes.wakers).then_some(WAKERS)) {
         absent
             .entry(name.to_owned())
             .or_insert_with(|| NOT_MEASURED.to_owned());

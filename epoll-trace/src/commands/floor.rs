@@ -55,17 +55,16 @@ pub fn run(args: &FloorArgs, global: &GlobalArgs, out: &mut dyn Write) -> anyhow
     Ok(0)
 }
 
-/// What `hist` wants, or with counters what `top` wants, and the metrics that are asked for.
+/// What `top` wants, or `hist` with the metrics that are asked for.
 fn wishes(args: &FloorArgs) -> Wishes {
-    let mut metrics = args.metrics.clone();
-    if args.counters {
-        metrics.extend(top::metrics());
+    if args.top {
+        return top::wishes();
     }
+    let mut metrics = args.metrics.clone();
     metrics.sort_unstable();
     metrics.dedup();
     Wishes {
         metrics,
-        counters: args.counters,
         ..Wishes::default()
     }
 }

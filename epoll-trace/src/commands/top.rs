@@ -12,7 +12,8 @@ use futures_util::StreamExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::cli::{GlobalArgs, TopArgs};
+use super::attach::Wishes;
+use crate::cli::{Counters, GlobalArgs, TopArgs};
 use crate::model::delta::Window;
 use crate::model::filter::Filter;
 use crate::model::group::{GroupBy, group, with_recent_counters};
@@ -24,10 +25,18 @@ use crate::view::tui::draw::draw;
 use crate::view::tui::style::Look;
 use crate::view::tui::terminal::{Screen, key};
 
-/// Histograms that its table rests on: it shows no locks, and they cost.
-pub fn metrics() -> Vec<Metric> {
-    let all = Metric::ALL.iter().copied();
-    all.filter(|metric| !metric.is_of_locks()).collect()
+/// What its table and the selected process's histogram rest on, and no more: it stays open for hours.
+pub fn wishes() -> Wishes {
+    Wishes {
+        metrics: vec![
+            Metric::Wakeup,
+            Metric::Callback,
+            Metric::Runqueue,
+            Metric::Delivery,
+        ],
+        counters: Some(Counters::Waits),
+        ..Wishes::default()
+    }
 }
 
 /// Refuses when stdout is no terminal. To be asked before anything is attached.

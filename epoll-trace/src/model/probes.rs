@@ -118,7 +118,12 @@ impl Status {
             Epolls::ByAddress => "epolls by address",
             Epolls::ByDescriptor(_) => "epolls by PID:epfd",
         };
-        let start = format!("probes: {family}, {epolls}");
+        // Of the notification nothing is known, so its time is not in the total.
+        let wakeup = match self.absent.contains_key("callback") {
+            true => "; wakeup from runnable",
+            false => "",
+        };
+        let start = format!("probes: {family}, {epolls}{wakeup}");
         let missing: Vec<_> = self
             .signals
             .iter()
@@ -132,9 +137,12 @@ impl Status {
         if full.chars().count() <= LINE_COLUMNS {
             return full;
         }
-        format!(
-            "{start}; {} signals absent, see epoll-trace probes",
-            missing.len()
-        )
+        let short = format!("{start}; {} signals absent", missing.len());
+        let full = format!("{short}, see epoll-trace probes");
+        if full.chars().count() <= LINE_COLUMNS {
+            full
+        } else {
+            short
+        }
     }
 }

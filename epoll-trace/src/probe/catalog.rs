@@ -282,7 +282,12 @@ pub const PROGRAMS: &[Program] = &[
     program(
         "return_tp",
         Hook::TpBtf("sys_exit"),
-        &[Need::Offset(Offset::RegsOrigAx), Need::Offset(Offset::RegsDi)],
+        &[
+            Need::Offset(Offset::RegsOrigAx),
+            SYSCALL[0],
+            SYSCALL[2],
+            SYSCALL[3],
+        ],
     ),
     program("notify_fentry", Hook::Fentry("ep_poll_callback"), &ITEM),
     program("notify_fexit", Hook::Fexit("ep_poll_callback"), &[]),

@@ -47,6 +47,10 @@ pub struct Options {
     pub metrics: Vec<Metric>,
     /// Rows per thread instead of per process.
     pub per_thread: bool,
+    /// Begins of waits are seen.
+    pub waits_seen: bool,
+    /// Count all waits and wakeups, not only deliveries that slept.
+    pub count_waits: bool,
     /// Count notifications and scans per epoll.
     pub count_per_epoll: bool,
     /// Add up the time in and between waits.
@@ -81,7 +85,6 @@ impl Options {
     /// The globals that stand for these options. All are 64 bits wide.
     fn globals(&self) -> Vec<(String, u64)> {
         let kept = self.kept();
-        let slots = kept.len() as u64;
         let mut globals = vec![
             ("OWN_TGID".to_owned(), u64::from(std::process::id())),
             ("FILTERED".to_owned(), u64::from(self.scope != Scope::Everything)),
@@ -93,6 +96,8 @@ impl Options {
             ("FOLLOW_FORK".to_owned(), u64::from(self.scope == Scope::Trees)),
             ("PER_THREAD".to_owned(), u64::from(self.per_thread)),
             ("EPOLL_BY_FD".to_owned(), u64::from(self.epoll_by_fd)),
+            ("WAITS_SEEN".to_owned(), u64::from(self.waits_seen)),
+            ("COUNT_WAITS".to_owned(), u64::from(self.count_waits)),
             ("COUNT_PER_EPOLL".to_owned(), u64::from(self.count_per_epoll)),
             ("COUNT_WAKERS".to_owned(), u64::from(self.count_wakers)),
             ("COUNT_ACCEPTS".to_owned(), u64::from(self.count_accepts)),
@@ -102,11 +107,10 @@ impl Options {
                 "NOTIFICATIONS_SEEN".to_owned(),
                 u64::from(self.notifications_seen),
             ),
-            ("SLOTS".to_owned(), slots),
         ];
         for metric in Metric::ALL {
             let wanted = kept.iter().position(|wanted| wanted == metric);
-            let slot = wanted.map_or(slots, |slot| slot as u64);
+            let slot = wanted.map_or(u64::MAX, |slot| slot as u64);
             globals.push((format!("SLOT_{}", metric.name().to_uppercase()), slot));
         }
         globals

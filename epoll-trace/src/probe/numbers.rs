@@ -69,6 +69,26 @@ impl Number {
         }
     }
 
+    /// Whether it is counted where waits return or waiters are woken, without knowing the begins of waits or what else goes on.
+    pub const fn is_of_waits(self) -> bool {
+        matches!(
+            self,
+            Self::Counter(
+                Counter::Waits
+                    | Counter::Events
+                    | Counter::FullBatches
+                    | Counter::Timeouts
+                    | Counter::ZeroTimeouts
+                    | Counter::Interrupted
+                    | Counter::Errors
+                    | Counter::DeliveriesSlept
+                    | Counter::DeliveriesAtOnce
+                    | Counter::EmptyWakeups
+                    | Counter::WakeupsUnclassified
+            )
+        )
+    }
+
     /// Without one of these it cannot be known.
     pub const fn required(self) -> &'static [Signal] {
         const WAITS: &[Signal] = &[Signal::WaitEnter, Signal::WaitReturn];
@@ -84,17 +104,13 @@ impl Number {
             Signal::Notification,
             Signal::ScanEnd,
         ];
-        const PHASES: &[Signal] = &[
-            Signal::WaitEnter,
-            Signal::WaitReturn,
-            Signal::Wakeup,
-            Signal::OnCpu,
-        ];
+        const PHASES: &[Signal] = &[Signal::WaitReturn, Signal::Wakeup, Signal::OnCpu];
         match self {
             Self::Metric(Metric::Wakeup) => MAIN,
-            Self::Metric(Metric::Callback) => CAUSES,
+            Self::Metric(Metric::Callback) => &[Signal::WaitReturn, Signal::Wakeup, Signal::Notification],
             Self::Metric(Metric::Runqueue | Metric::Delivery) => PHASES,
-            Self::Metric(Metric::Busy | Metric::EventsPerWait) => WAITS,
+            Self::Metric(Metric::Busy) => WAITS,
+            Self::Metric(Metric::EventsPerWait) => &[Signal::WaitReturn],
             Self::Metric(Metric::Queue) => QUEUE,
             Self::Metric(Metric::Scan) => &[
                 Signal::WaitEnter,
@@ -111,9 +127,8 @@ impl Number {
                 | Counter::Timeouts
                 | Counter::ZeroTimeouts
                 | Counter::Interrupted
-                | Counter::Errors
-                | Counter::WaitingNs
-                | Counter::BusyNs => WAITS,
+                | Counter::Errors => &[Signal::WaitReturn],
+                Counter::WaitingNs | Counter::BusyNs => WAITS,
                 Counter::AlreadyRunnable => &[Signal::WaitEnter, Signal::Wakeup, Signal::Notification],
                 Counter::ScansRepoll | Counter::ScansSpurious => &[
                     Signal::WaitEnter,
@@ -184,8 +199,6 @@ impl Number {
     /// With these it is exact, without them it is still known, as the plan's `lost` says.
     pub const fn better_with(self) -> &'static [Signal] {
         match self {
-            // The wait begins at the notification's entry, not when the waiter is made runnable.
-            Self::Metric(Metric::Wakeup) => &[Signal::Notification],
             // What an epoll had before us is read once.
             Self::Items | Self::Flags => &[Signal::EpollShown],
             // What waits for a lock inside a notification is told from the wait it interrupts.
@@ -195,8 +208,8 @@ impl Number {
     }
 }
 
-/// Without these there is no main job.
-pub const MAIN: &[Signal] = &[Signal::WaitEnter, Signal::WaitReturn, Signal::Wakeup];
+/// Without these there is no main job. Most numbers need more.
+pub const MAIN: &[Signal] = &[Signal::WaitReturn, Signal::Wakeup];
 
 /// They keep identities right and tables small, whatever is measured.
 const ALWAYS: &[Signal] = &[Signal::EpollBirth, Signal::EpollDeath, Signal::TaskExit];
@@ -270,7 +283,8 @@ mod tests {
     fn the_phases_ask_for_the_switch_and_the_total_does_not() {
         assert!(needs_of(Number::Metric(Metric::Runqueue)).contains(&Signal::OnCpu));
         let total = needs_of(Number::Metric(Metric::Wakeup));
-        assert!(total.contains(&Signal::Notification) && !total.contains(&Signal::OnCpu));
+        let beyond = [Signal::Notification, Signal::OnCpu, Signal::WaitEnter];
+        assert!(beyond.iter().all(|signal| !total.contains(signal)), "{total:?}");
         assert!(MAIN.iter().all(|signal| wanted([]).contains(signal)));
     }
 

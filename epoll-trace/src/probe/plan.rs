@@ -128,12 +128,16 @@ pub fn plan(facts: &Facts, wanted: &BTreeSet<Signal>, choice: FamilyChoice) -> P
         },
         None => choose(facts, signal, family),
     };
-    let signals = MAIN.iter().chain(wanted).copied();
+    let identity = identity(facts);
+    // Where the wakeup does not tell its epoll or what it means, the begin of the wait does.
+    let inferred = family == Some(Family::Tracepoint) || matches!(identity, Identity::Descriptor(_));
+    let begins = inferred.then_some(&Signal::WaitEnter);
+    let signals = MAIN.iter().chain(begins).chain(wanted).copied();
     let choices = signals.map(|signal| (signal, choose(signal))).collect();
     Plan {
         family,
         choices,
-        identity: identity(facts),
+        identity,
         untold: numbers::untold(facts),
         error,
     }
@@ -157,13 +161,14 @@ fn find_family(facts: &Facts, choice: FamilyChoice) -> Result<Family, PlanError>
     Err(PlanError::Nothing(reasons.join("; ")))
 }
 
-/// Why `family` cannot do the main job.
+/// Why `family` cannot do the main job. Without the begins of waits it could do only a part of it.
 fn unfit(facts: &Facts, family: Family) -> Option<String> {
-    MAIN.iter()
-        .find_map(|&signal| match choose(facts, signal, Some(family)).verdict {
+    [Signal::WaitEnter].iter().chain(MAIN).find_map(|&signal| {
+        match choose(facts, signal, Some(family)).verdict {
             Verdict::Absent(why) => Some(why),
             Verdict::Chosen(_) | Verdict::Fallback(_) => None,
-        })
+        }
+    })
 }
 
 fn choose(facts: &Facts, signal: Signal, family: Option<Family>) -> Choice {
@@ -252,7 +257,7 @@ impl Plan {
     }
 
     /// Why `signal` will not be seen; `None` when it will be.
-    pub(super) fn missing(&self, signal: Signal) -> Option<String> {
+    pub fn missing(&self, signal: Signal) -> Option<String> {
         match self.choices.get(&signal).map(|choice| &choice.verdict) {
             Some(Verdict::Chosen(_) | Verdict::Fallback(_)) => None,
             Some(Verdict::Absent(why)) => Some(why.clone()),

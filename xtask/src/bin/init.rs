@@ -54,11 +54,13 @@ fn main() -> ExitCode {
 }
 
 /// What a job can ask of this program itself: `/init screen SECONDS COMMAND` prints what the command shows on a
-/// terminal after so many seconds, `/init loopback` sends one byte to itself over 127.0.0.1.
+/// terminal after so many seconds, `/init measure PLAN` runs a plan of the cost benchmark (JSON), `/init loopback` sends one
+/// byte to itself over 127.0.0.1.
 fn asked() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.split_first() {
         Some((task, rest)) if task == "screen" => screen(rest),
+        Some((task, rest)) if task == "measure" => measure(rest),
         _ => loopback(),
     }
 }
@@ -76,6 +78,20 @@ fn screen(arguments: &[String]) -> ExitCode {
             println!("{text}");
             ExitCode::SUCCESS
         }
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(arguments: &[String]) -> ExitCode {
+    let plan = arguments.first().context("measure: a plan is missing");
+    let measured = plan
+        .and_then(|plan| serde_json::from_str(plan).context("measure: cannot read the plan"))
+        .and_then(|plan| xtask::measure::run(&plan));
+    match measured {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");
             ExitCode::FAILURE

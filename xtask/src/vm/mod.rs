@@ -18,7 +18,7 @@ use crate::builds::{self, GuestBinaries};
 use crate::kernels::{self, Guest, fetch};
 use crate::setup;
 use initramfs::Initramfs;
-use qemu::{Boot, Outcome};
+use qemu::{Boot, Clock, Outcome};
 
 /// A boot that dies before PID 1 reports is tried so often; nothing else is tried again.
 const BOOT_ATTEMPTS: u32 = 3;
@@ -59,6 +59,15 @@ const TIMEOUT: u64 = 300;
 const JOBS_TIMEOUT_PART: u64 = 4;
 
 impl Machine {
+    /// One CPU, and at most `limit`.
+    pub(crate) fn single(limit: Duration) -> Self {
+        Self {
+            smp: 1,
+            cmdline: String::new(),
+            timeout: Some(limit.as_secs()),
+        }
+    }
+
     /// With at least `cpus` CPUs.
     pub(crate) fn with_cpus(&self, cpus: u32) -> Self {
         Self {
@@ -142,6 +151,18 @@ impl Prepared {
         programs: &[String],
         jobs: &[Job],
     ) -> Result<Outcome> {
+        self.boot_by(Clock::Real, guest, machine, programs, jobs)
+    }
+
+    /// As [`Self::boot`], with the clocks of the VM as `clock` says.
+    pub(crate) fn boot_by(
+        &self,
+        clock: Clock,
+        guest: &Guest,
+        machine: &Machine,
+        programs: &[String],
+        jobs: &[Job],
+    ) -> Result<Outcome> {
         let kernel = fetch::ensure(guest.image())?;
         let work = tempfile::tempdir().context("cannot create a temporary directory")?;
         let initramfs = work.path().join("initramfs");
@@ -152,6 +173,7 @@ impl Prepared {
             cmdline: &format!("{} {}", guest.cmdline, machine.cmdline),
             smp: machine.smp,
             limit: machine.limit(jobs),
+            clock,
         };
         let mut attempt = 1;
         loop {

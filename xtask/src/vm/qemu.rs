@@ -26,9 +26,25 @@ const POWER_OFF_LIMIT: Duration = Duration::from_secs(15);
 /// From a bad line on the console to the end of the VM.
 const LAST_WORDS: Duration = Duration::from_millis(700);
 const MEMORY: &str = "1G";
+/// Where time is instructions: room for programs that bring two hundred megabytes of libraries.
+const MEMORY_TO_COUNT: &str = "3G";
 /// Without cmpxchg16b: QEMU 7.2 emulates it with wrong flags now and then, and the allocator of 6.12, which uses it in
 /// its fast path, then crashes the kernel in some runs, more on a busy machine.
 const CPU: &str = "max,-cx16";
+/// Without what is random besides.
+const CPU_TO_COUNT: &str = "max,-cx16,-rdrand,-rdseed";
+/// Each guest instruction is 1 ns of guest time, time that the guest sleeps is skipped, and every boot finds the same date: so
+/// a second boot counts what the first did.
+const COUNTING: [&str; 4] = ["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01,clock=vm"];
+
+/// What the clocks of a VM follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// This machine's.
+    Real,
+    /// The instructions that the guest executes; for one virtual CPU only.
+    Instructions,
+}
 
 /// What to boot.
 pub(crate) struct Boot<'a> {
@@ -42,6 +58,8 @@ pub(crate) struct Boot<'a> {
     pub(crate) smp: u32,
     /// Wall-clock limit of the whole run.
     pub(crate) limit: Duration,
+    /// What its clocks follow.
+    pub(crate) clock: Clock,
 }
 
 /// What came out of a VM.
@@ -116,15 +134,19 @@ fn pair() -> Result<[UnixStream; 2]> {
 
 fn spawn(boot: &Boot<'_>, ports: &[UnixStream; 4]) -> Result<Child> {
     let mut command = Command::new(QEMU);
+    let (cpu, memory, kaslr) = match boot.clock {
+        Clock::Real => (CPU, MEMORY, ""),
+        Clock::Instructions => (CPU_TO_COUNT, MEMORY_TO_COUNT, "nokaslr"),
+    };
     // One host thread for all guest CPUs: with one each, a guest that patches its own code (static branches, on each attach to
     // sys_exit) now and then ran into the breakpoint of a patch already finished, and died of it.
     command.args([
         "-accel",
         "tcg,thread=single",
         "-cpu",
-        CPU,
+        cpu,
         "-m",
-        MEMORY,
+        memory,
         "-smp",
         &boot.smp.to_string(),
     ]);
@@ -145,7 +167,10 @@ fn spawn(boot: &Boot<'_>, ports: &[UnixStream; 4]) -> Result<Child> {
         .arg(boot.initramfs);
     command
         .arg("-append")
-        .arg(format!("console=ttyS0 quiet panic=-1 {}", boot.cmdline));
+        .arg(format!("console=ttyS0 quiet panic=-1 {kaslr} {}", boot.cmdline));
+    if boot.clock == Clock::Instructions {
+        command.args(COUNTING);
+    }
     for (n, port) in ports.iter().enumerate() {
         command
             .arg("-chardev")

@@ -35,7 +35,7 @@ fn a_broken_side_signal_costs_its_numbers_only() {
     assert!(!status.absent.contains_key("wakeup"));
     assert_eq!(
         status.line(),
-        "probes: fentry, epolls by address; no notification"
+        "probes: fentry, epolls by address; wakeup from runnable; no notification"
     );
 }
 

@@ -1,0 +1,272 @@
+//! `cargo xtask bench`: what the tool costs those it watches, in instructions, beside empty programs and other tools.
+//!
+//! All subjects run one after the other in one boot of a VM that counts instructions as time, each beside the same loads of a
+//! known number of operations; so they differ in nothing else.
+
+mod figures;
+mod report;
+mod subjects;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use xtask::guest::{End, Job, Output};
+use xtask::measure::{Measured, Plan};
+
+use self::figures::Kernel;
+use self::subjects::{PEERS, SUBJECTS, SubjectRow, Whose};
+use crate::builds;
+use crate::kernels::{self, Guest, fetch};
+use crate::paths;
+use crate::setup::{apt, bpf};
+use crate::vm::qemu::Clock;
+use crate::vm::{Machine, Prepared};
+
+/// Rounds of each load beside each subject.
+const ROUNDS: u32 = 4;
+/// Wall-clock limit of a VM.
+const LIMIT: Duration = Duration::from_secs(1200);
+/// Where the figures are on record, from the top of the project.
+const RECORD: &str = "docs/cost.json";
+const DOCUMENT: &str = "docs/cost.md";
+/// The kernel of the short form.
+const SHORT_KERNEL: &str = "6.18";
+
+/// What to run.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// Kernels
+    #[arg(long = "kernel", value_name = "KERNEL", default_values = ["6.1", "6.18"], value_parser = kernels::names())]
+    kernels: Vec<String>,
+    /// Only subjects whose name contains this
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+    /// Without the other tools, which `apt` installs where they are missing
+    #[arg(long)]
+    no_peers: bool,
+    /// Fail where a row of ours is more than 2 % from the one on record
+    #[arg(long, conflicts_with = "record")]
+    check: bool,
+    /// Write docs/cost.json and docs/cost.md
+    #[arg(long, conflicts_with_all = ["only", "no_peers"])]
+    record: bool,
+    /// The figures as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How much of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Everything.
+    Long,
+    /// Loads that tell most, one kernel, no other tools.
+    Short,
+}
+
+/// Measures, prints, and says whether all ceilings and the record hold.
+pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
+    let chosen: Vec<&SubjectRow> = SUBJECTS
+        .iter()
+        .filter(|row| !(arguments.no_peers && matches!(row.whose, Whose::Peer | Whose::UpperMark)))
+        .filter(|row| {
+            arguments
+                .only
+                .as_deref()
+                .is_none_or(|part| row.name.contains(part))
+        })
+        .collect();
+    if chosen.is_empty() {
+        bail!(
+            "no subject has {:?} in its name",
+            arguments.only.as_deref().unwrap_or_default()
+        );
+    }
+    let bench = Bench::new(&chosen)?;
+    let mut measured = Vec::new();
+    for name in &arguments.kernels {
+        for guest in kernels::select(name) {
+            let kernel = bench.kernel(guest, &chosen, Form::Long)?;
+            if !arguments.json {
+                println!(
+                    "{}{}{}",
+                    report::text(&kernel),
+                    report::programs(&kernel),
+                    report::failed(&kernel)
+                );
+            }
+            measured.push(kernel);
+        }
+    }
+    if arguments.json {
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&measured).context("the figures as JSON")?
+        );
+    }
+    if arguments.record {
+        record(&measured)?;
+    }
+    let recorded = if arguments.check { recorded()? } else { Vec::new() };
+    Ok(judge(&measured, &recorded))
+}
+
+/// The part that every `cargo xtask test` runs.
+///
+/// # Errors
+/// When nothing could be measured.
+pub(crate) fn short() -> Result<bool> {
+    let ours = |row: &&SubjectRow| matches!(row.whose, Whose::Floor | Whose::Ours);
+    let chosen: Vec<&SubjectRow> = SUBJECTS.iter().filter(ours).collect();
+    let bench = Bench::new(&chosen)?;
+    let guest = kernels::select(SHORT_KERNEL);
+    let guest = guest
+        .first()
+        .context("the kernel of the short form is not in the list")?;
+    let kernel = bench.kernel(guest, &chosen, Form::Short)?;
+    println!("{}", report::text(&kernel));
+    Ok(judge(&[kernel], &recorded()?))
+}
+
+/// Prints each ceiling and each change, and says whether all is well.
+fn judge(measured: &[Kernel], recorded: &[Kernel]) -> bool {
+    let mut good = true;
+    for kernel in measured {
+        if let Err(why) = kernel.sound() {
+            println!("FAIL kernel {}: {why}", kernel.kernel);
+            good = false;
+        }
+        for (holds, line) in kernel.ceilings() {
+            println!("{line}");
+            good &= holds;
+        }
+        let record = recorded.iter().find(|record| record.kernel == kernel.kernel);
+        for change in record.map(|record| kernel.changes(record)).unwrap_or_default() {
+            println!("FAIL {change}; `cargo xtask bench --record` writes the new figures");
+            good = false;
+        }
+    }
+    good
+}
+
+fn file(name: &str) -> PathBuf {
+    paths::workspace().join(name)
+}
+
+fn recorded() -> Result<Vec<Kernel>> {
+    let text = fs::read_to_string(file(RECORD)).with_context(|| format!("cannot read {RECORD}"))?;
+    serde_json::from_str(&text).with_context(|| format!("{RECORD} is no record"))
+}
+
+fn record(measured: &[Kernel]) -> Result<()> {
+    for kernel in measured {
+        kernel
+            .sound()
+            .map_err(|why| anyhow!("kernel {}: {why}", kernel.kernel))?;
+    }
+    let json = serde_json::to_string_pretty(measured).context("the figures as JSON")?;
+    fs::write(file(RECORD), json + "\n").with_context(|| format!("cannot write {RECORD}"))?;
+    fs::write(file(DOCUMENT), report::markdown(measured)).with_context(|| format!("cannot write {DOCUMENT}"))
+}
+
+/// What the VM needs.
+struct Bench {
+    prepared: Prepared,
+    /// The object of the empty programs.
+    floor: PathBuf,
+    /// Other programs.
+    peers: Vec<String>,
+}
+
+impl Bench {
+    fn new(chosen: &[&SubjectRow]) -> Result<Self> {
+        let others = chosen
+            .iter()
+            .any(|row| matches!(row.whose, Whose::Peer | Whose::UpperMark));
+        let mut peers = Vec::new();
+        if others {
+            let packages = PEERS.map(|(_, package)| package);
+            apt::ensure(
+                &packages,
+                "is measured beside epoll-trace (`--no-peers` does without)",
+            )?;
+            peers.extend(PEERS.map(|(program, _)| program.to_owned()));
+        }
+        Ok(Self {
+            prepared: Prepared::new()?,
+            floor: builds::floor(&bpf::ensure()?)?,
+            peers,
+        })
+    }
+
+    /// All of `chosen` on one kernel. The upper marks have a boot of their own.
+    fn kernel(&self, guest: &Guest, chosen: &[&SubjectRow], form: Form) -> Result<Kernel> {
+        let (marks, others): (Vec<_>, Vec<_>) = chosen.iter().partition(|row| row.whose == Whose::UpperMark);
+        let version = fetch::ensure(guest.image())?.version;
+        let made = |measured: &[Measured]| {
+            Kernel::new(guest.name, &version, measured).map_err(|why| anyhow!("kernel {}: {why}", guest.name))
+        };
+        let mut kernel = made(&self.boot(guest, &others, form)?)?;
+        if !marks.is_empty() {
+            // Its own none is what they are compared with.
+            kernel.add(made(&self.boot(guest, &marks, form)?)?);
+        }
+        Ok(kernel)
+    }
+
+    fn boot(&self, guest: &Guest, chosen: &[&SubjectRow], form: Form) -> Result<Vec<Measured>> {
+        let floor_name = self
+            .floor
+            .file_name()
+            .context("the object has a name")?
+            .to_string_lossy();
+        let plan = Plan {
+            rounds: ROUNDS,
+            loads: subjects::loads(form),
+            subjects: chosen
+                .iter()
+                .map(|row| row.subject(&format!("/bin/{floor_name}")))
+                .collect(),
+        };
+        let job = Job {
+            name: "measure".to_owned(),
+            argv: vec![
+                "/init".to_owned(),
+                "measure".to_owned(),
+                serde_json::to_string(&plan).context("the plan as JSON")?,
+            ],
+            // Guest time is not this machine's: the VM's own limit ends what hangs.
+            timeout_ms: u64::from(u32::MAX),
+            output: Output::Report,
+        };
+        let mut programs = vec![self.floor.display().to_string()];
+        programs.extend(self.peers.clone());
+        eprintln!(
+            "xtask: kernel {}: {} subjects, {} loads",
+            guest.name,
+            chosen.len(),
+            plan.loads.len()
+        );
+        let machine = Machine::single(LIMIT);
+        let outcome = self.prepared.boot_by(
+            Clock::Instructions,
+            guest,
+            &machine,
+            &programs,
+            std::slice::from_ref(&job),
+        )?;
+        if let Some(failure) = outcome.failure {
+            bail!("VM {}: {failure}", guest.name);
+        }
+        let result = outcome.results.first().context("PID 1 reported no result")?;
+        if result.end != End::Exited(0) {
+            bail!("VM {}: {}: {}", guest.name, result.end, result.stderr.trim());
+        }
+        let lines = result.stdout.lines();
+        lines
+            .map(|line| serde_json::from_str(line).with_context(|| format!("unreadable result: {line}")))
+            .collect()
+    }
+}
