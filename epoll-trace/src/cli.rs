@@ -13,7 +13,7 @@ use crate::model::filter::Filter;
 use crate::model::group::GroupBy;
 use crate::model::snapshot::Metric;
 use crate::view::units::TimeUnit;
-use crate::workload::{CtlArgs, ScenarioArgs, WaitArgs};
+use crate::workload::{CostArgs, CtlArgs, ScenarioArgs, WaitArgs};
 
 mod floor;
 mod locks;
@@ -534,6 +534,8 @@ pub enum BenchKind {
     Wait(WaitArgs),
     /// What `perf bench epoll ctl` does: ADD, MOD and DEL as fast as they go
     Ctl(CtlArgs),
+    /// Fixed work on one CPU, by a clock of its own: what a tracer costs it
+    Cost(CostArgs),
 }
 
 /// Arguments of the hidden gate before a traced command.

@@ -5,10 +5,10 @@
 mod common;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStderr, Command};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 use common::{BINARY, Ran, can_trace, command, prepared, run, skipped};
 use nix::sys::signal::{Signal, kill};
@@ -343,4 +343,38 @@ fn a_known_load_is_counted() {
         .map(|line| line["count"].as_u64().unwrap())
         .sum();
     assert_eq!(counted, EVENTS, "{ran:#?}");
+}
+
+#[test]
+fn costs_are_measured_round_by_round() {
+    let args = ["bench", "cost", "pp", "--ops", "40", "--json", "--on-line"];
+    let mut child = command(&args).stdin(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    for number in 1..=2 {
+        input.write_all(b"\n").unwrap();
+        let mut line = String::new();
+        // A line that is not flushed would never come: the next round waits for us.
+        out.read_line(&mut line).unwrap();
+        let round: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(
+            (&round["kind"], &round["round"], &round["ops"], &round["pid"]),
+            (&"cost".into(), &number.into(), &40.into(), &child.id().into())
+        );
+    }
+    drop(input);
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert_eq!((rest.as_str(), child.wait().unwrap().code()), ("", Some(0)));
+}
+
+#[test]
+fn a_cost_workload_has_a_name() {
+    for args in [&["bench", "cost", "nosuch"][..], &["bench", "cost"]] {
+        let wrong = run(args);
+        assert_eq!((wrong.code, wrong.out.as_str()), (Some(2), ""), "{wrong:#?}");
+    }
+    let list = run(&["bench", "cost", "--list"]);
+    assert_eq!((list.code, list.err.as_str()), (Some(0), ""), "{list:#?}");
+    assert!(list.out.contains("\nherd-excl "), "{list:#?}");
 }

@@ -25,6 +25,7 @@ pub fn run(args: &BenchArgs, global: &GlobalArgs, streams: &mut Streams<'_>) -> 
             .write_text(verbose, out)
             .and_then(|()| out.flush())
             .context(FAILED),
+        BenchKind::Cost(args) => workload::cost(args, &mut std::io::stdin().lock(), out),
         BenchKind::Ctl(args) if args.load.json => json(&workload::ctl(args, &mut std::io::sink())?, out),
         BenchKind::Ctl(args) => workload::ctl(args, out)?
             .write_text(verbose, out)

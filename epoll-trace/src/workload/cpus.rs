@@ -25,3 +25,15 @@ pub(super) fn pin(cpu: usize) -> Result<(), Errno> {
     one.set(cpu)?;
     sched_setaffinity(Pid::from_raw(0), &one)
 }
+
+/// Has the scheduler take the calling thread for a batch job: what it wakes does not preempt it (`check_preempt_wakeup` in
+/// kernel/sched/fair.c), so that a waiter sleeps before its event comes.
+///
+/// # Errors
+/// The errno of sched_setscheduler.
+pub(super) fn batch() -> Result<(), Errno> {
+    // SAFETY: all zero is valid, and the priority that this policy wants.
+    let none: libc::sched_param = unsafe { std::mem::zeroed() };
+    // SAFETY: `none` is valid for the time of the call.
+    Errno::result(unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const none) }).map(drop)
+}

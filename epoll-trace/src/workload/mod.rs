@@ -1,10 +1,12 @@
-//! Known epoll loads that report what they did: `epoll-trace bench`. `bench` has those of perf, all else are scenarios.
+//! Known epoll loads that report what they did: `epoll-trace bench`. `bench` has those of perf, `cost` those of what tracing costs;
+//! all else are scenarios.
 //! In most scenarios no event is sent before the intended waiters sleep in epoll_wait, so what a tracer must count is known exactly.
 //! The control plane is shared memory and `/proc`: it never uses epoll itself.
 
 mod arena;
 mod bench;
 mod catalog;
+mod cost;
 mod cpus;
 mod crew;
 mod crowd;
@@ -35,6 +37,8 @@ use serde::Serialize;
 pub use bench::{CtlArgs, CtlReport, Stats, WaitArgs, WaitReport};
 pub(crate) use bench::{ctl, wait};
 pub use catalog::{CATALOG, Scenario, Waiters};
+pub use cost::CostArgs;
+pub(crate) use cost::run as cost;
 pub use expect::{Ctl, Expect};
 pub use report::{Latency, Report, Waiter};
 

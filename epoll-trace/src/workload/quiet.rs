@@ -108,7 +108,10 @@ pub(super) fn run_slow(rounds: u64) -> Result<(Crew, Known)> {
 extern "C" fn ignore(_signal: libc::c_int) {}
 
 /// Has SIGUSR1 interrupt system calls of this process.
-fn accept_signal() -> Result<(), Errno> {
+///
+/// # Errors
+/// None that a valid signal can have.
+pub(super) fn accept_signal() -> Result<(), Errno> {
     let action = SigAction::new(SigHandler::Handler(ignore), SaFlags::empty(), SigSet::empty());
     // SAFETY: the handler does nothing at all.
     unsafe { sigaction(Signal::SIGUSR1, &action) }?;

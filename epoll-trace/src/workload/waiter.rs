@@ -159,6 +159,17 @@ pub(super) fn read8(fd: RawFd) -> Result<(), Errno> {
     Errno::result(read).map(drop)
 }
 
+/// Writes 1 to an eventfd.
+///
+/// # Errors
+/// The errno of write; EAGAIN would need 2^64 - 1 unread writes.
+pub(super) fn write8(fd: RawFd) -> Result<(), Errno> {
+    let one = 1_u64;
+    // SAFETY: `one` is eight bytes long.
+    let written = unsafe { libc::write(fd, (&raw const one).cast(), size_of::<u64>()) };
+    Errno::result(written).map(drop)
+}
+
 /// Accepts one connection and closes it.
 ///
 /// # Errors

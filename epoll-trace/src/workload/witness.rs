@@ -55,6 +55,21 @@ impl Witness {
         !matches!(read, Some(Ok(()))) || &bytes != b"running"
     }
 
+    /// State letter and voluntary switches; `None` once the thread has ended.
+    ///
+    /// # Errors
+    /// When the kernel writes neither.
+    pub(super) fn state(&self) -> Result<Option<(char, u64)>> {
+        let mut bytes = [0_u8; STATUS_BYTES];
+        // An error is ESRCH: the thread has ended.
+        let Ok(length) = self.status.read_at(&mut bytes, 0) else {
+            return Ok(None);
+        };
+        parse(bytes.get(..length).unwrap_or_default())
+            .with_context(|| format!("the status of waiter {} has no state or switches", self.tid))
+            .map(Some)
+    }
+
     /// Looks once. A waiter on an epoll's queue is TASK_INTERRUPTIBLE from before it is queued (ep_poll sets
     /// both under `ep->lock`), and nothing between the announcement of a wait and the queue sleeps
     /// interruptibly (`ep->mtx` is uninterruptible): so `S` after the announcement means queued. The count of
@@ -76,13 +91,8 @@ impl Witness {
         }
         let entered = slot.entered.load(Ordering::Acquire);
         let at_entry = slot.entry_switches.load(Ordering::Acquire);
-        let mut bytes = [0_u8; STATUS_BYTES];
-        let (state, switches) = match self.status.read_at(&mut bytes, 0) {
-            Ok(length) => parse(bytes.get(..length).unwrap_or_default())
-                .with_context(|| format!("the status of waiter {} has no state or switches", self.tid))?,
-            // ESRCH: it ended. It said so before, unless it was killed from outside.
-            Err(_) => ('X', 0),
-        };
+        // It ended. It said so before, unless it was killed from outside.
+        let (state, switches) = self.state()?.unwrap_or(('X', 0));
         if matches!(state, 'X' | 'Z') {
             if slot.done.load(Ordering::Acquire) != 0 {
                 return Ok(Sight::Done);

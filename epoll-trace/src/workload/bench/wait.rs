@@ -15,7 +15,7 @@ use super::threads::{Control, Job, Written, run};
 use super::wait_report::{SetUp, WaitCounts, WaitReport, WaitThread, report};
 use super::{LoadArgs, places, span};
 use crate::workload::cpus::allowed;
-use crate::workload::waiter::{control, read8};
+use crate::workload::waiter::{control, read8, write8};
 
 /// Between two rounds of the writer, ns, as perf has it.
 const WRITER_PAUSE_NS: libc::c_long = 500;
@@ -139,11 +139,7 @@ fn write_rounds(mut fds: Vec<Vec<RawFd>>, randomize: bool, control: &Control) ->
                 random.shuffle(map);
             }
             for &fd in map.iter() {
-                let one = 1_u64;
-                // SAFETY: `one` is eight bytes long.
-                let result = unsafe { libc::write(fd, (&raw const one).cast(), size_of::<u64>()) };
-                // EAGAIN would need 2^64 - 1 unread writes.
-                Errno::result(result).context("cannot write to an eventfd")?;
+                write8(fd).context("cannot write to an eventfd")?;
                 written.writes += 1;
             }
         }
