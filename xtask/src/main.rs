@@ -1,5 +1,6 @@
 //! Builds, runs, installs and tests epoll-trace.
 
+mod bench;
 mod builds;
 mod checks;
 mod compare;
@@ -64,6 +65,8 @@ enum Task {
     Docs(docs::Arguments),
     /// Run `bench wait` beside `perf bench epoll wait`: their rates must not be apart
     Compare(compare::Arguments),
+    /// Measure what the tool costs
+    Bench(bench::Arguments),
     /// Check which module names which other
     Layers,
 }
@@ -96,6 +99,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Test(selection) => return Ok(exit_code(checks::run(&selection)?)),
         Task::Docs(arguments) => return Ok(exit_code(docs::run(&arguments)?)),
         Task::Compare(arguments) => return Ok(exit_code(compare::run(&arguments)?)),
+        Task::Bench(arguments) => return Ok(exit_code(bench::run(&arguments)?)),
         Task::Layers => return Ok(exit_code(layers::run()?)),
     }
     Ok(ExitCode::SUCCESS)
