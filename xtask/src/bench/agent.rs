@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
+use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::{Pid, geteuid};
 use serde::Serialize;
 
@@ -87,6 +88,8 @@ struct Row {
     first_output_ms: f64,
     /// Resident at the end.
     rss_mb: f64,
+    /// Of that what is its own: the rest is its program file, and the maps that it shares with the kernel.
+    anon_mb: f64,
     /// The highest that it was.
     peak_mb: f64,
     /// Processor time of one refresh.
@@ -118,7 +121,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     Ok(rows.iter().all(|row| row.fails.is_empty()))
 }
 
-const HEAD: &str = "TOOL  LOAD   PROCESSES  EPOLLS  FIRST ms  RSS MB  PEAK MB  REFRESH ms  CORE %";
+const HEAD: &str = "TOOL  LOAD   PROCESSES  EPOLLS  FIRST ms  RSS MB  OWN MB  PEAK MB  REFRESH ms  CORE %";
 
 impl Row {
     fn text(&self) -> String {
@@ -127,13 +130,14 @@ impl Row {
             fails => format!("  FAIL {}", fails.join(", ")),
         };
         format!(
-            "{:<5} {:<6} {:>9} {:>7} {:>9.0} {:>7.1} {:>8.1} {:>11.2} {:>7.2}{verdict}",
+            "{:<5} {:<6} {:>9} {:>7} {:>9.0} {:>7.1} {:>7.1} {:>8.1} {:>11.2} {:>7.2}{verdict}",
             self.tool,
             self.load,
             self.processes,
             self.epolls,
             self.first_output_ms,
             self.rss_mb,
+            self.anon_mb,
             self.peak_mb,
             self.refresh_ms,
             self.core_percent
@@ -176,6 +180,7 @@ fn measure(program: &Path, tool: &Tool, load: Load, seconds: u32) -> Result<Row>
         epolls,
         first_output_ms,
         rss_mb,
+        anon_mb: running.memory_mb("RssAnon:")?,
         peak_mb: running.memory_mb("VmHWM:")?,
         // One a second.
         refresh_ms: core * 1e3,
@@ -284,19 +289,18 @@ impl Running {
         Ok(running)
     }
 
-    /// Processor time of all its threads; none of them ends while it traces.
-    fn spent(&self) -> Result<Duration> {
-        let threads = format!("/proc/{}/task", self.child.id());
-        let mut spent = Duration::ZERO;
-        for thread in fs::read_dir(&threads).context("the tool has ended")? {
-            let text = fs::read_to_string(thread?.path().join("schedstat")).context("a thread has ended")?;
-            let first = text.split_whitespace().next().and_then(|ns| ns.parse().ok());
-            spent += Duration::from_nanos(first.context("the kernel does not count processor time")?);
-        }
-        Ok(spent)
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
     }
 
-    /// A line of its status, MB.
+    /// Processor time of all its threads, of those that ended too.
+    fn spent(&self) -> Result<Duration> {
+        let clock = clock_getcpuclockid(self.pid()).context("the tool has ended")?;
+        let time = clock_gettime(clock).context("the tool has ended")?;
+        Ok(time.into())
+    }
+
+    /// A line of its `/proc/PID/status`, MB.
     fn memory_mb(&self, line: &str) -> Result<f64> {
         let status =
             fs::read_to_string(format!("/proc/{}/status", self.child.id())).context("the tool has ended")?;
@@ -314,7 +318,7 @@ fn kilobytes(status: &str, name: &str) -> Option<f64> {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
+        _ = kill(self.pid(), Signal::SIGTERM);
         end(&mut self.child, FAREWELL);
     }
 }

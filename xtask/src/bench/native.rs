@@ -11,11 +11,11 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use super::pairs::median;
 use super::peer::Bpftrace;
 use super::row::{HEAD, Pair, Row, Side};
 use super::talk::Talker;
 use crate::builds;
+use crate::compare::median;
 use crate::exec;
 use crate::setup::bpf;
 

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::compare::median;
+
 /// Standard deviations of a normal distribution that hold 95 %.
 const SIGMAS: f64 = 1.96;
 /// Fewer pairs have no interval of 95 % by order: the outermost two of five hold the median in 94 %.
@@ -44,16 +46,9 @@ impl Estimate {
     }
 }
 
-/// The middle of sorted values, or between the two in the middle.
-pub(super) fn median(sorted: &[f64]) -> Option<f64> {
-    let upper = sorted.len() / 2;
-    let low = sorted.get(sorted.len().checked_sub(1)? / 2)?;
-    Some(f64::midpoint(*low, *sorted.get(upper)?))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Estimate, median};
+    use super::Estimate;
 
     fn range(count: u32) -> Option<Estimate> {
         Estimate::of((1..=count).rev().map(f64::from))
@@ -90,12 +85,5 @@ mod tests {
         assert!(!estimate(1.001, 1.004).is_one(0.005));
         assert!(!estimate(0.994, 1.001).is_one(0.005));
         assert!(!estimate(0.999, 1.006).is_one(0.005));
-    }
-
-    #[test]
-    fn medians() {
-        assert_eq!(median(&[1.0, 2.0, 4.0]), Some(2.0));
-        assert_eq!(median(&[1.0, 2.0, 4.0, 5.0]), Some(3.0));
-        assert_eq!(median(&[]), None);
     }
 }
