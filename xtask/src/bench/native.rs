@@ -155,7 +155,8 @@ fn windows(programs: &Programs, load: &'static Load, pairs: u32) -> Result<Vec<R
             }
         }
         let rows = rows(load.name, &taken)?;
-        if attempt == 2 || rows.iter().all(|row| row.of != row.to || row.fails.is_none()) {
+        let bad = |row: &Row| row.of == row.to && (row.fails.is_some() || row.control_is_off);
+        if attempt == 2 || !rows.iter().any(bad) {
             return Ok(rows);
         }
         eprintln!(

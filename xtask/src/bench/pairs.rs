@@ -39,10 +39,14 @@ impl Estimate {
         })
     }
 
-    /// Whether two sides that are the same came out the same: 1 lies within, and the interval ends at most `most` from it.
-    pub(super) fn is_one(self, most: f64) -> bool {
-        let within = self.low <= 1.0 && 1.0 <= self.high;
-        within && 1.0 - self.low <= most && self.high - 1.0 <= most
+    /// Whether all of the interval lies at most `most` from 1.
+    pub(super) fn is_near_one(self, most: f64) -> bool {
+        1.0 - self.low <= most && self.high - 1.0 <= most
+    }
+
+    /// Whether 1 lies in the interval.
+    pub(super) fn holds_one(self) -> bool {
+        self.low <= 1.0 && 1.0 <= self.high
     }
 }
 
@@ -75,15 +79,16 @@ mod tests {
     }
 
     #[test]
-    fn a_control_is_one_and_close_to_it() {
+    fn near_one_and_one() {
         let estimate = |low, high| Estimate {
             median: 1.0,
             low,
             high,
         };
-        assert!(estimate(0.996, 1.004).is_one(0.005));
-        assert!(!estimate(1.001, 1.004).is_one(0.005));
-        assert!(!estimate(0.994, 1.001).is_one(0.005));
-        assert!(!estimate(0.999, 1.006).is_one(0.005));
+        assert!(estimate(0.996, 1.004).is_near_one(0.005) && estimate(0.996, 1.004).holds_one());
+        assert!(estimate(1.001, 1.004).is_near_one(0.005) && !estimate(1.001, 1.004).holds_one());
+        assert!(!estimate(0.996, 0.999).holds_one());
+        assert!(!estimate(0.994, 1.001).is_near_one(0.005));
+        assert!(!estimate(0.999, 1.006).is_near_one(0.005));
     }
 }
