@@ -53,13 +53,13 @@ pub fn run(args: &FloorArgs, global: &GlobalArgs, out: &mut dyn Write) -> anyhow
 /// # Errors
 /// As of [`run`].
 pub(super) fn load(args: &FloorArgs, global: &GlobalArgs) -> anyhow::Result<Floor> {
-    let programs = only(programs(global, &wishes(args))?, &args.only)?;
     let object = fs::read(&args.object).with_context(|| {
         format!(
             "cannot read {}: give the object of empty programs with --object",
             args.object.display()
         )
     })?;
+    let programs = only(programs(global, &wishes(args))?, &args.only)?;
     Floor::load(&object, &programs)
 }
 
