@@ -186,6 +186,9 @@ pub enum Command {
     /// Attaches empty programs in place of ours until SIGINT or SIGTERM.
     #[command(name = crate::commands::floor::FLOOR, hide = true)]
     Floor(FloorArgs),
+    /// Attaches ours, empty programs or nothing, as stdin says.
+    #[command(name = crate::commands::switch::SWITCH, hide = true)]
+    Switch(FloorArgs),
 }
 
 impl Command {
@@ -197,7 +200,7 @@ impl Command {
             Self::Locks(args) => Some(&args.trace),
             Self::Overhead(args) => Some(&args.trace),
             Self::Top(_) | Self::Probes(_) | Self::Bench(_) => None,
-            Self::Metrics | Self::ExecGate(_) | Self::Floor(_) => None,
+            Self::Metrics | Self::ExecGate(_) | Self::Floor(_) | Self::Switch(_) => None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The command `epoll-trace`: arguments in, exit code out.
 
-use std::io::stderr;
+use std::io::{stderr, stdin};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -15,7 +15,7 @@ use epoll_trace::commands::locks::{self, Locks};
 use epoll_trace::commands::output::{Streams, is_broken_pipe, open};
 use epoll_trace::commands::overhead::Cost;
 use epoll_trace::commands::session::{Blocks, Session};
-use epoll_trace::commands::{bench, floor, metrics, probes, top};
+use epoll_trace::commands::{bench, floor, metrics, probes, switch, top};
 use epoll_trace::probe::load::Scope;
 use log::LevelFilter;
 
@@ -36,6 +36,7 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
     match &cli.command {
         Command::ExecGate(args) => Ok(gate(args)),
         Command::Floor(args) => floor::run(args, global, &mut open(None)?),
+        Command::Switch(args) => switch::run(args, global, &mut stdin().lock(), &mut open(None)?),
         Command::Metrics => {
             let mut out = open(None)?;
             metrics::run(&mut Streams {

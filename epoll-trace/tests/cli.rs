@@ -143,6 +143,24 @@ fn a_file_that_cannot_be_written() {
     ]);
 }
 
+/// The hidden commands of the benchmark.
+#[test]
+fn an_object_of_empty_programs_that_is_not() {
+    for command in ["__floor", "__switch"] {
+        run(&[command, "--object", "/no-such-object"]).failed_with(&[
+            "cannot read /no-such-object",
+            "--object",
+            "No such file",
+        ]);
+    }
+    if can_trace("an_object_of_empty_programs_that_is_not") {
+        let strange = run(&["__floor", "--object", "/dev/null"]);
+        strange.failed_with(&["cannot load the BPF object"]);
+        let stranger = run(&["__floor", "--object", "/dev/null", "--only", "no_such"]);
+        stranger.failed_with(&["--only no_such: this run has no such program", "return_"]);
+    }
+}
+
 #[test]
 fn a_command_that_is_not() {
     run(&["hist", "--", "no-such-program-anywhere"]).failed_with(&[

@@ -129,7 +129,8 @@ fn spread(pairs: &[Pair]) -> f64 {
         .map_or(0.0, |(high, low)| high - low)
 }
 
-fn median(sorted: &[f64]) -> Option<f64> {
+/// The middle of sorted values, or between the two in the middle.
+pub(crate) fn median(sorted: &[f64]) -> Option<f64> {
     let upper = sorted.len() / 2;
     let low = sorted.get(sorted.len().checked_sub(1)? / 2)?;
     Some(f64::midpoint(*low, *sorted.get(upper)?))

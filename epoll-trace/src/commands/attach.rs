@@ -147,6 +147,33 @@ pub fn programs(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<Vec<&'st
 /// # Errors
 /// When this kernel cannot do the main job, with the reason.
 pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Status)> {
+    let (facts, plan, mut live) = prepare(global, wishes)?;
+    live.loaded().attach();
+    let status = status::attached(&facts, &plan, &live.loaded().broken);
+    if let Some(error) = &status.error {
+        bail!("{error}");
+    }
+    let mut absent = status.absent.clone();
+    add_unmeasured(wishes, &mut absent);
+    if facts.symbols.texts.is_empty() {
+        let why = "the kernel hides its addresses (kptr_restrict), so who is in epoll_ctl, close or fdinfo counts as other";
+        absent.insert(LOCK_PATHS.to_owned(), why.to_owned());
+    }
+    let deaths_are_seen = is_seen(&status, Signal::EpollDeath);
+    learn_items(&mut live, wishes, &status)?;
+    live.describe(absent, status.line(), deaths_are_seen);
+    Ok((live, status))
+}
+
+/// All that [`start`] does but attaching: the kernel counts nothing yet.
+///
+/// # Errors
+/// As of [`start`].
+pub fn loaded(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<Live> {
+    prepare(global, wishes).map(|(_, _, live)| live)
+}
+
+fn prepare(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Facts, Plan, Live)> {
     if !identity::sees_all_processes() {
         bail!(
             "this is not the host's pid namespace, so process ids would be wrong; in a container use --pid=host"
@@ -166,21 +193,7 @@ pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Stat
     if wishes.own_cost {
         live.count_runs();
     }
-    live.loaded().attach();
-    let status = status::attached(&facts, &plan, &live.loaded().broken);
-    if let Some(error) = &status.error {
-        bail!("{error}");
-    }
-    let mut absent = status.absent.clone();
-    add_unmeasured(wishes, &mut absent);
-    if facts.symbols.texts.is_empty() {
-        let why = "the kernel hides its addresses (kptr_restrict), so who is in epoll_ctl, close or fdinfo counts as other";
-        absent.insert(LOCK_PATHS.to_owned(), why.to_owned());
-    }
-    let deaths_are_seen = is_seen(&status, Signal::EpollDeath);
-    learn_items(&mut live, wishes, &status)?;
-    live.describe(absent, status.line(), deaths_are_seen);
-    Ok((live, status))
+    Ok((facts, plan, live))
 }
 
 /// Whether programs that were attached tell `signal`.

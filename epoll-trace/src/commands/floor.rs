@@ -33,14 +33,7 @@ pub fn run(args: &FloorArgs, global: &GlobalArgs, out: &mut dyn Write) -> anyhow
     // From here on, so that a signal that comes while programs load is not lost.
     let end = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
     end.thread_block().context("cannot hold signals back")?;
-    let programs = only(programs(global, &wishes(args))?, &args.only)?;
-    let object = fs::read(&args.object).with_context(|| {
-        format!(
-            "cannot read {}: give the object of empty programs with --object",
-            args.object.display()
-        )
-    })?;
-    let mut floor = Floor::load(&object, &programs)?;
+    let mut floor = load(args, global)?;
     floor.attach()?;
     let attached = Attached {
         v: 1,
@@ -55,8 +48,23 @@ pub fn run(args: &FloorArgs, global: &GlobalArgs, out: &mut dyn Write) -> anyhow
     Ok(0)
 }
 
+/// The empty programs for what `args` describe, not attached.
+///
+/// # Errors
+/// As of [`run`].
+pub(super) fn load(args: &FloorArgs, global: &GlobalArgs) -> anyhow::Result<Floor> {
+    let object = fs::read(&args.object).with_context(|| {
+        format!(
+            "cannot read {}: give the object of empty programs with --object",
+            args.object.display()
+        )
+    })?;
+    let programs = only(programs(global, &wishes(args))?, &args.only)?;
+    Floor::load(&object, &programs)
+}
+
 /// What `top` wants, or `hist` with the metrics that are asked for.
-fn wishes(args: &FloorArgs) -> Wishes {
+pub(super) fn wishes(args: &FloorArgs) -> Wishes {
     if args.top {
         return top::wishes();
     }

@@ -12,4 +12,5 @@ pub mod output;
 pub mod overhead;
 pub mod probes;
 pub mod session;
+pub mod switch;
 pub mod top;

@@ -51,6 +51,11 @@ impl Floor {
         Ok(())
     }
 
+    /// Detaches all of them; they stay loaded.
+    pub fn detach(&mut self) {
+        self.links.clear();
+    }
+
     /// Their names, in the order in which they are attached.
     pub fn names(&self) -> Vec<&'static str> {
         self.programs.iter().map(|program| program.name).collect()

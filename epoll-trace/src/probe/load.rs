@@ -263,6 +263,11 @@ impl Loaded {
         }
     }
 
+    /// Detaches every program; they stay loaded, and can be attached again.
+    pub fn detach(&mut self) {
+        self.links.clear();
+    }
+
     /// Lets the kernel count runs and their time, for all BPF programs there are, until this is dropped (`BPF_ENABLE_STATS`, 5.8).
     ///
     /// # Errors

@@ -3,9 +3,15 @@
 //! All subjects run one after the other in one boot of a VM that counts instructions as time, each beside the same loads of a
 //! known number of operations; so they differ in nothing else.
 
+mod agent;
 mod figures;
+mod native;
+mod pairs;
+mod peer;
 mod report;
+mod row;
 mod subjects;
+mod talk;
 
 use std::fs;
 use std::path::PathBuf;
@@ -36,7 +42,10 @@ const SHORT_KERNEL: &str = "6.18";
 
 /// What to run.
 #[derive(clap::Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    what: Option<Besides>,
     /// Kernels
     #[arg(long = "kernel", value_name = "KERNEL", default_values = ["6.1", "6.18"], value_parser = kernels::names())]
     kernels: Vec<String>,
@@ -57,6 +66,15 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
+/// What to measure instead.
+#[derive(clap::Subcommand, Debug)]
+enum Besides {
+    /// On this machine, with real time: probes on tracepoints beside empty programs and bpftrace's runqlat
+    Native(native::Arguments),
+    /// The agent itself on this machine: time to its first output, memory, processor time per refresh
+    Agent(agent::Arguments),
+}
+
 /// How much of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -68,6 +86,11 @@ pub(crate) enum Form {
 
 /// Measures, prints, and says whether all ceilings and the record hold.
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
+    match &arguments.what {
+        Some(Besides::Native(arguments)) => return native::run(arguments),
+        Some(Besides::Agent(arguments)) => return agent::run(arguments),
+        None => {}
+    }
     let chosen: Vec<&SubjectRow> = SUBJECTS
         .iter()
         .filter(|row| !(arguments.no_peers && matches!(row.whose, Whose::Peer | Whose::UpperMark)))

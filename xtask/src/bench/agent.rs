@@ -1,0 +1,379 @@
+//! `cargo xtask bench agent`: what the agent itself takes on this machine, beside few and many processes and epolls.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use nix::pty::{Winsize, openpty};
+use nix::sys::signal::{Signal, kill};
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::{Pid, geteuid};
+use serde::Serialize;
+
+use super::talk::{end, readable};
+use crate::builds;
+use crate::setup::bpf;
+
+/// Epolls of each process of the fleet: `bench scenario fleet`.
+const EPOLLS_EACH: u32 = 10;
+/// A tool or load that says nothing for so long hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// After the load begins, until rows are known and memory is what it stays.
+const SETTLING: Duration = Duration::from_secs(3);
+/// A tool that is told to end may take so long.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// How long to look.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// Seconds of each row, with a refresh in each
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=600))]
+    seconds: u32,
+    /// The figures as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is measured.
+struct Tool {
+    name: &'static str,
+    arguments: &'static [&'static str],
+    /// On a terminal.
+    screen: bool,
+    /// Resident memory at most, MB, with 1,000 processes.
+    most_mb: f64,
+}
+
+const TOOLS: &[Tool] = &[
+    Tool {
+        name: "hist",
+        arguments: &["hist", "--json", "1"],
+        screen: false,
+        most_mb: 20.0,
+    },
+    Tool {
+        name: "top",
+        arguments: &["top"],
+        screen: true,
+        most_mb: 64.0,
+    },
+];
+
+/// What it watches.
+#[derive(Clone, Copy, Debug)]
+enum Load {
+    /// So many processes, all of whose epolls have delivered.
+    Fleet(u32),
+    /// Two threads that wake each other as fast as they can.
+    PingPong,
+}
+
+const LOADS: &[Load] = &[Load::Fleet(1), Load::Fleet(10), Load::Fleet(1000), Load::PingPong];
+/// Part of a core at most, with one refresh a second.
+const MOST_CORE: f64 = 0.01;
+
+/// One row of the result.
+#[derive(Debug, Serialize)]
+struct Row {
+    tool: &'static str,
+    load: &'static str,
+    processes: u32,
+    epolls: u32,
+    /// From the start of the process to its first output, after which everything is attached.
+    first_output_ms: f64,
+    /// Resident at the end.
+    rss_mb: f64,
+    /// Of that what is its own: the rest is its program file, and the maps that it shares with the kernel.
+    anon_mb: f64,
+    /// The highest that it was.
+    peak_mb: f64,
+    /// Processor time of one refresh.
+    refresh_ms: f64,
+    /// Part of a core, in per cent.
+    core_percent: f64,
+    /// Bars that do not hold.
+    fails: Vec<String>,
+}
+
+/// Prints every row, and says whether the bars hold.
+pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
+    if !geteuid().is_root() {
+        bail!("root is needed to trace and to read what the tool takes: run the same command as root");
+    }
+    let program = builds::host(&bpf::ensure()?, true)?;
+    let mut rows = Vec::new();
+    for load in LOADS {
+        for tool in TOOLS {
+            rows.push(measure(&program, tool, *load, arguments.seconds)?);
+        }
+    }
+    if arguments.json {
+        println!("{}", serde_json::to_string(&rows).context("the figures as JSON")?);
+    } else {
+        println!("{HEAD}");
+        rows.iter().for_each(|row| println!("{}", row.text()));
+    }
+    Ok(rows.iter().all(|row| row.fails.is_empty()))
+}
+
+const HEAD: &str = "TOOL  LOAD   PROCESSES  EPOLLS  FIRST ms  RSS MB  OWN MB  PEAK MB  REFRESH ms  CORE %";
+
+impl Row {
+    fn text(&self) -> String {
+        let verdict = match self.fails.as_slice() {
+            [] => String::new(),
+            fails => format!("  FAIL {}", fails.join(", ")),
+        };
+        format!(
+            "{:<5} {:<6} {:>9} {:>7} {:>9.0} {:>7.1} {:>7.1} {:>8.1} {:>11.2} {:>7.2}{verdict}",
+            self.tool,
+            self.load,
+            self.processes,
+            self.epolls,
+            self.first_output_ms,
+            self.rss_mb,
+            self.anon_mb,
+            self.peak_mb,
+            self.refresh_ms,
+            self.core_percent
+        )
+    }
+}
+
+/// The bars that figures of a tool break.
+fn broken(tool: &Tool, rss_mb: f64, core: f64) -> Vec<String> {
+    let mut fails = Vec::new();
+    if rss_mb > tool.most_mb {
+        fails.push(format!("at most {} MB", tool.most_mb));
+    }
+    if core > MOST_CORE {
+        fails.push(format!("at most {} % of a core", MOST_CORE * 100.0));
+    }
+    fails
+}
+
+fn measure(program: &Path, tool: &Tool, load: Load, seconds: u32) -> Result<Row> {
+    let mut running_load = RunningLoad::start(program, load)?;
+    let started = Instant::now();
+    let running = Running::start(program, tool)?;
+    let first_output_ms = started.elapsed().as_secs_f64() * 1e3;
+    running_load.begin()?;
+    thread::sleep(SETTLING);
+    let (before, since) = (running.spent()?, Instant::now());
+    thread::sleep(Duration::from_secs(seconds.into()));
+    let spent = running.spent()?.saturating_sub(before);
+    let core = spent.as_secs_f64() / since.elapsed().as_secs_f64();
+    let rss_mb = running.memory_mb("VmRSS:")?;
+    let (name, processes, epolls) = match load {
+        Load::Fleet(processes) => ("fleet", processes, processes * EPOLLS_EACH),
+        Load::PingPong => ("pp", 1, 2),
+    };
+    Ok(Row {
+        tool: tool.name,
+        load: name,
+        processes,
+        epolls,
+        first_output_ms,
+        rss_mb,
+        anon_mb: running.memory_mb("RssAnon:")?,
+        peak_mb: running.memory_mb("VmHWM:")?,
+        // One a second.
+        refresh_ms: core * 1e3,
+        core_percent: core * 100.0,
+        fails: broken(tool, rss_mb, core),
+    })
+}
+
+/// A load, killed when dropped; its processes end with it.
+struct RunningLoad {
+    child: Child,
+    held: bool,
+}
+
+impl RunningLoad {
+    /// Starts it; a fleet waits for [`Self::begin`].
+    fn start(program: &Path, load: Load) -> Result<Self> {
+        let mut command = Command::new(program);
+        match load {
+            Load::Fleet(processes) => command.args([
+                "bench",
+                "scenario",
+                "fleet",
+                "--hold",
+                "--waiters",
+                &processes.to_string(),
+            ]),
+            // More than anybody waits for.
+            Load::PingPong => command.args(["bench", "cost", "pp", "--ops", "10000000", "--rounds", "100"]),
+        };
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let child = command.spawn().context("cannot start the load")?;
+        let mut load = Self {
+            child,
+            held: matches!(load, Load::Fleet(_)),
+        };
+        if load.held {
+            load.heard()?;
+        }
+        Ok(load)
+    }
+
+    /// Lets a fleet deliver on each of its epolls, and hold again.
+    fn begin(&mut self) -> Result<()> {
+        if !self.held {
+            return Ok(());
+        }
+        let input = self.child.stdin.as_mut().context("its input is piped")?;
+        input.write_all(b"\n").context("cannot start the fleet")?;
+        self.heard()
+    }
+
+    /// Waits for a line on its stderr.
+    fn heard(&mut self) -> Result<()> {
+        let errors = self.child.stderr.as_mut().context("its stderr is piped")?;
+        if !readable(errors, PATIENCE)? {
+            bail!("the load says nothing for {} s", PATIENCE.as_secs());
+        }
+        let mut line = String::new();
+        // Not a byte beyond the line: the next one is waited for too.
+        let read = BufReader::with_capacity(1, errors).read_line(&mut line);
+        if read.context("cannot read from the load")? == 0 {
+            bail!("the load ended before it began");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for RunningLoad {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+/// The tool while it runs. Dropped, it is ended as by Ctrl-C.
+struct Running {
+    child: Child,
+}
+
+impl Running {
+    /// Starts it and waits for its first output.
+    fn start(program: &Path, tool: &Tool) -> Result<Self> {
+        let mut command = Command::new(program);
+        command.args(tool.arguments).stdin(Stdio::null());
+        let (child, output): (_, OwnedFd) = if tool.screen {
+            on_terminal(&mut command)?
+        } else {
+            let mut child = command
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .context("cannot start the tool")?;
+            let output = child.stdout.take().context("its output is piped")?;
+            (child, output.into())
+        };
+        let running = Self { child };
+        if !readable(&output, PATIENCE)? {
+            bail!("{} shows nothing for {} s", tool.name, PATIENCE.as_secs());
+        }
+        // What nobody reads would hold it up.
+        thread::spawn(move || drain(output.into()));
+        Ok(running)
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
+    /// Processor time of all its threads, of those that ended too.
+    fn spent(&self) -> Result<Duration> {
+        let clock = clock_getcpuclockid(self.pid()).context("the tool has ended")?;
+        let time = clock_gettime(clock).context("the tool has ended")?;
+        Ok(time.into())
+    }
+
+    /// A line of its `/proc/PID/status`, MB.
+    fn memory_mb(&self, line: &str) -> Result<f64> {
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.child.id())).context("the tool has ended")?;
+        kilobytes(&status, line)
+            .map(|kilobytes| kilobytes / 1024.0)
+            .with_context(|| format!("the tool's status has no {line}"))
+    }
+}
+
+fn kilobytes(status: &str, name: &str) -> Option<f64> {
+    let mut lines = status.lines();
+    let value = lines.find_map(|line| line.strip_prefix(name))?;
+    value.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        _ = kill(self.pid(), Signal::SIGTERM);
+        end(&mut self.child, FAREWELL);
+    }
+}
+
+/// Starts `command` on a terminal of its own, and gives that terminal's other end.
+fn on_terminal(command: &mut Command) -> Result<(Child, OwnedFd)> {
+    let size = Winsize {
+        ws_row: 40,
+        ws_col: 120,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    let pty = openpty(Some(&size), None).context("cannot open a pty")?;
+    let end = || {
+        pty.slave
+            .try_clone()
+            .map(Stdio::from)
+            .context("cannot share the pty")
+    };
+    let child = command
+        .stdin(end()?)
+        .stdout(end()?)
+        .stderr(end()?)
+        .env("TERM", "xterm-256color")
+        .spawn()
+        .context("cannot start the tool")?;
+    Ok((child, pty.master))
+}
+
+/// Reads until the end, which a terminal reports as an error.
+fn drain(mut output: fs::File) {
+    let mut bytes = [0; 1 << 16];
+    while let Ok(length) = output.read(&mut bytes)
+        && length > 0
+    {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TOOLS, broken, kilobytes};
+
+    #[test]
+    fn bars() {
+        let hist = &TOOLS[0];
+        assert!(broken(hist, 20.0, 0.01).is_empty());
+        assert_eq!(
+            broken(hist, 20.1, 0.011),
+            ["at most 20 MB", "at most 1 % of a core"]
+        );
+    }
+
+    #[test]
+    fn lines_of_a_status() {
+        let status = "VmHWM:\t   12400 kB\nVmRSS:\t    9120 kB\n";
+        assert_eq!(kilobytes(status, "VmRSS:"), Some(9120.0));
+        assert_eq!(kilobytes(status, "VmSwap:"), None);
+    }
+}
