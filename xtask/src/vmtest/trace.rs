@@ -155,6 +155,11 @@ impl Trace {
         Ok(trace)
     }
 
+    /// How many of `all` things may be wrong where one dropped hit spoils one of them.
+    pub(super) fn excused(&self, all: u64) -> u64 {
+        self.misses.min(all / LOST_AT_MOST)
+    }
+
     /// Whether the plan says that the chosen probes lose something of `signal`.
     pub(super) fn loses(&self, signal: &str) -> bool {
         let plan = self.kind("plan");
