@@ -47,9 +47,7 @@ fn check(outputs: &Outputs<'_>) -> Result<(), Problem> {
 /// The load's clock starts before the notification and stops after the return, so no quantile of the tool's is above
 /// the load's, but for the width of a bucket. Without the values that misses cost, a rank falls on a later one.
 fn below_own_clock(run: &Run<'_>, misses: u64) -> Result<(), Problem> {
-    let [line] = run.metric(TOTAL)[..] else {
-        return Err(format!("{} epolls have a histogram, not one", run.metric(TOTAL).len()).into());
-    };
+    let line = run.only(TOTAL)?;
     let own = &run.report["latency_ns"];
     let ranks = if misses == 0 {
         [("p50_ns", "p50"), ("p99_ns", "p99"), ("max_ns", "max")]

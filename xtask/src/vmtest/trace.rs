@@ -249,6 +249,21 @@ impl<'a> Run<'a> {
         lines
     }
 
+    /// The one line of a metric that has values. Where the ends of epolls are not seen, an epoll stays a while beside the sum of
+    /// its waiters' closed ones, without any.
+    pub(super) fn only(&self, metric: &str) -> Result<&'a Value, Problem> {
+        let mut lines = self.metric(metric);
+        lines.retain(|line| line["count"] != 0);
+        match lines[..] {
+            [line] => Ok(line),
+            _ => Err(format!(
+                "{} epolls have values of {metric}, not one: {lines:?}",
+                lines.len()
+            )
+            .into()),
+        }
+    }
+
     /// Counters that the load says a tracer must count; those it does not know are left out.
     pub(super) fn expected(&self) -> Result<BTreeMap<&'a str, u64>, Problem> {
         let expect = self.report["expect"].as_object();
