@@ -80,6 +80,14 @@ until [ -s /tmp/tool ]; do sleep 0.1; done
 start
 kill -INT $tool; wait $tool";
 
+/// Starts a load that waits for the file `$go` once its waiters sleep, and says so in its own file.
+const HELD: &str = r#"go=/tmp/go.$$
+held() {
+    out=$1; shift; : > $out.held
+    { until [ -e $go ]; do sleep 0.1; done; echo; } | "$@" --hold > $out 2> $out.held &
+}
+"#;
+
 fn script(middle: &str, family: Family) -> String {
     let starts: String = LOADS
         .iter()
@@ -93,13 +101,7 @@ fn script(middle: &str, family: Family) -> String {
         .map(|nth| format!("show /tmp/load{nth}\n"))
         .collect();
     format!(
-        "{SHOW}
-go=/tmp/go.$$
-held() {{
-    out=$1; shift; : > $out.held
-    {{ until [ -e $go ]; do sleep 0.1; done; echo; }} | \"$@\" --hold > $out 2> $out.held &
-}}
-start() {{
+        "{SHOW}{HELD}start() {{
 {starts}{waits}
 }}
 {}
@@ -184,16 +186,22 @@ fn says_why(trace: &Trace, words: &str) -> Result<(), Problem> {
 
 /// An epoll from before that is waited on under the tool's eyes, and whose fdinfo may not be read.
 fn without(family: Family) -> Test {
-    /// It lasts longer than the job may, however slowly the tool starts; what a job leaves is killed.
+    /// Begins when the tool is there, and lasts longer than that, however slow both are; what a job leaves is killed.
     const LOAD: Load = Load {
-        scenario: "slow-handler",
-        events: SECONDS * 1_000 / 40,
+        scenario: "pipe-lt",
+        events: 500_000,
         waiters: None,
     };
     let script = format!(
-        "{} > /tmp/slow &
-sleep 2
-epoll-trace epolls --json --probes {} -d 1 --no-fdinfo",
+        "{SHOW}{HELD}
+held /tmp/load {}
+until [ -s /tmp/load.held ]; do sleep 0.1; done
+: > /tmp/tool
+epoll-trace epolls --json --probes {} --no-fdinfo > /tmp/tool & tool=$!
+until [ -s /tmp/tool ]; do sleep 0.1; done
+: > $go; sleep 3
+kill -INT $tool; wait $tool
+show /tmp/tool",
         LOAD.argv().join(" "),
         family.name
     );
