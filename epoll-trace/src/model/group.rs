@@ -110,6 +110,7 @@ fn add_created(groups: &mut BTreeMap<Slot, Group<'_>>, counted: &Snapshot, by: G
         };
         let slot = match by {
             GroupBy::Process => Slot::Process(creator),
+            GroupBy::Epoll if epoll.id.is_held_by_another() => continue,
             GroupBy::Epoll if epoll.id.stands_for_closed() => Slot::Private(creator, None),
             GroupBy::Epoll if !epoll.id.is_private() => Slot::Epoll(epoll.id),
             GroupBy::Epoll | GroupBy::Thread => continue,

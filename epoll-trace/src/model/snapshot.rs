@@ -1,6 +1,6 @@
 //! One look at everything that is counted, as plain numbers since the start of tracing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::overhead::Spent;
@@ -185,7 +185,10 @@ impl EpollId {
     /// Marks an `address` that is a descriptor number; kernel addresses have the bit above it set.
     pub const BY_FD: u64 = 1 << 62;
 
-    /// What stands for all closed epolls of process `pid`.
+    /// Marks, in `born_ns` of what stands for closed epolls, those that are counted with another process.
+    const WITH_ANOTHER: u64 = 1 << 32;
+
+    /// What stands for all closed epolls of process `pid`, but for those of [`EpollId::closed_with_another`].
     pub fn closed_of(pid: u32) -> Self {
         Self {
             address: 0,
@@ -193,9 +196,42 @@ impl EpollId {
         }
     }
 
-    /// Whether it stands for all closed epolls of a process: no epoll lies at address 0.
+    /// What stands for the closed epolls that `pid` waited on and that [`EpollId::closed_of`] another process holds.
+    /// They are numbers of `pid` too, but among epolls they would count twice.
+    pub fn closed_with_another(pid: u32) -> Self {
+        Self {
+            address: 0,
+            born_ns: Self::WITH_ANOTHER | u64::from(pid),
+        }
+    }
+
+    /// The sums that a closed epoll goes to: one for each process that waited on it, for its creator without any. One of
+    /// them holds it among epolls: the creator's if that waited, else the lowest process's.
+    pub fn closed_sums(creator: Option<u32>, waiters: &BTreeSet<u32>) -> Vec<Self> {
+        let holder = creator
+            .filter(|creator| waiters.is_empty() || waiters.contains(creator))
+            .or(waiters.first().copied());
+        let others = waiters.iter().filter(|&&pid| Some(pid) != holder);
+        holder
+            .map(Self::closed_of)
+            .into_iter()
+            .chain(others.map(|&pid| Self::closed_with_another(pid)))
+            .collect()
+    }
+
+    /// Whether it stands for closed epolls of a process: no epoll lies at address 0.
     pub fn stands_for_closed(self) -> bool {
         self.address == 0
+    }
+
+    /// The process whose closed epolls it stands for.
+    pub fn process_of_closed(self) -> Option<u32> {
+        self.stands_for_closed().then_some(self.born_ns as u32)
+    }
+
+    /// Whether it stands for closed epolls whose numbers another process holds among epolls.
+    pub fn is_held_by_another(self) -> bool {
+        self.stands_for_closed() && self.born_ns & Self::WITH_ANOTHER != 0
     }
 
     /// Whether the same id in another process is another epoll.
@@ -235,7 +271,7 @@ pub struct Row {
 pub struct Epoll {
     /// Which.
     pub id: EpollId,
-    /// Process that created it while we looked.
+    /// Process that created it while we looked; of a sum of closed epolls the process it is of.
     pub creator: Option<u32>,
     /// A process that had it open, and its descriptor there: the creator's, or the one it was found by at the start.
     pub opened: Option<(u32, i32)>,

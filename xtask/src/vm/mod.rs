@@ -55,7 +55,7 @@ pub(crate) struct Machine {
 
 /// Wall-clock limit of a VM in seconds, unless the command line says otherwise: enough for a boot and one command.
 const TIMEOUT: u64 = 300;
-/// Jobs end long before their own limits. When all of them together take this part of theirs, the VM stands still.
+/// Jobs end long before their own limits. When all of them together take this part of theirs on top, the VM stands still.
 const JOBS_TIMEOUT_PART: u64 = 4;
 
 impl Machine {
@@ -79,10 +79,7 @@ impl Machine {
     /// Wall-clock limit of a VM that runs `jobs`.
     fn limit(&self, jobs: &[Job]) -> Duration {
         let all: u64 = jobs.iter().map(|job| job.timeout_ms / 1000).sum();
-        Duration::from_secs(
-            self.timeout
-                .unwrap_or_else(|| TIMEOUT.max(all / JOBS_TIMEOUT_PART)),
-        )
+        Duration::from_secs(self.timeout.unwrap_or_else(|| TIMEOUT + all / JOBS_TIMEOUT_PART))
     }
 }
 

@@ -13,7 +13,7 @@ const SCRIPT: &str = r#"
 before=$(bpftool -j prog show)
 epoll-trace overhead --json --counters --probes FAMILY -- epoll-trace bench scenario pipe-lt --json --events EVENTS || exit 1
 tries=0
-while after=$(bpftool -j prog show); [ "$after" != "$before" ] && [ "$after" != "[]" ] && [ $tries -lt 10 ]; do
+while after=$(bpftool -j prog show); [ "$after" != "$before" ] && [ "$after" != "[]" ] && [ $tries -lt 50 ]; do
     tries=$((tries + 1))
     sleep 0.2
 done

@@ -13,8 +13,8 @@ const ENDS: [(&str, &str, &str); 4] = [
     ("its last block", ":", "0"),
 ];
 
-/// Prints what is loaded before, while and after the tool runs, and its exit code. After its end it has 2 s: the kernel frees
-/// programs a little later than their process.
+/// Prints what is loaded before, while and after the tool runs, and its exit code. After its end it has 10 s: the kernel frees
+/// programs a little later than their process, when every CPU has been through a quiet state.
 const SCRIPT: &str = r#"
 : > /tmp/plan
 before=$(bpftool -j prog show)
@@ -25,7 +25,7 @@ END
 wait $tool
 code=$?
 tries=0
-while after=$(bpftool -j prog show); [ "$after" != "$before" ] && [ $tries -lt 10 ]; do
+while after=$(bpftool -j prog show); [ "$after" != "$before" ] && [ $tries -lt 50 ]; do
     tries=$((tries + 1))
     sleep 0.2
 done

@@ -1,9 +1,7 @@
 //! What epolls are: their items, flags and users, of those from before the tool as of those made under its eyes.
 
-use serde_json::Value;
-
 use super::together::SHOW;
-use super::trace::{FAMILIES, FENTRY, Family, KPROBE, Load, TRACEPOINT};
+use super::trace::{FAMILIES, FENTRY, Family, KPROBE, Load, TRACEPOINT, Trace, sum};
 use super::{Need, Outputs, Problem, Test};
 use crate::kernels::Capability;
 
@@ -52,18 +50,17 @@ const SECONDS: u64 = 150;
 pub(super) fn tests() -> Vec<Test> {
     let known = [FENTRY, KPROBE].map(|family| {
         [
-            test("from before, by fdinfo", BEFORE, family, |lines| {
-                check(lines, Users::Unseen)
+            test("from before, by fdinfo", BEFORE, family, |trace| {
+                check(trace, Users::Unseen)
             }),
-            test("made while tracing, by epoll_ctl", DURING, family, |lines| {
-                check(lines, Users::All)
+            test("made while tracing, by epoll_ctl", DURING, family, |trace| {
+                check(trace, Users::All)
             }),
             without(family),
         ]
     });
-    let blind = test("without the hooks", DURING, TRACEPOINT, |lines| {
-        let scenarios: Vec<&str> = LOADS.iter().map(|held| held.load.scenario).collect();
-        unknown(lines, &scenarios, "is not a tracepoint")
+    let blind = test("without the hooks", DURING, TRACEPOINT, |trace| {
+        unknown(trace, &LOADS.map(|held| held.load), "is not a tracepoint")
     });
     let mut tests: Vec<Test> = known.into_iter().flatten().collect();
     tests.push(blind);
@@ -83,6 +80,14 @@ until [ -s /tmp/tool ]; do sleep 0.1; done
 start
 kill -INT $tool; wait $tool";
 
+/// Starts a load that waits for the file `$go` once its waiters sleep, and says so in its own file.
+const HELD: &str = r#"go=/tmp/go.$$
+held() {
+    out=$1; shift; : > $out.held
+    { until [ -e $go ]; do sleep 0.1; done; echo; } | "$@" --hold > $out 2> $out.held &
+}
+"#;
+
 fn script(middle: &str, family: Family) -> String {
     let starts: String = LOADS
         .iter()
@@ -96,13 +101,7 @@ fn script(middle: &str, family: Family) -> String {
         .map(|nth| format!("show /tmp/load{nth}\n"))
         .collect();
     format!(
-        "{SHOW}
-go=/tmp/go.$$
-held() {{
-    out=$1; shift; : > $out.held
-    {{ until [ -e $go ]; do sleep 0.1; done; echo; }} | \"$@\" --hold > $out 2> $out.held &
-}}
-start() {{
+        "{SHOW}{HELD}start() {{
 {starts}{waits}
 }}
 {}
@@ -113,30 +112,13 @@ show /tmp/tool
     )
 }
 
-fn test(title: &str, middle: &str, family: Family, check: fn(&[Value]) -> Result<(), Problem>) -> Test {
-    let checked = move |outputs: &Outputs<'_>| check(&outputs.json_lines(0)?);
+fn test(title: &str, middle: &str, family: Family, check: fn(&Trace) -> Result<(), Problem>) -> Test {
+    let checked = move |outputs: &Outputs<'_>| check(&Trace::new(outputs.json_lines(0)?, outputs.guest())?);
     let words = ["sh".to_owned(), "-c".to_owned(), script(middle, family)];
     Test::new(format!("instances: {title}, {}", family.name), checked)
         .needs(family.need())
         .needs(Need::Can(Capability::ProbeRead))
         .run(words.into(), SECONDS)
-}
-
-/// The load's report, and the tool's lines about its epolls.
-fn of<'a>(lines: &'a [Value], scenario: &str) -> Result<Vec<&'a Value>, Problem> {
-    let report = lines
-        .iter()
-        .find(|line| line["kind"] == "scenario" && line["name"] == scenario)
-        .ok_or_else(|| format!("{scenario} has no report"))?;
-    let waiters = report["threads"].as_array();
-    let is_of = |pid: &Value| {
-        report["pid"] == *pid
-            || waiters.is_some_and(|waiters| waiters.iter().any(|waiter| waiter["pid"] == *pid))
-    };
-    let epolls = lines
-        .iter()
-        .filter(|line| line["kind"] == "epoll" && is_of(&line["pid"]));
-    Ok(epolls.collect())
 }
 
 /// Which of its processes the tool can have seen on an epoll.
@@ -147,60 +129,90 @@ enum Users {
     All,
 }
 
-fn check(lines: &[Value], users: Users) -> Result<(), Problem> {
-    let mut wrong = Vec::new();
-    for held in &LOADS {
-        let found = of(lines, held.load.scenario)?;
-        if found.len() != held.epolls {
-            wrong.push(format!("{}: {} epolls", held.load.scenario, found.len()));
+fn check(trace: &Trace, users: Users) -> Result<(), Problem> {
+    let runs = trace.runs(&LOADS.map(|held| held.load))?;
+    let (mut wrong, mut unread) = (Vec::new(), 0);
+    for (held, run) in LOADS.iter().zip(runs) {
+        let found = run.lines("epoll");
+        if found.len() > held.epolls {
+            return Err(format!("{}: {} epolls", held.load.scenario, found.len()).into());
         }
+        unread += held.epolls - found.len();
         for line in found {
             let seen = users == Users::Unseen || line["processes"] == held.users;
-            if line["items"] != held.items || line["flags"] != held.flags || !seen {
+            if seen && line["items"].is_null() && line["flags"].is_null() {
+                unread += 1;
+            } else if line["items"] != held.items || line["flags"] != held.flags || !seen {
                 wrong.push(format!("{}: {line}", held.load.scenario));
             }
         }
     }
-    ended(wrong)
+    // Of those made under its eyes nothing is read.
+    let cut = if users == Users::Unseen {
+        trace.left_out()?
+    } else {
+        0
+    };
+    if cut > 0 {
+        println!("{unread} epolls unknown, {cut} left out in one run");
+    }
+    let unexplained = unread.saturating_sub(usize::try_from(cut).unwrap_or(usize::MAX));
+    wrong.extend((0..unexplained).map(|_| "an epoll is unknown".to_owned()));
+    ended(trace, LOADS.iter().map(|held| held.epolls).sum(), wrong)
 }
 
 /// Nobody says how many items there are, and the reason has `words`.
-fn unknown(lines: &[Value], scenarios: &[&str], words: &str) -> Result<(), Problem> {
-    let mut wrong = Vec::new();
-    for scenario in scenarios {
-        let found = of(lines, scenario)?;
-        let known = found.iter().filter(|line| !line["items"].is_null());
-        wrong.extend(known.map(ToString::to_string));
+fn unknown(trace: &Trace, loads: &[Load], words: &str) -> Result<(), Problem> {
+    let mut unseen = Vec::new();
+    for (load, run) in loads.iter().zip(trace.runs(loads)?) {
+        let found = run.lines("epoll");
+        if let Some(known) = found.iter().find(|line| !line["items"].is_null()) {
+            return Err(known.to_string().into());
+        }
         if found.is_empty() {
-            wrong.push(format!("{scenario} has no epoll"));
+            unseen.push(format!("{} has no epoll", load.scenario));
         }
     }
-    let losses = lines.iter().rfind(|line| line["kind"] == "losses");
-    let reason = losses.and_then(|line| line["absent"]["items"].as_str());
-    if !reason.is_some_and(|reason| reason.contains(words)) {
-        wrong.push(format!("the reason is {reason:?}"));
+    says_why(trace, words)?;
+    ended(trace, loads.len(), unseen)
+}
+
+fn says_why(trace: &Trace, words: &str) -> Result<(), Problem> {
+    match trace.absent("items")? {
+        Some(reason) if reason.contains(words) => Ok(()),
+        reason => Err(format!("the reason is {reason:?}").into()),
     }
-    ended(wrong)
 }
 
 /// An epoll from before that is waited on under the tool's eyes, and whose fdinfo may not be read.
 fn without(family: Family) -> Test {
-    /// It lasts 8 s.
+    /// Begins when the tool is there, and lasts longer than that, however slow both are; what a job leaves is killed.
     const LOAD: Load = Load {
-        scenario: "slow-handler",
-        events: 200,
+        scenario: "pipe-lt",
+        events: 500_000,
         waiters: None,
     };
     let script = format!(
-        "{SHOW}
-{} > /tmp/slow & load=$!
-sleep 0.5
-epoll-trace epolls --json --probes {} -d 1 --no-fdinfo
-wait $load; show /tmp/slow",
+        "{SHOW}{HELD}
+held /tmp/load {}
+until [ -s /tmp/load.held ]; do sleep 0.1; done
+: > /tmp/tool
+epoll-trace epolls --json --probes {} --no-fdinfo > /tmp/tool & tool=$!
+until [ -s /tmp/tool ]; do sleep 0.1; done
+: > $go; sleep 3
+kill -INT $tool; wait $tool
+show /tmp/tool",
         LOAD.argv().join(" "),
         family.name
     );
-    let check = |outputs: &Outputs<'_>| unknown(&outputs.json_lines(0)?, &[LOAD.scenario], "not read");
+    let check = |outputs: &Outputs<'_>| {
+        let trace = Trace::new(outputs.json_lines(0)?, outputs.guest())?;
+        let epolls = trace.kind("epoll");
+        if epolls.is_empty() || epolls.iter().any(|line| !line["items"].is_null()) {
+            return Err(format!("not an epoll whose items are unknown: {epolls:?}").into());
+        }
+        says_why(&trace, "not read")
+    };
     let words = ["sh".to_owned(), "-c".to_owned(), script];
     Test::new(
         format!("instances: from before, without fdinfo, {}", family.name),
@@ -211,11 +223,17 @@ wait $load; show /tmp/slow",
     .run(words.into(), SECONDS)
 }
 
-fn ended(wrong: Vec<String>) -> Result<(), Problem> {
-    if wrong.is_empty() {
+/// Each line of so many is right, but that a hit the kernel dropped is one of one epoll: its epoll_ctl or wait is not counted.
+fn ended(trace: &Trace, of: usize, wrong: Vec<String>) -> Result<(), Problem> {
+    if wrong.len() as u64 <= trace.excused(of as u64) {
         return Ok(());
     }
-    Err(wrong.join("\n  ").into())
+    Err(format!(
+        "{} hits missed, but wrong:\n  {}",
+        trace.misses,
+        wrong.join("\n  ")
+    )
+    .into())
 }
 
 /// One address after the other is the same epoll to nobody: as many are created and closed as there were.
@@ -231,13 +249,19 @@ fn reused(family: Family) -> Test {
         .into();
     words.extend(load.argv());
     let check = move |outputs: &Outputs<'_>| {
-        let lines = outputs.json_lines(0)?;
-        let epolls = || lines.iter().filter(|line| line["kind"] == "epoll");
-        let sum = |name: &str| epolls().map(|line| line[name].as_u64()).sum::<Option<u64>>();
-        let closed = if family == TRACEPOINT { None } else { Some(ROUNDS) };
-        let found = (sum("created"), sum("closed"));
-        if found != (Some(ROUNDS), closed) {
-            return Err(format!("{found:?} of {ROUNDS} created and closed").into());
+        let trace = Trace::new(outputs.json_lines(0)?, outputs.guest())?;
+        let lines = trace.kind("epoll");
+        // A begin or an end is one hit: what the kernel dropped is missing here.
+        let least = ROUNDS - trace.excused(ROUNDS);
+        let all = |count: Option<u64>| count.is_some_and(|count| (least..=ROUNDS).contains(&count));
+        let (created, closed) = (sum(&lines, "created")?, sum(&lines, "closed")?);
+        let ends = if family == TRACEPOINT {
+            closed.is_none()
+        } else {
+            all(closed)
+        };
+        if !all(created) || !ends {
+            return Err(format!("{created:?} created and {closed:?} closed, not {ROUNDS}").into());
         }
         Ok(())
     };

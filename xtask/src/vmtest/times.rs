@@ -38,20 +38,23 @@ fn check(outputs: &Outputs<'_>) -> Result<(), Problem> {
     let trace = Trace::new(outputs.json_lines(0)?, outputs.guest())?;
     for run in trace.runs(&loads())? {
         run.hold("epoll", &[])?;
-        below_own_clock(&run)?;
+        below_own_clock(&run, trace.misses)?;
         phases_add_up(&trace, &run)?;
     }
     Ok(())
 }
 
 /// The load's clock starts before the notification and stops after the return, so no quantile of the tool's is above
-/// the load's, but for the width of a bucket.
-fn below_own_clock(run: &Run<'_>) -> Result<(), Problem> {
-    let [line] = run.metric(TOTAL)[..] else {
-        return Err(format!("{} epolls have a histogram, not one", run.metric(TOTAL).len()).into());
-    };
+/// the load's, but for the width of a bucket. Without the values that misses cost, a rank falls on a later one.
+fn below_own_clock(run: &Run<'_>, misses: u64) -> Result<(), Problem> {
+    let line = run.only(TOTAL)?;
     let own = &run.report["latency_ns"];
-    for (ours, theirs) in [("p50_ns", "p50"), ("p99_ns", "p99"), ("max_ns", "max")] {
+    let ranks = if misses == 0 {
+        [("p50_ns", "p50"), ("p99_ns", "p99"), ("max_ns", "max")]
+    } else {
+        [("p50_ns", "p99"), ("p99_ns", "max"), ("max_ns", "max")]
+    };
+    for (ours, theirs) in ranks {
         let (Some(quoted), Some(clock)) = (line[ours].as_u64(), own[theirs].as_u64()) else {
             return Err(format!("no {ours} in {line} or no {theirs} in {own}").into());
         };

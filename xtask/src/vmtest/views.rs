@@ -1,11 +1,13 @@
-//! The same loads by process and by thread: each view adds up to the same numbers as the view by epoll.
+//! The same loads by process and by thread: each view adds up to the same numbers as the view by epoll; and that one still does
+//! when the epolls were closed long before.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::trace::{FENTRY, Family, KPROBE, Load, Run, Trace, traced};
-use super::{JOB_SECONDS, Outputs, Problem, Test};
+use super::{JOB_SECONDS, Need, Outputs, Problem, Test};
+use crate::kernels::Capability;
 
 /// Counters of an epoll rather than of its waiters: who shares an epoll shows all of them, so they add up by epoll only.
 const OF_THE_EPOLL: &[&str] = &[
@@ -48,7 +50,10 @@ const LOADS: [Load; 4] = [
     load("shared-et"),
 ];
 
-/// By process and by thread.
+/// The agent looks once a second, and what was closed at two looks is a sum of its process at the third.
+const THREE_LOOKS: &str = "sleep 6";
+
+/// By process, by thread, and by epoll once all are closed.
 pub(super) fn tests() -> Vec<Test> {
     let views = [
         ("-P", "process", FENTRY),
@@ -57,7 +62,40 @@ pub(super) fn tests() -> Vec<Test> {
     ];
     views
         .map(|(option, kind, family)| test(option, kind, family))
-        .into()
+        .into_iter()
+        .chain([FENTRY, KPROBE].map(closed))
+        .collect()
+}
+
+/// An epoll that processes share stands once among the closed ones too.
+fn closed(family: Family) -> Test {
+    let check = |outputs: &Outputs<'_>| {
+        let trace = Trace::new(outputs.json_lines(0)?, outputs.guest())?;
+        for (run, load) in trace.runs(&LOADS)?.iter().zip(LOADS) {
+            run.hold("epoll", &[])?;
+            let lines = run.lines("epoll");
+            let is_sum = |line: &&Value| {
+                line["epoll"]
+                    .as_str()
+                    .is_some_and(|name| name.ends_with(":closed"))
+            };
+            if !lines.iter().all(is_sum) {
+                return Err(format!("{}: open still: {lines:?}", load.title()).into());
+            }
+        }
+        Ok(())
+    };
+    let mut words = traced(&LOADS, family, &["-E"]);
+    if let Some(script) = words.last_mut() {
+        script.push_str(&format!(" && {THREE_LOOKS}"));
+    }
+    Test::new(
+        format!("views: -E adds up after the end of epolls, {}", family.name),
+        check,
+    )
+    .needs(family.need())
+    .needs(Need::Can(Capability::ProbeRead))
+    .run(words, JOB_SECONDS)
 }
 
 fn test(option: &str, kind: &'static str, family: Family) -> Test {

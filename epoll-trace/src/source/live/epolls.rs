@@ -25,8 +25,10 @@ pub(super) struct Epolls {
     maps: EpollMaps,
     pool: Pool,
     live: HashMap<u32, abi::Epoll>,
-    /// Sums of the closed ones by process.
-    closed: BTreeMap<u32, [u64; EpollCounter::COUNT]>,
+    /// Sums of the closed ones, by [`EpollId::closed_sums`].
+    closed: BTreeMap<EpollId, [u64; EpollCounter::COUNT]>,
+    /// Of these, how many had to make room.
+    pub(super) forgotten: u64,
     dying: BTreeSet<u32>,
     /// What those had that were there before us, less what was counted until it was read.
     before: HashMap<abi::EpollId, Base>,
@@ -88,6 +90,7 @@ impl Epolls {
             pool,
             live: HashMap::new(),
             closed: BTreeMap::new(),
+            forgotten: 0,
             dying: BTreeSet::new(),
             before: HashMap::new(),
             found: HashMap::new(),
@@ -227,15 +230,16 @@ impl Epolls {
             let Some(gone) = self.live.remove(&index) else {
                 continue;
             };
-            let mut processes: Vec<u32> = waiters_of(gone.id).map(|&(_, process)| process).collect();
-            if processes.is_empty() && gone.creator_tgid != 0 {
-                processes.push(gone.creator_tgid);
-            }
-            for process in processes {
-                if self.closed.len() >= MAX_CLOSED && !self.closed.contains_key(&process) {
-                    self.closed.pop_first();
+            let processes: BTreeSet<u32> = waiters_of(gone.id).map(|&(_, process)| process).collect();
+            let creator = (gone.creator_tgid != 0).then_some(gone.creator_tgid);
+            for id in EpollId::closed_sums(creator, &processes) {
+                if self.closed.len() >= MAX_CLOSED
+                    && !self.closed.contains_key(&id)
+                    && self.closed.pop_first().is_some()
+                {
+                    self.forgotten += 1;
                 }
-                let sums = self.closed.entry(process).or_default();
+                let sums = self.closed.entry(id).or_default();
                 sums.iter_mut()
                     .zip(epoll_counters(&gone.counters))
                     .for_each(|(sum, count)| *sum += count);
@@ -276,7 +280,7 @@ impl Epolls {
         Ok(())
     }
 
-    /// Everything read. The closed epolls of a process are one entry with address 0.
+    /// Everything read, with [`EpollId::closed_sums`] for the closed epolls.
     pub(super) fn model(&self, known: &Known) -> Vec<Epoll> {
         let values = |counts: [u64; EpollCounter::COUNT]| {
             std::array::from_fn(|index| known.epolls[index].then_some(counts[index]))
@@ -295,9 +299,9 @@ impl Epolls {
                 flags: self.flags(raw).filter(|_| known.flags),
                 counters: values(epoll_counters(&raw.counters)),
             })
-            .chain(self.closed.iter().map(|(&process, &counts)| Epoll {
-                id: EpollId::closed_of(process),
-                creator: Some(process),
+            .chain(self.closed.iter().map(|(&id, &counts)| Epoll {
+                id,
+                creator: id.process_of_closed(),
                 opened: None,
                 items: Some(0).filter(|_| known.items),
                 flags: None,

@@ -51,7 +51,7 @@ pub const MAX_IDS: usize = abi::MAX_TREE as usize;
 
 /// Name of the loss that no map counts: hits of our programs that the kernel dropped.
 pub const PROBE_MISSES: &str = "probe_misses";
-/// Name of the loss of this agent's own: processes whose closed epolls it kept no longer.
+/// Name of the loss of this agent's own: sums over closed epolls of a process that it kept no longer.
 pub const CLOSED_FORGOTTEN: &str = "closed_forgotten";
 
 /// The running programs as a [`Source`]. Dropping it detaches them.
@@ -249,7 +249,8 @@ impl Live {
         }
         losses.insert(items::FDINFO_CUT.to_owned(), self.fdinfo_cut);
         let of_locks = self.locks.as_ref().map_or(0, |locks| locks.forgotten);
-        losses.insert(CLOSED_FORGOTTEN.to_owned(), self.rows.forgotten + of_locks);
+        let forgotten = self.rows.forgotten + self.epolls.forgotten + of_locks;
+        losses.insert(CLOSED_FORGOTTEN.to_owned(), forgotten);
         if let Some(misses) = self.loaded.misses() {
             losses.insert(PROBE_MISSES.to_owned(), misses);
         }
