@@ -66,6 +66,22 @@ fn a_miss_excuses_waits_on_preemptible_kernels_and_never_wakeups() {
 }
 
 #[test]
+fn inferred_wakeups_may_be_too_many_by_half_of_the_waits() {
+    let of = |family: &str, misses, empty: u64| {
+        let mut lines = lines(misses, &json!(5), 5);
+        lines[0]["plan"]["family"] = json!(family);
+        lines[1]["expect"] = json!({"waits": {"exact": 8}, "empty_wakeups": {"exact": 0}});
+        lines[2]["waits"] = json!(8);
+        lines[2]["empty_wakeups"] = json!(empty);
+        held("7.3", lines)
+    };
+    assert_eq!(of("tracepoint", 9, 4), Ok(()));
+    assert!(of("tracepoint", 9, 5).is_err());
+    assert!(of("tracepoint", 1, 3).is_err());
+    assert!(of("kprobe", 9, 3).is_err());
+}
+
+#[test]
 fn fdinfo_that_was_left_out_is_the_business_of_who_asks_for_it() {
     let mut lines = lines(0, &json!(5), 5);
     lines[5]["losses"]["fdinfo_cut"] = json!(3);
