@@ -97,21 +97,33 @@ pub fn comm(task: u64, of_process: bool) -> [u8; COMM_LEN] {
 }
 
 /// Address of the eventpoll behind descriptor `epfd` of the current process; `None` if it is not an epoll.
-///
-/// `current->files->fdt->fd[epfd]`, as `epoll_wait` itself finds it; `f_op` tells an epoll
-/// from anything else, where the address of epoll's is known; elsewhere a wait on something else ends with an error anyway.
 #[inline(always)]
 pub fn epoll_of_fd(epfd: i32) -> Option<u64> {
-    if epfd < 0 {
-        return None;
-    }
     if EPOLL_BY_FD.load() != 0 {
-        return Some(EpollId::address_by_fd(current_ids().0, epfd));
+        return (epfd >= 0).then(|| EpollId::address_by_fd(current_ids().0, epfd));
+    }
+    epoll_of_file(file_of_fd(epfd)?)
+}
+
+/// Address of the file behind descriptor `fd` of the current process: `current->files->fdt->fd[fd]`, as `epoll_wait` itself
+/// finds it.
+#[inline(always)]
+pub fn file_of_fd(fd: i32) -> Option<u64> {
+    if fd < 0 {
+        return None;
     }
     let files: u64 = probed(current_task(), &OFF_TASK_FILES)?;
     let table: u64 = probed(files, &OFF_FILES_FDT)?;
     let descriptors: u64 = probed(table, &OFF_FDT_FD)?;
-    let file: u64 = probed_at(descriptors.wrapping_add(epfd as u64 * 8))?;
+    probed_at(descriptors.wrapping_add(fd as u64 * 8))
+}
+
+/// Address of the eventpoll behind the file at `file`; `None` if it is not an epoll.
+///
+/// `f_op` tells an epoll from anything else, where the address of epoll's is known; elsewhere a wait on something else ends
+/// with an error anyway.
+#[inline(always)]
+pub fn epoll_of_file(file: u64) -> Option<u64> {
     let operations = EVENTPOLL_FOPS.load();
     if operations != 0 && probed(file, &OFF_FILE_FOP) != Some(operations) {
         return None;

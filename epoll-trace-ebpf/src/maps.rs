@@ -40,6 +40,12 @@ pub struct Thread {
     pub scan_ns: u64,
     /// First notification that the last scan of this wait took over from the queue; 0 = none.
     pub queued_ns: u64,
+    /// The file that its last wait without a wakeup was on, 0 = none; the epoll behind it, and the value of [`EPOCH`] then.
+    pub file: u64,
+    /// See `file`.
+    pub file_epoll: u64,
+    /// See `file`.
+    pub file_epoch: u64,
     /// Index of its row, or [`NO_ROW`].
     pub row: u32,
     /// Wakeups in this wait.

@@ -223,6 +223,9 @@ pub struct TopArgs {
     /// Show what the probes cost; counting that costs two clock reads more at each
     #[arg(long)]
     pub overhead: bool,
+    /// Begin at the notification that wakes, not where the waiter is made runnable; costs at every notification
+    #[arg(long)]
+    pub callback: bool,
 }
 
 impl TopArgs {

@@ -176,7 +176,7 @@ async fn show_top(args: &TopArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
     let mut wishes = Wishes {
         per_thread: args.filter.needs_threads(),
         own_cost: args.overhead,
-        ..top::wishes()
+        ..top::wishes(args.callback)
     };
     wishes.narrow(&args.filter)?;
     let (live, _status) = start(global, &wishes)?;

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::bench;
 use crate::builds::BPF_TARGET;
 use crate::docs;
 use crate::exec;
@@ -35,6 +36,9 @@ pub(crate) fn run(selection: &Selection) -> Result<bool> {
         step(&mut tally, "layers", || Ok(Tally::of(layers::run()?)));
     }
     step(&mut tally, "VM tests", || matrix::run(selection));
+    if selection.only.is_none() {
+        step(&mut tally, "cost", || Ok(Tally::of(bench::short()?)));
+    }
     println!("{tally}");
     Ok(tally.failed == 0)
 }

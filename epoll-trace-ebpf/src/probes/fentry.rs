@@ -36,11 +36,11 @@ fn enter_fentry(ctx: FEntryContext) -> i32 {
 
 #[fexit(function = "do_epoll_wait")]
 fn return_fexit(ctx: FExitContext) -> i32 {
-    let call = signals::Call {
+    let call = || signals::Call {
         epfd: ctx.arg(0),
         maxevents: ctx.arg(2),
     };
-    signals::wait_return(&call, ctx.arg(4), || is_zero_timeout!(ctx));
+    signals::wait_return(ctx.arg(4), call, || is_zero_timeout!(ctx));
     0
 }
 

@@ -95,11 +95,11 @@ fn return_tp(ctx: BtfTracePointContext) -> i32 {
     let ret: i64 = ctx.arg(1);
     match id {
         nr::EPOLL_WAIT | nr::EPOLL_PWAIT | nr::EPOLL_PWAIT2 => {
-            let call = signals::Call {
+            let call = || signals::Call {
                 epfd: register(ctx.arg(0), &OFF_REGS_DI) as i32,
                 maxevents: register(ctx.arg(0), &OFF_REGS_DX) as i32,
             };
-            signals::wait_return(&call, ret as i32, || is_zero_timeout(ctx.arg(0), id));
+            signals::wait_return(ret as i32, call, || is_zero_timeout(ctx.arg(0), id));
         }
         nr::EPOLL_CTL => signals::ctl_return(ret as i32),
         nr::ACCEPT | nr::ACCEPT4 if COUNT_ACCEPTS.load() != 0 => {

@@ -8,7 +8,7 @@ use super::{
     lock, thread,
 };
 use crate::{
-    globals::{LOCKS_WANTED, PER_THREAD},
+    globals::{EPOLL_BY_FD, LOCKS_WANTED, PER_THREAD},
     kernel,
     maps::{EPOCH, EPOLL_ROWS, EPOLLS, FREE_EPOLLS, FREE_ROWS, NO_ROW, ROW_INDEX, ROWS, Thread},
 };
@@ -119,6 +119,39 @@ pub unsafe fn resolve(thread: *mut Thread, address: u64) {
         (*thread).epoll = address;
         (*thread).epoch = epoch;
         (*thread).row = find_row(&raw const *thread, address).unwrap_or(NO_ROW);
+    }
+}
+
+/// As [`resolve`], for the epoll behind the current thread's descriptor `epfd`. The same file is the same epoll until one ends.
+///
+/// # Safety
+/// `thread` must be a value of THREADS, and the current one.
+#[inline(always)]
+pub unsafe fn resolve_fd(thread: *mut Thread, epfd: i32) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if EPOLL_BY_FD.load() != 0 {
+            match kernel::epoll_of_fd(epfd) {
+                Some(address) => resolve(thread, address),
+                None => (*thread).row = NO_ROW,
+            }
+            return;
+        }
+        let (file, epoch) = (kernel::file_of_fd(epfd).unwrap_or(0), epoch());
+        if file == 0 {
+            (*thread).row = NO_ROW;
+            return;
+        }
+        if (*thread).file != file || (*thread).file_epoch != epoch {
+            let Some(address) = kernel::epoll_of_file(file) else {
+                (*thread).row = NO_ROW;
+                return;
+            };
+            (*thread).file = file;
+            (*thread).file_epoll = address;
+            (*thread).file_epoch = epoch;
+        }
+        resolve(thread, (*thread).file_epoll);
     }
 }
 

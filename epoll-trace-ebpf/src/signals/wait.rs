@@ -13,7 +13,7 @@ use crate::{
         SLOT_QUEUE, SLOT_RUNQUEUE, SLOT_WAKEUP, TIME_LOOPS, WAITS_SEEN,
     },
     kernel,
-    maps::{DELIVERED, NO_ROW, NOT_DELIVERED, Thread, UNSEEN},
+    maps::{DELIVERED, NOT_DELIVERED, Thread, UNSEEN},
 };
 
 const EINTR: i32 = 4;
@@ -55,10 +55,10 @@ pub struct Call {
     pub maxevents: i32,
 }
 
-/// The current thread's wait returns `ret`: events, or a negative errno. `zero_timeout` tells whether it did not block; asked
-/// only where the begin was not seen.
+/// The current thread's wait returns `ret`: events, or a negative errno. What it was called with is asked only if it matters,
+/// `zero_timeout` only where the begin was not seen.
 #[inline(always)]
-pub fn wait_return(call: &Call, ret: i32, zero_timeout: impl FnOnce() -> bool) {
+pub fn wait_return(ret: i32, call: impl FnOnce() -> Call, zero_timeout: impl FnOnce() -> bool) {
     let counted = COUNT_WAITS.load() != 0;
     let thread = if counted && WAITS_SEEN.load() == 0 {
         thread::current()
@@ -75,17 +75,19 @@ pub fn wait_return(call: &Call, ret: i32, zero_timeout: impl FnOnce() -> bool) {
                 return;
             }
             (*thread).waiting = 0;
-        } else if counted && (*thread).runnable_ns == 0 {
-            // Nobody woke it, so nobody told which epoll it waited on.
-            locate(thread, call.epfd);
         }
         let slept = (*thread).runnable_ns != 0;
         if !counted && !slept {
             return;
         }
+        let call = call();
+        if WAITS_SEEN.load() == 0 && counted && !slept {
+            // Nobody woke it, so nobody told which epoll it waited on.
+            locate(thread, call.epfd);
+        }
         if let Some(row) = row((*thread).row) {
             if counted {
-                count_return(thread, row, call, ret, zero_timeout);
+                count_return(thread, row, &call, ret, zero_timeout);
             }
             if slept && ret > 0 {
                 epoll::name_row(row, call.epfd);
@@ -107,10 +109,7 @@ unsafe fn locate(thread: *mut Thread, epfd: i32) {
     // SAFETY: the caller's promise.
     unsafe {
         (*thread).epfd = epfd;
-        match kernel::epoll_of_fd(epfd) {
-            Some(address) => epoll::resolve(thread, address),
-            None => (*thread).row = NO_ROW,
-        }
+        epoll::resolve_fd(thread, epfd);
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) fn load(args: &FloorArgs, global: &GlobalArgs) -> anyhow::Result<Floo
 /// What `top` wants, or `hist` with the metrics that are asked for.
 pub(super) fn wishes(args: &FloorArgs) -> Wishes {
     if args.top {
-        return top::wishes();
+        return top::wishes(false);
     }
     let mut metrics = args.metrics.clone();
     metrics.sort_unstable();

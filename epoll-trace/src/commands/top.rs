@@ -25,15 +25,15 @@ use crate::view::tui::draw::draw;
 use crate::view::tui::style::Look;
 use crate::view::tui::terminal::{Screen, key};
 
-/// What its table and the selected process's histogram rest on, and no more: it stays open for hours.
-pub fn wishes() -> Wishes {
+/// What its table and the selected process's histogram rest on, and no more: it stays open for hours. With `callback` also the
+/// time from the notification on, which costs two hooks more at each.
+pub fn wishes(callback: bool) -> Wishes {
+    let mut metrics = vec![Metric::Wakeup, Metric::Runqueue, Metric::Delivery];
+    if callback {
+        metrics.push(Metric::Callback);
+    }
     Wishes {
-        metrics: vec![
-            Metric::Wakeup,
-            Metric::Callback,
-            Metric::Runqueue,
-            Metric::Delivery,
-        ],
+        metrics,
         counters: Some(Counters::Waits),
         ..Wishes::default()
     }

@@ -234,10 +234,15 @@ impl Kernel {
             }
         };
         let good = value <= most;
-        let word = if good { "ok" } else { "FAIL" };
+        let word = match (good, ceiling.kept) {
+            (true, true) => "ok",
+            (true, false) => "ok, and so far not kept: mark it as kept:",
+            (false, true) => "FAIL",
+            (false, false) => "not yet",
+        };
         let digits = if matches!(ceiling.at, At::Most(_)) { 0 } else { 2 };
         Some((
-            good,
+            good || !ceiling.kept,
             format!(
                 "{word} {} on {}: {}: {value:.digits$} {unit}, at most {most:.digits$}",
                 ceiling.subject, self.kernel, ceiling.load

@@ -141,8 +141,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
 /// # Errors
 /// When nothing could be measured.
 pub(crate) fn short() -> Result<bool> {
-    let ours = |row: &&SubjectRow| matches!(row.whose, Whose::Floor | Whose::Ours);
-    let chosen: Vec<&SubjectRow> = SUBJECTS.iter().filter(ours).collect();
+    let chosen: Vec<&SubjectRow> = SUBJECTS.iter().filter(|row| row.is_short()).collect();
     let bench = Bench::new(&chosen)?;
     let guest = kernels::select(SHORT_KERNEL);
     let guest = guest
