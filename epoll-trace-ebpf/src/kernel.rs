@@ -9,8 +9,6 @@ use aya_ebpf::{
 };
 use epoll_trace_ebpf::{COMM_LEN, EpollId};
 
-use crate::maps::CPUS;
-
 use crate::globals::{
     EPOLL_BY_FD, EVENTPOLL_FOPS, FILE_EP_IS_LIST, OFF_EP_WQ_HEAD, OFF_FDT_FD, OFF_FILE_EP, OFF_FILE_FOP,
     OFF_FILE_PRIVATE, OFF_FILES_FDT, OFF_ITEM_EP, OFF_ITEM_FILE, OFF_ITEM_FLLINK, OFF_TASK_COMM,
@@ -39,18 +37,6 @@ pub fn probed<T>(base: u64, offset: &Global<u64>) -> Option<T> {
 pub fn probed_at<T>(address: u64) -> Option<T> {
     // SAFETY: the helper copies with page faults off and fails on a bad address.
     unsafe { bpf_probe_read_kernel(address as *const T) }.ok()
-}
-
-/// `pointer` as a number to calculate with. What a typed pointer's field of unknown type holds is none to the verifier of 6.18;
-/// read back from a map it is. For programs with interrupts off.
-#[inline(always)]
-pub fn as_number(pointer: u64) -> Option<u64> {
-    let cpu = CPUS.get_ptr_mut(0)?;
-    // SAFETY: this CPU's value of CPUS.
-    unsafe {
-        (&raw mut (*cpu).scratch).write_volatile(pointer);
-        Some((&raw const (*cpu).scratch).read_volatile())
-    }
 }
 
 /// CLOCK_MONOTONIC, ns.

@@ -85,7 +85,7 @@ pub struct Cpu {
     pub source: u64,
     /// Address of this CPU's `preempt_count()`; 0 = not asked for yet.
     pub preempt_count: u64,
-    /// Where a pointer becomes a number, see `kernel::as_number`.
+    /// Where a pointer becomes a number, see `signals::as_number`.
     pub scratch: u64,
 }
 
@@ -158,8 +158,8 @@ pub static THREADS: Array<Thread> = Array::with_max_entries(MAX_THREADS, 0);
 /// Full: never, it has room for every place.
 #[map]
 pub static OWNERS: HashMap<u32, u64> = HashMap::with_max_entries(MAX_THREADS, 0);
-/// By task_struct address: the place of a thread whose own place another one had. Written with that place, removed by task
-/// exit. Read by whoever does not find a thread at a place in `CROWDED`. Full: never, it has room for every place.
+/// By task_struct address: the place of a thread whose own place another one had. Written by whoever takes that place, removed by
+/// task exit. Read by whoever does not find a thread at a place in `CROWDED`. Full: never, it has room for every place.
 #[map]
 pub static STRAYS: HashMap<u64, u32> = HashMap::with_max_entries(MAX_THREADS, 0);
 /// By eventpoll address: its identity. Written by birth, first wait or wakeup, removed by death and by the agent.
@@ -249,7 +249,7 @@ pub static TRACED: HashMap<u32, u32> = HashMap::with_max_entries(MAX_TREE, 0);
 #[map]
 pub static CGROUP: CgroupArray = CgroupArray::with_max_entries(1, 0);
 
-/// By place in `THREADS`: 1 once a thread that belongs there had to go elsewhere. Written with `STRAYS`, never taken back. Read by
+/// By place in `THREADS`: 1 once a thread that belongs there had to go elsewhere. Written by whoever adds to `STRAYS`, never taken back. Read by
 /// whoever does not find a thread at its place. Full: never, it has one for each place.
 #[unsafe(no_mangle)]
 pub static mut CROWDED: [u8; MAX_THREADS as usize] = [0; MAX_THREADS as usize];

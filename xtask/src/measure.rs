@@ -343,7 +343,7 @@ mod tests {
     fn a_subject_is_ended_and_its_output_kept() {
         for kind in [Kind::Beside, Kind::OnTerminal] {
             let mut running = Running::start(&subject(
-                "trap 'echo bye; exit' INT; echo up; sleep 60 & wait",
+                "trap 'echo bye; exit' INT; echo up; while :; do sleep 0.1; done",
                 kind,
             ))
             .unwrap();

@@ -10,7 +10,7 @@ use aya_log_ebpf::debug;
 
 use crate::{
     globals::{OFF_ENTRY_PREV, OFF_ENTRY_PRIVATE, OFF_EP_WQ_HEAD, OFF_FILE_PRIVATE, TIMEOUT_IS_POINTER},
-    kernel::{as_number, typed},
+    kernel::typed,
     signals,
 };
 
@@ -64,7 +64,7 @@ fn wakeup_fentry(ctx: FEntryContext) -> i32 {
     // SAFETY: a typed `struct wait_queue_entry *`.
     let (task, head): (u64, u64) =
         unsafe { (typed(entry, &OFF_ENTRY_PRIVATE), typed(entry, &OFF_ENTRY_PREV)) };
-    if let Some(task) = as_number(task) {
+    if let Some(task) = signals::as_number(task) {
         signals::wakeup(task, head.wrapping_sub(OFF_EP_WQ_HEAD.load()));
     }
     0

@@ -12,7 +12,7 @@ use crate::{
         COUNT_ACCEPTS, EPOLL_BY_FD, OFF_REGS_DI, OFF_REGS_DX, OFF_REGS_ORIG_AX, OFF_REGS_R10, OFF_REGS_SI,
         OFF_SIGNAL_LIVE, OFF_TASK_PID, OFF_TASK_SIGNAL, OFF_TASK_STATE, OFF_TASK_TGID,
     },
-    kernel::{as_number, current_task, typed},
+    kernel::{current_task, typed},
     signals,
 };
 
@@ -120,7 +120,7 @@ fn wakeup_tp(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: a typed `struct task_struct *`.
     let (tid, state): (u32, u32) = unsafe { (typed(task, &OFF_TASK_PID), typed(task, &OFF_TASK_STATE)) };
     if state & TASK_INTERRUPTIBLE != 0 {
-        signals::waking(tid, || as_number(task as u64));
+        signals::waking(tid, || signals::as_number(task as u64));
     }
     0
 }
@@ -131,7 +131,7 @@ fn oncpu_tp(ctx: BtfTracePointContext) -> i32 {
     let next: *const u8 = ctx.arg(2);
     // SAFETY: a typed `struct task_struct *`.
     let tid = unsafe { typed(next, &OFF_TASK_PID) };
-    signals::on_cpu(tid, || as_number(next as u64));
+    signals::on_cpu(tid, || signals::as_number(next as u64));
     0
 }
 

@@ -100,22 +100,33 @@ pub fn since(now: u64, then: u64) -> u64 {
     (now.wrapping_sub(then) as i64).max(0) as u64
 }
 
-/// Puts a value into the histogram `slot` of `row`, which has number `index`, if that histogram is wanted.
+/// The bucket of `value`, of which the verifier knows that it is below the next power of two.
 ///
-/// # Safety
-/// `row` must come from [`row`].
+/// It cannot follow the arithmetic, so an opaque copy keeps the check after it. Where it does know `value`'s bounds it walks
+/// through branches that cannot be taken, to bounds that contradict each other, and gives up on what is calculated with them:
+/// the mask ends that.
 #[inline(always)]
-pub unsafe fn record(row: *mut Row, index: u32, slot: &Global<u64>, value: impl FnOnce() -> u64) {
+fn place(value: u64) -> usize {
+    core::hint::black_box(bucket(value)) & (BUCKETS.next_power_of_two() - 1)
+}
+
+/// Puts a value into the histogram `slot` of row `index`, if that histogram is wanted.
+#[inline(always)]
+pub fn record(index: u32, slot: &Global<u64>, value: impl FnOnce() -> u64) {
     let slot = slot.load();
-    if slot >= Metric::COUNT as u64 {
-        return;
+    if slot < Metric::COUNT as u64 {
+        put_at(index, slot, value());
     }
-    let value = value();
-    // The verifier cannot follow the arithmetic of `bucket`: the opaque copy keeps the check that it can follow.
-    let bucket = core::hint::black_box(bucket(value));
-    if bucket >= BUCKETS {
-        return;
+}
+
+/// Puts `value` into the histogram at place `slot` of row `index`. A function of its own, for all histograms of a program.
+#[inline(never)]
+fn put_at(index: u32, slot: u64, value: u64) -> u32 {
+    let bucket = place(value);
+    if bucket >= BUCKETS || slot >= Metric::COUNT as u64 {
+        return 0;
     }
+    let Some(row) = row(index) else { return 0 };
     let (slot, part) = (slot as usize, bucket / CHUNK_BUCKETS);
     // SAFETY: fields of a map value; both indices were just checked.
     unsafe {
@@ -131,13 +142,13 @@ pub unsafe fn record(row: *mut Row, index: u32, slot: &Global<u64>, value: impl 
             };
             chunk = take_chunk(owner.encode());
             if chunk == 0 {
-                return;
+                return 0;
             }
             // Another thread may do the same now. The agent adds up what either counts: it knows chunks by their owner.
             place.write_volatile(chunk);
         }
         let Some(chunk) = CHUNKS.get_ptr_mut(chunk.wrapping_sub(1)) else {
-            return;
+            return 0;
         };
         add((&raw mut (*row).sums).cast::<u64>().add(slot), value);
         add32(
@@ -147,6 +158,7 @@ pub unsafe fn record(row: *mut Row, index: u32, slot: &Global<u64>, value: impl 
             1,
         );
     }
+    0
 }
 
 /// Puts `value_ns` into `histogram`.
@@ -155,8 +167,7 @@ pub unsafe fn record(row: *mut Row, index: u32, slot: &Global<u64>, value: impl 
 /// `histogram` must point into a map value.
 #[inline(always)]
 pub unsafe fn put(histogram: *mut Histogram, value_ns: u64) {
-    // The verifier cannot follow the arithmetic of `bucket`: the opaque copy keeps the check that it can follow.
-    let place = core::hint::black_box(bucket(value_ns));
+    let place = place(value_ns);
     if place >= BUCKETS {
         return;
     }

@@ -6,7 +6,7 @@
 use aya_ebpf::bindings::BPF_NOEXIST;
 use epoll_trace_ebpf::MAX_THREADS;
 
-use crate::maps::{CROWDED, OWNERS, STRAYS};
+use crate::maps::{CPUS, CROWDED, OWNERS, STRAYS};
 
 /// Places that are tried for a thread. With half of all taken one thread in 65,536 finds none.
 const TRIES: u32 = 16;
@@ -16,6 +16,18 @@ const STRIDE: u32 = 0x2545;
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
 const _: () = assert!(MAX_THREADS.is_power_of_two());
+
+/// `pointer` as a number to calculate with. What a typed pointer's field of unknown type holds is none to the verifier of 6.18;
+/// read back from a map it is. For programs with interrupts off.
+#[inline(always)]
+pub fn as_number(pointer: u64) -> Option<u64> {
+    let cpu = CPUS.get_ptr_mut(0)?;
+    // SAFETY: this CPU's value of CPUS.
+    unsafe {
+        (&raw mut (*cpu).scratch).write_volatile(pointer);
+        Some((&raw const (*cpu).scratch).read_volatile())
+    }
+}
 
 /// Where the thread at `task` belongs.
 #[inline(always)]

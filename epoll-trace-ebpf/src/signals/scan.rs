@@ -3,7 +3,10 @@
 
 use epoll_trace_ebpf::{Epoll, EpollCounter, OVERFLOW_WALK};
 
-use super::{aggregate::since, epoll, thread, wait::record_of};
+use super::{
+    aggregate::{record, since},
+    epoll, thread,
+};
 use crate::{
     globals::{COUNT_PER_EPOLL, OFF_EP_OVFLIST, OFF_ITEM_OVFLINK, SLOT_OVERFLOW_LENGTH, SLOT_SCAN},
     kernel,
@@ -93,7 +96,7 @@ fn end_scan(thread: Option<*mut Thread>, epoll: Option<*mut Epoll>, address: u64
         if let Some(thread) = thread {
             (*thread).queued_ns = queued_ns;
             if length > 0 {
-                record_of(thread, &SLOT_OVERFLOW_LENGTH, || u64::from(length));
+                record((*thread).row, &SLOT_OVERFLOW_LENGTH, || u64::from(length));
             }
         }
     }
@@ -122,7 +125,9 @@ unsafe fn end_window(thread: *mut Thread) {
     // SAFETY: the caller's promise.
     unsafe {
         if (*thread).scan_ns != 0 {
-            record_of(thread, &SLOT_SCAN, || since(kernel::now(), (*thread).scan_ns));
+            record((*thread).row, &SLOT_SCAN, || {
+                since(kernel::now(), (*thread).scan_ns)
+            });
             (*thread).scan_ns = 0;
         }
     }

@@ -1,6 +1,5 @@
 //! A wait: from `epoll_wait` entered to its return.
 
-use aya_ebpf::Global;
 use epoll_trace_ebpf::{Counter, Loss, Row};
 
 use super::{
@@ -85,16 +84,30 @@ pub fn wait_return(ret: i32, call: impl FnOnce() -> Call, zero_timeout: impl FnO
             // Nobody woke it, so nobody told which epoll it waited on.
             locate(thread, call.epfd);
         }
-        if let Some(row) = row((*thread).row) {
-            if counted {
-                count_return(thread, row, &call, ret, zero_timeout);
-            }
-            if slept && ret > 0 {
-                epoll::name_row(row, call.epfd);
-                count(row, Counter::DeliveriesSlept, 1);
-                record_phases(thread, row);
-            }
+        let Some(row) = row((*thread).row) else {
+            end_wakeup(thread);
+            return;
+        };
+        if counted {
+            count_return(thread, row, &call, ret, zero_timeout);
         }
+        if slept && ret > 0 {
+            epoll::name_row(row, call.epfd);
+            count(row, Counter::DeliveriesSlept, 1);
+            record_phases(thread);
+        }
+        end_wakeup(thread);
+    }
+}
+
+/// What woke it is done with.
+///
+/// # Safety
+/// `thread` must be a value of THREADS.
+#[inline(always)]
+unsafe fn end_wakeup(thread: *mut Thread) {
+    // SAFETY: the caller's promise.
+    unsafe {
         (*thread).runnable_ns = 0;
         (*thread).wakeups = 0;
     }
@@ -140,7 +153,7 @@ unsafe fn count_return(
                 (*thread).delivered = DELIVERED;
             }
             count(row, Counter::Events, ret as u64);
-            record(row, (*thread).row, &SLOT_EVENTS_PER_WAIT, || ret as u64);
+            record((*thread).row, &SLOT_EVENTS_PER_WAIT, || ret as u64);
             if ret == call.maxevents {
                 count(row, Counter::FullBatches, 1);
             }
@@ -150,7 +163,7 @@ unsafe fn count_return(
                 count(row, Counter::WakeupsUnclassified, 1);
             }
             if (*thread).queued_ns != 0 {
-                record(row, (*thread).row, &SLOT_QUEUE, || {
+                record((*thread).row, &SLOT_QUEUE, || {
                     since(kernel::now(), (*thread).queued_ns)
                 });
             }
@@ -203,7 +216,7 @@ unsafe fn end_busy(thread: *mut Thread) {
         let busy = since(now, (*thread).returned_ns);
         if let Some(row) = row((*thread).row) {
             count(row, Counter::BusyNs, busy);
-            record(row, (*thread).row, &SLOT_BUSY, || busy);
+            record((*thread).row, &SLOT_BUSY, || busy);
         }
     }
 }
@@ -249,9 +262,9 @@ unsafe fn count_scans(thread: *const Thread, row: *mut Row, delivered: bool) {
 }
 
 /// # Safety
-/// `thread` must be a value of THREADS whose wait was woken, `row` its row.
+/// `thread` must be a value of THREADS whose wait was woken.
 #[inline(always)]
-unsafe fn record_phases(thread: *const Thread, row: *mut Row) {
+unsafe fn record_phases(thread: *const Thread) {
     let now = kernel::now();
     // SAFETY: the caller's promise.
     unsafe {
@@ -262,28 +275,13 @@ unsafe fn record_phases(thread: *const Thread, row: *mut Row) {
             on_cpu => on_cpu,
         };
         let notified = (*thread).notified_ns;
-        record(row, index, &SLOT_WAKEUP, || {
+        record(index, &SLOT_WAKEUP, || {
             since(now, if notified != 0 { notified } else { runnable })
         });
         if notified != 0 {
-            record(row, index, &SLOT_CALLBACK, || since(runnable, notified));
+            record(index, &SLOT_CALLBACK, || since(runnable, notified));
         }
-        record(row, index, &SLOT_RUNQUEUE, || since(on_cpu(), runnable));
-        record(row, index, &SLOT_DELIVERY, || since(now, on_cpu()));
-    }
-}
-
-/// [`record`] into the row of `thread`.
-///
-/// # Safety
-/// `thread` must be a value of THREADS.
-#[inline(always)]
-pub unsafe fn record_of(thread: *const Thread, slot: &Global<u64>, value: impl FnOnce() -> u64) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let index = (*thread).row;
-        if let Some(row) = row(index) {
-            record(row, index, slot, value);
-        }
+        record(index, &SLOT_RUNQUEUE, || since(on_cpu(), runnable));
+        record(index, &SLOT_DELIVERY, || since(now, on_cpu()));
     }
 }

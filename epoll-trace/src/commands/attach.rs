@@ -267,16 +267,20 @@ fn load_plan(facts: &Facts, plan: &Plan, wishes: &Wishes, verbose: u8) -> anyhow
     load(&plan.programs(), &offsets::globals(facts), &options)
 }
 
-/// Metrics that the kernel could measure and nobody asked for have no histogram; likewise wakers, and counters without which
-/// only deliveries that slept are counted.
+/// Metrics that the kernel could measure and nobody asked for have no histogram; likewise wakers and counters.
 fn add_unmeasured(wishes: &Wishes, absent: &mut BTreeMap<String, String>) {
     let metrics = Metric::ALL
         .iter()
         .filter(|metric| !wishes.metrics.contains(metric))
         .map(|metric| metric.name());
+    let counted = |counter: Counter| match wishes.counters {
+        Some(Counters::All) => true,
+        Some(Counters::Waits) => Number::Counter(counter).is_of_waits(),
+        None => counter == Counter::DeliveriesSlept,
+    };
     let uncounted = Counter::ALL
         .iter()
-        .filter(|&&counter| wishes.counters.is_none() && counter != Counter::DeliveriesSlept)
+        .filter(|&&counter| !counted(counter))
         .map(|counter| counter.name());
     for name in metrics.chain(uncounted).chain((!wishes.wakers).then_some(WAKERS)) {
         absent

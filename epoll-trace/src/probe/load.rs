@@ -349,7 +349,7 @@ fn map_memory(ebpf: &Ebpf) -> Vec<MapMemory> {
     maps
 }
 
-/// An error with its causes on one line; a verifier log is cut to its end, where the reason stands.
+/// An error with its causes on one line. A verifier log is cut to its beginning and to what stands before its statistics: the reason.
 pub(super) fn first_lines(error: &anyhow::Error) -> String {
     let text = format!("{error:#}");
     let lines: Vec<&str> = text
@@ -357,8 +357,15 @@ pub(super) fn first_lines(error: &anyhow::Error) -> String {
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect();
-    match lines.as_slice() {
-        [first, .., before, last] => format!("{first} … {before} {last}"),
-        lines => lines.join(" "),
+    let statistics = |line: &&str| {
+        ["verification time", "stack depth", "processed "]
+            .iter()
+            .any(|start| line.starts_with(start))
+    };
+    let end = lines.iter().position(statistics);
+    match (lines.as_slice(), end) {
+        ([first, .., last], Some(end)) if end > 1 => format!("{first} … {} {last}", lines[end - 1]),
+        ([first, .., before, last], None) => format!("{first} … {before} {last}"),
+        (lines, _) => lines.join(" "),
     }
 }

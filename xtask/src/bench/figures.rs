@@ -320,13 +320,18 @@ mod tests {
 
     #[test]
     fn ceilings_hold_or_fail() {
-        assert!(kernel(7000.0, 7650.0).unwrap().ceilings()[0].0);
-        let (good, line) = kernel(7000.0, 7651.0).unwrap().ceilings()[0].clone();
-        assert!(!good);
-        assert_eq!(
-            line,
-            "FAIL hist, fentry on 6.1: pp: 651 instructions, at most 650"
-        );
+        let first = |top| {
+            let rows = [
+                (BEFORE, "pp", 7000.0),
+                ("top, fentry", "pp", top),
+                (AFTER, "pp", 7000.0),
+            ];
+            let kernel = Kernel::new("6.1", "x", &measured(&rows)).unwrap();
+            kernel.ceilings()[0].clone()
+        };
+        assert!(first(8600.0).0);
+        let fails = "FAIL top, fentry on 6.1: pp: 1601 instructions, at most 1600";
+        assert_eq!(first(8601.0), (false, fails.to_owned()));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod ends;
 mod instances;
 mod judge;
 mod laws;
+mod light;
 mod locks;
 mod loops;
 pub(crate) mod matrix;
@@ -48,6 +49,7 @@ pub(crate) fn all(length: Length) -> Vec<Test> {
     let groups = [
         basics::tests(),
         laws::tests(),
+        light::tests(),
         races::tests(),
         benches::tests(),
         laws::repeated(length),

@@ -292,7 +292,7 @@ impl<'a> Run<'a> {
 
     /// How far a count may be off `expected` because of misses. With fentry each miss is one of epoll's own functions, so what
     /// is missing must have been counted as missed.
-    fn excused(&self, expected: u64) -> u64 {
+    pub(super) fn excused(&self, expected: u64) -> u64 {
         let by_misses = LOST_PER_MISS * self.trace.misses;
         // In a crowd more than half of the waits may be missed.
         if self.report["name"] == CROWD {
