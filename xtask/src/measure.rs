@@ -342,13 +342,17 @@ mod tests {
     #[test]
     fn a_subject_is_ended_and_its_output_kept() {
         for kind in [Kind::Beside, Kind::OnTerminal] {
-            let mut running = Running::start(&subject(
-                "trap 'echo bye; exit' INT; echo up; while :; do sleep 0.1; done",
-                kind,
-            ))
-            .unwrap();
-            // Until the trap is set.
-            thread::sleep(Duration::from_millis(300));
+            let ready = tempfile::tempdir().unwrap();
+            let file = ready.path().join("trap-is-set");
+            let script = format!(
+                "trap 'echo bye; exit' INT; echo up; : > {}; while :; do sleep 0.1; done",
+                file.display()
+            );
+            let mut running = Running::start(&subject(&script, kind)).unwrap();
+            let limit = Instant::now() + END;
+            while !file.exists() && Instant::now() < limit {
+                thread::sleep(Duration::from_millis(10));
+            }
             running.alive().unwrap();
             assert!(running.memory("VmRSS:").is_some_and(|kb| kb > 0));
             let (first, output) = running.end().unwrap();
@@ -360,7 +364,10 @@ mod tests {
     #[test]
     fn one_that_ends_by_itself_is_noticed() {
         let mut running = Running::start(&subject("exit 3", Kind::Beside)).unwrap();
-        thread::sleep(Duration::from_millis(300));
+        let limit = Instant::now() + END;
+        while running.alive().is_ok() && Instant::now() < limit {
+            thread::sleep(Duration::from_millis(10));
+        }
         assert!(running.alive().is_err());
     }
 }
