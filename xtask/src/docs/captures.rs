@@ -22,7 +22,7 @@ const SHOWN: &str = "6.12";
 const LIMIT_MS: u64 = 120_000;
 
 /// The screens, as typed by a person.
-const TOP: &str = "epoll-trace top";
+const TOP: &str = "epoll-trace top --callback";
 const HIST: &str = "epoll-trace hist -- epoll-trace bench scenario tcp-lt";
 /// What `top` looks at.
 const LOADS: &str = "for load in herd-tcp shared-lt pipe-et; do epoll-trace bench scenario $load --events 1000000 >/dev/null & done";
