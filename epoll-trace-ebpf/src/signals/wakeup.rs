@@ -46,7 +46,7 @@ pub fn wakeup(task: u64, address: u64) {
             if counted {
                 count(
                     row,
-                    if WAITS_SEEN.load() != 0 {
+                    if WAITS_SEEN.load() != 0 && NOTIFICATIONS_SEEN.load() != 0 {
                         epoll::cause(notified.is_some())
                     } else {
                         Counter::WakeupsUnclassified

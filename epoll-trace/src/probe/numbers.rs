@@ -118,7 +118,8 @@ impl Number {
                 Signal::ScanStart,
                 Signal::ScanEnd,
             ],
-            Self::Metric(Metric::Lock | Metric::Mutex) => &[Signal::Contention],
+            // A lock is an epoll's only where the epoll is known: from the begin of a wait on.
+            Self::Metric(Metric::Lock | Metric::Mutex) => &[Signal::Contention, Signal::WaitEnter],
             Self::Metric(Metric::OverflowLength) => &[Signal::WaitEnter, Signal::ScanEnd],
             Self::Counter(counter) => match counter {
                 Counter::Waits
