@@ -369,7 +369,7 @@ pub(super) const CEILINGS: [Ceiling; 15] = [
     ceiling(HIST, GETPPID, At::Most(NOTHING)),
     ceiling(TOP, GETPPID, At::Most(NOTHING)),
     ceiling(HIST, FUTEX, At::Most(120.0)),
-    ceiling(TOP, FUTEX, At::Most(120.0)),
+    goal(ceiling(TOP, FUTEX, At::Most(120.0))),
     goal(ceiling(
         HIST_TRACEPOINT,
         GETPPID,
