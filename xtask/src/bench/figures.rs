@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use xtask::measure::{AFTER, BEFORE, Measured};
 
-use super::subjects::{At, CEILINGS, Ceiling, LOADS, SUBJECTS, Whose, is_base};
+use super::subjects::{At, CEILINGS, Ceiling, LOADS, SUBJECTS, Whose};
+use crate::compare;
 
 /// How far what is measured with none may be apart before and after all subjects; else something of them stayed behind.
 const SAME: f64 = 0.002;
@@ -88,12 +89,7 @@ fn programs(output: &str) -> impl Iterator<Item = ProgramCost> {
 pub(super) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
-    let upper = sorted.len() / 2;
-    let low = sorted.len().saturating_sub(1) / 2;
-    match (sorted.get(low), sorted.get(upper)) {
-        (Some(low), Some(high)) => f64::midpoint(*low, *high),
-        _ => 0.0,
-    }
+    compare::median(&sorted).unwrap_or(0.0)
 }
 
 fn round(value: f64) -> f64 {
@@ -123,7 +119,7 @@ impl Kernel {
                     per_op,
                 } => {
                     let instructions = median(per_op);
-                    if is_base(subject) {
+                    if subject == BEFORE {
                         bases.push((load, instructions));
                     }
                     let base = bases.iter().find(|(name, _)| name == load);

@@ -1,6 +1,6 @@
 //! What is measured: loads, what runs beside them, and what our own figures may be at most.
 
-use xtask::measure::{BEFORE, Kind, Load, Subject};
+use xtask::measure::{Kind, Load, Subject};
 
 use super::Form;
 
@@ -383,11 +383,6 @@ pub(super) const CEILINGS: [Ceiling; 15] = [
 ];
 /// Instructions per operation by which a load that nobody touches differs from itself: the agent's own ticks.
 const NOTHING: f64 = 2.0;
-
-/// Whether `name` is what the loads are measured with before anything runs beside them.
-pub(super) fn is_base(name: &str) -> bool {
-    name == BEFORE
-}
 
 #[cfg(test)]
 mod tests {
