@@ -125,6 +125,8 @@ const NEVER_MISSED: [&str; 6] = [
 /// Where wakeups are inferred, a wait whose return was missed goes on: what the thread sleeps for next looks like its wakeups,
 /// so these may appear where there were none, as often as waits may be missed.
 const INFERRED: [&str; 2] = ["empty_wakeups", "wasted_wakeups"];
+/// Counted where a wait returns, for all of its scans: one miss costs those of a whole wait, and in a herd that may be dozens.
+const OF_WHOLE_WAITS: [&str; 2] = ["scans_repoll", "scans_spurious"];
 /// A miss loses one wait, and a wait brings two events here at most: the source's and the stop.
 const LOST_PER_MISS: u64 = 2;
 /// Many misses hit system calls that are no waits, so they must not excuse everything: one in so many is excused at most.
@@ -314,6 +316,9 @@ impl<'a> Run<'a> {
         let sure = family == FENTRY.name && self.trace.plan("epolls") == "by_address";
         if sure && NEVER_MISSED.contains(&name) {
             return 0;
+        }
+        if self.trace.misses > 0 && OF_WHOLE_WAITS.contains(&name) {
+            return self.excused(expected).max(expected / LOST_AT_MOST);
         }
         if family == TRACEPOINT.name && INFERRED.contains(&name) {
             return self.excused(expected.max(waits));

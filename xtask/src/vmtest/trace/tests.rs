@@ -82,6 +82,20 @@ fn inferred_wakeups_may_be_too_many_by_half_of_the_waits() {
 }
 
 #[test]
+fn scans_of_a_missed_wait_are_missing_together() {
+    let of = |kernel, misses, spurious: u64| {
+        let mut lines = lines(misses, &json!(5), 5);
+        lines[1]["expect"] = json!({"scans_spurious": {"exact": 148}});
+        lines[2]["scans_spurious"] = json!(spurious);
+        held(kernel, lines)
+    };
+    assert_eq!(of("6.18", 1, 74), Ok(()));
+    assert!(of("6.18", 1, 73).is_err());
+    assert!(of("6.18", 0, 147).is_err());
+    assert!(of("6.1", 0, 147).is_err());
+}
+
+#[test]
 fn fdinfo_that_was_left_out_is_the_business_of_who_asks_for_it() {
     let mut lines = lines(0, &json!(5), 5);
     lines[5]["losses"]["fdinfo_cut"] = json!(3);
