@@ -87,6 +87,10 @@ globals! {
     PREEMPT_COUNT;
     /// Lowest bit of the interrupts in it.
     INTERRUPT_SHIFT;
+    /// 1 where typed pointers lead on from the current task, 0 where each field is read by helper (5.10).
+    TASK_IS_TYPED;
+    /// 1 where a field that points to no structure can be loaded through, and is no number (6.17); 0 where it is one.
+    UNTYPED_LOADS;
     /// 1 where `do_epoll_wait` takes a `struct timespec64 *`, 0 where it takes milliseconds (5.10).
     TIMEOUT_IS_POINTER;
 

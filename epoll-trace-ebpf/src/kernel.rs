@@ -4,7 +4,9 @@ use aya_ebpf::{
     Global,
     helpers::{
         bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_probe_read_kernel,
-        generated::{bpf_get_current_task, bpf_get_smp_processor_id, bpf_ktime_get_ns},
+        generated::{
+            bpf_get_current_task, bpf_get_current_task_btf, bpf_get_smp_processor_id, bpf_ktime_get_ns,
+        },
     },
 };
 use epoll_trace_ebpf::{COMM_LEN, EpollId};
@@ -13,7 +15,7 @@ use crate::globals::{
     EPOLL_BY_FD, EVENTPOLL_FOPS, FILE_EP_IS_LIST, OFF_EP_WQ_HEAD, OFF_FDT_FD, OFF_FILE_EP, OFF_FILE_FOP,
     OFF_FILE_PRIVATE, OFF_FILES_FDT, OFF_ITEM_EP, OFF_ITEM_FILE, OFF_ITEM_FLLINK, OFF_TASK_COMM,
     OFF_TASK_FILES, OFF_TASK_LEADER, OFF_TASK_STATE, OFF_WAIT_BASE, PER_CPU_OFFSETS, PREEMPT_COUNT,
-    TIMERFD_FOPS,
+    TASK_IS_TYPED, TIMERFD_FOPS, UNTYPED_LOADS,
 };
 
 /// The load of a field through a pointer whose type the verifier knows: it faults harmlessly to 0.
@@ -60,12 +62,27 @@ pub fn current_ids() -> (u32, u32) {
     ((both >> 32) as u32, both as u32)
 }
 
-/// Whether `task` can be woken: its state is TASK_INTERRUPTIBLE or TASK_UNINTERRUPTIBLE. True where that cannot be read.
+/// TASK_INTERRUPTIBLE and TASK_UNINTERRUPTIBLE.
+const TASK_NORMAL: u32 = 3;
+
+/// Whether `task` can be woken. True where that cannot be read.
 #[inline(always)]
 pub fn is_asleep(task: u64) -> bool {
-    const TASK_NORMAL: u32 = 3;
     EPOLL_BY_FD.load() != 0
         || probed::<u32>(task, &OFF_TASK_STATE).is_none_or(|state| state & TASK_NORMAL != 0)
+}
+
+/// As [`is_asleep`], of the task at the address `task` behind `pointer`, which is a field that says nothing of its type.
+///
+/// # Safety
+/// `pointer` must be such a field of a typed structure, as it was loaded.
+#[inline(always)]
+pub unsafe fn is_asleep_behind(pointer: *const u8, task: u64) -> bool {
+    if UNTYPED_LOADS.load() == 0 {
+        return is_asleep(task);
+    }
+    // SAFETY: the load faults harmlessly to 0.
+    unsafe { typed::<u32>(pointer, &OFF_TASK_STATE) & TASK_NORMAL != 0 }
 }
 
 /// Name of `task`, or of its process.
@@ -98,9 +115,24 @@ pub fn file_of_fd(fd: i32) -> Option<u64> {
     if fd < 0 {
         return None;
     }
-    let files: u64 = probed(current_task(), &OFF_TASK_FILES)?;
-    let table: u64 = probed(files, &OFF_FILES_FDT)?;
-    let descriptors: u64 = probed(table, &OFF_FDT_FD)?;
+    let descriptors = if TASK_IS_TYPED.load() != 0 {
+        // SAFETY: typed pointers, each loaded from the one before.
+        let descriptors: *const u64 = unsafe {
+            let task: *const u8 = bpf_get_current_task_btf().cast();
+            let files = typed(task, &OFF_TASK_FILES);
+            let table = typed(files, &OFF_FILES_FDT);
+            typed(table, &OFF_FDT_FD)
+        };
+        if UNTYPED_LOADS.load() != 0 {
+            // SAFETY: the load faults harmlessly to 0; of a number that is no descriptor the call itself makes an error.
+            return Some(unsafe { descriptors.add(fd as usize).read_volatile() });
+        }
+        descriptors as u64
+    } else {
+        let files: u64 = probed(current_task(), &OFF_TASK_FILES)?;
+        let table: u64 = probed(files, &OFF_FILES_FDT)?;
+        probed(table, &OFF_FDT_FD)?
+    };
     probed_at(descriptors.wrapping_add(fd as u64 * 8))
 }
 

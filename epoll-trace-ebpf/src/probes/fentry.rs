@@ -10,7 +10,7 @@ use aya_log_ebpf::debug;
 
 use crate::{
     globals::{OFF_ENTRY_PREV, OFF_ENTRY_PRIVATE, OFF_EP_WQ_HEAD, OFF_FILE_PRIVATE, TIMEOUT_IS_POINTER},
-    kernel::typed,
+    kernel::{is_asleep_behind, typed},
     signals,
 };
 
@@ -64,8 +64,10 @@ fn wakeup_fentry(ctx: FEntryContext) -> i32 {
     // SAFETY: a typed `struct wait_queue_entry *`.
     let (task, head): (u64, u64) =
         unsafe { (typed(entry, &OFF_ENTRY_PRIVATE), typed(entry, &OFF_ENTRY_PREV)) };
-    if let Some(task) = signals::as_number(task) {
-        signals::wakeup(task, head.wrapping_sub(OFF_EP_WQ_HEAD.load()));
+    if let Some(number) = signals::untyped_as_number(task) {
+        // SAFETY: a `void *` field, as it was loaded.
+        let is_asleep = || unsafe { is_asleep_behind(task as *const u8, number) };
+        signals::wakeup(number, head.wrapping_sub(OFF_EP_WQ_HEAD.load()), is_asleep);
     }
     0
 }

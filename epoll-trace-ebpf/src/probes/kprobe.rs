@@ -10,7 +10,7 @@ use aya_log_ebpf::debug;
 
 use crate::{
     globals::{OFF_ENTRY_PREV, OFF_ENTRY_PRIVATE, OFF_EP_WQ_HEAD, OFF_FILE_PRIVATE, TIMEOUT_IS_POINTER},
-    kernel::{probed, probed_at},
+    kernel::{is_asleep, probed, probed_at},
     signals,
 };
 
@@ -54,7 +54,8 @@ fn wakeup_kprobe(ctx: ProbeContext) -> u32 {
     ) else {
         return 0;
     };
-    signals::wakeup(task, head.wrapping_sub(OFF_EP_WQ_HEAD.load()));
+    let is_asleep = || is_asleep(task);
+    signals::wakeup(task, head.wrapping_sub(OFF_EP_WQ_HEAD.load()), is_asleep);
     0
 }
 

@@ -1,5 +1,7 @@
 //! BTF tracepoints: typed arguments, no address of an epoll.
 
+use core::ffi::c_void;
+
 use aya_ebpf::{
     EbpfContext as _, Global, helpers::bpf_probe_read_user, macros::btf_tracepoint,
     programs::BtfTracePointContext,
@@ -33,12 +35,20 @@ const TASK_INTERRUPTIBLE: u32 = 1;
 /// `sys_enter(regs, id)`.
 #[btf_tracepoint(function = "sys_enter")]
 fn enter_tp(ctx: BtfTracePointContext) -> i32 {
+    match ctx.arg(1) {
+        nr::EPOLL_WAIT | nr::EPOLL_PWAIT | nr::EPOLL_PWAIT2 | nr::EPOLL_CTL => enter_epoll(ctx.as_ptr()),
+        _ => 0,
+    }
+}
+
+/// What every system call of the machine passes through stays short: saving registers is most of what it costs those that are not
+/// epoll's, so all that needs some is a function of its own. Likewise [`return_watched`].
+#[inline(never)]
+fn enter_epoll(ctx: *mut c_void) -> i32 {
+    let ctx = BtfTracePointContext::new(ctx);
     let id: i64 = ctx.arg(1);
     if id == nr::EPOLL_CTL {
         enter_ctl(&ctx);
-        return 0;
-    }
-    if id != nr::EPOLL_WAIT && id != nr::EPOLL_PWAIT && id != nr::EPOLL_PWAIT2 {
         return 0;
     }
     signals::wait_enter(
@@ -90,9 +100,29 @@ fn enter_ctl(ctx: &BtfTracePointContext) {
 /// `sys_exit(regs, ret)`: the end of waits and accepts, and the birth of epolls where `do_epoll_create` cannot be probed.
 #[btf_tracepoint(function = "sys_exit")]
 fn return_tp(ctx: BtfTracePointContext) -> i32 {
-    // SAFETY: a typed `struct pt_regs *`.
-    let id: i64 = unsafe { typed(ctx.arg(0), &OFF_REGS_ORIG_AX) };
-    let ret: i64 = ctx.arg(1);
+    match system_call(&ctx) {
+        nr::EPOLL_WAIT
+        | nr::EPOLL_PWAIT
+        | nr::EPOLL_PWAIT2
+        | nr::EPOLL_CTL
+        | nr::ACCEPT
+        | nr::ACCEPT4
+        | nr::EPOLL_CREATE
+        | nr::EPOLL_CREATE1 => return_watched(ctx.as_ptr()),
+        _ => 0,
+    }
+}
+
+/// Number of the system call that returns.
+#[inline(always)]
+fn system_call(ctx: &BtfTracePointContext) -> i64 {
+    register(ctx.arg(0), &OFF_REGS_ORIG_AX) as i64
+}
+
+#[inline(never)]
+fn return_watched(ctx: *mut c_void) -> i32 {
+    let ctx = BtfTracePointContext::new(ctx);
+    let (id, ret) = (system_call(&ctx), ctx.arg::<i64>(1));
     match id {
         nr::EPOLL_WAIT | nr::EPOLL_PWAIT | nr::EPOLL_PWAIT2 => {
             let call = || signals::Call {

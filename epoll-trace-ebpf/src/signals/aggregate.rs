@@ -113,20 +113,37 @@ fn place(value: u64) -> usize {
 /// Puts a value into the histogram `slot` of row `index`, if that histogram is wanted.
 #[inline(always)]
 pub fn record(index: u32, slot: &Global<u64>, value: impl FnOnce() -> u64) {
+    if slot.load() < Metric::COUNT as u64
+        && let Some(row) = row(index)
+    {
+        // SAFETY: it is that row.
+        unsafe { record_in(row, index, slot, value) };
+    }
+}
+
+/// As [`record`], where the row was looked up before.
+///
+/// # Safety
+/// `row` must come from [`row`] for `index`.
+#[inline(always)]
+pub unsafe fn record_in(row: *mut Row, index: u32, slot: &Global<u64>, value: impl FnOnce() -> u64) {
     let slot = slot.load();
     if slot < Metric::COUNT as u64 {
-        put_at(index, slot, value());
+        // SAFETY: the caller's promise.
+        unsafe { put_at(row, index, slot, value()) };
     }
 }
 
 /// Puts `value` into the histogram at place `slot` of row `index`. A function of its own, for all histograms of a program.
+///
+/// # Safety
+/// `row` must come from [`row`] for `index`.
 #[inline(never)]
-fn put_at(index: u32, slot: u64, value: u64) -> u32 {
+unsafe fn put_at(row: *mut Row, index: u32, slot: u64, value: u64) -> u32 {
     let bucket = place(value);
     if bucket >= BUCKETS || slot >= Metric::COUNT as u64 {
         return 0;
     }
-    let Some(row) = row(index) else { return 0 };
     let (slot, part) = (slot as usize, bucket / CHUNK_BUCKETS);
     // SAFETY: fields of a map value; both indices were just checked.
     unsafe {

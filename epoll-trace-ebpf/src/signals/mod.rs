@@ -20,7 +20,7 @@ pub use epoll::{birth, death};
 pub use item::{file_released, shown};
 pub use lock::{lock_begin, lock_end};
 pub use notification::{notification_enter, notification_exit};
-pub use places::as_number;
+pub use places::{as_number, untyped_as_number};
 pub use scan::{scan, scan_end, scan_start, whole_scan};
 pub use thread::{process_fork, task_exit};
 pub use wait::{Call, wait_enter, wait_return};

@@ -6,7 +6,10 @@
 use aya_ebpf::bindings::BPF_NOEXIST;
 use epoll_trace_ebpf::MAX_THREADS;
 
-use crate::maps::{CPUS, CROWDED, OWNERS, STRAYS};
+use crate::{
+    globals::UNTYPED_LOADS,
+    maps::{CPUS, CROWDED, OWNERS, STRAYS},
+};
 
 /// Places that are tried for a thread. With half of all taken one thread in 65,536 finds none.
 const TRIES: u32 = 16;
@@ -27,6 +30,15 @@ pub fn as_number(pointer: u64) -> Option<u64> {
         (&raw mut (*cpu).scratch).write_volatile(pointer);
         Some((&raw const (*cpu).scratch).read_volatile())
     }
+}
+
+/// As [`as_number`], for a field that says nothing of its type: until 6.17 it is a number as it is.
+#[inline(always)]
+pub fn untyped_as_number(pointer: u64) -> Option<u64> {
+    if UNTYPED_LOADS.load() == 0 {
+        return Some(pointer);
+    }
+    as_number(pointer)
 }
 
 /// Where the thread at `task` belongs.

@@ -3,7 +3,7 @@
 use epoll_trace_ebpf::{Counter, Loss, Row};
 
 use super::{
-    aggregate::{count, lose, record, row, since},
+    aggregate::{count, lose, record_in, row, since},
     epoll, thread,
 };
 use crate::{
@@ -94,7 +94,7 @@ pub fn wait_return(ret: i32, call: impl FnOnce() -> Call, zero_timeout: impl FnO
         if slept && ret > 0 {
             epoll::name_row(row, call.epfd);
             count(row, Counter::DeliveriesSlept, 1);
-            record_phases(thread);
+            record_phases(thread, row);
         }
         end_wakeup(thread);
     }
@@ -153,7 +153,7 @@ unsafe fn count_return(
                 (*thread).delivered = DELIVERED;
             }
             count(row, Counter::Events, ret as u64);
-            record((*thread).row, &SLOT_EVENTS_PER_WAIT, || ret as u64);
+            record_in(row, (*thread).row, &SLOT_EVENTS_PER_WAIT, || ret as u64);
             if ret == call.maxevents {
                 count(row, Counter::FullBatches, 1);
             }
@@ -163,7 +163,7 @@ unsafe fn count_return(
                 count(row, Counter::WakeupsUnclassified, 1);
             }
             if (*thread).queued_ns != 0 {
-                record((*thread).row, &SLOT_QUEUE, || {
+                record_in(row, (*thread).row, &SLOT_QUEUE, || {
                     since(kernel::now(), (*thread).queued_ns)
                 });
             }
@@ -216,7 +216,7 @@ unsafe fn end_busy(thread: *mut Thread) {
         let busy = since(now, (*thread).returned_ns);
         if let Some(row) = row((*thread).row) {
             count(row, Counter::BusyNs, busy);
-            record((*thread).row, &SLOT_BUSY, || busy);
+            record_in(row, (*thread).row, &SLOT_BUSY, || busy);
         }
     }
 }
@@ -262,9 +262,9 @@ unsafe fn count_scans(thread: *const Thread, row: *mut Row, delivered: bool) {
 }
 
 /// # Safety
-/// `thread` must be a value of THREADS whose wait was woken.
+/// `thread` must be a value of THREADS whose wait was woken, `row` its row.
 #[inline(always)]
-unsafe fn record_phases(thread: *const Thread) {
+unsafe fn record_phases(thread: *const Thread, row: *mut Row) {
     let now = kernel::now();
     // SAFETY: the caller's promise.
     unsafe {
@@ -275,13 +275,13 @@ unsafe fn record_phases(thread: *const Thread) {
             on_cpu => on_cpu,
         };
         let notified = (*thread).notified_ns;
-        record(index, &SLOT_WAKEUP, || {
+        record_in(row, index, &SLOT_WAKEUP, || {
             since(now, if notified != 0 { notified } else { runnable })
         });
         if notified != 0 {
-            record(index, &SLOT_CALLBACK, || since(runnable, notified));
+            record_in(row, index, &SLOT_CALLBACK, || since(runnable, notified));
         }
-        record(index, &SLOT_RUNQUEUE, || since(on_cpu(), runnable));
-        record(index, &SLOT_DELIVERY, || since(now, on_cpu()));
+        record_in(row, index, &SLOT_RUNQUEUE, || since(on_cpu(), runnable));
+        record_in(row, index, &SLOT_DELIVERY, || since(now, on_cpu()));
     }
 }

@@ -12,9 +12,9 @@ use crate::{
     maps::{NO_ROW, Thread},
 };
 
-/// Epoll wakes the waiter `task` of the epoll at `address` (`ep_autoremove_wake_function`).
+/// Epoll wakes the waiter `task` of the epoll at `address` (`ep_autoremove_wake_function`); `is_asleep` tells whether it can be woken.
 #[inline(always)]
-pub fn wakeup(task: u64, address: u64) {
+pub fn wakeup(task: u64, address: u64, is_asleep: impl FnOnce() -> bool) {
     let Some(thread) = thread::known_or_sleeping(task) else {
         return;
     };
@@ -25,7 +25,7 @@ pub fn wakeup(task: u64, address: u64) {
         }
         // Queued and running: `try_to_wake_up` will say 0. It can become so, but not the other way round, while the waker
         // holds ep->lock: a waiter goes to sleep only under that lock.
-        if !kernel::is_asleep((*thread).task) {
+        if !is_asleep() {
             if COUNT_WAITS.load() != 0
                 && let Some(row) = row((*thread).row)
             {

@@ -18,6 +18,7 @@ const BPF_PROG_TYPE_TRACING: u32 = 26;
 const BPF_TRACE_RAW_TP: u32 = 23;
 const BPF_TRACE_FENTRY: u32 = 24;
 const BPF_FUNC_PROBE_READ_KERNEL: i32 = 113;
+const BPF_FUNC_GET_CURRENT_TASK_BTF: i32 = 158;
 
 /// The kernel's own error number for "not on this architecture"; libc has no name for it (linux/errno.h).
 const ENOTSUPP: i32 = 524;
@@ -57,6 +58,22 @@ const PROBE_READ: &[Instruction] = &[
     MOV_R0_0,
     EXIT,
 ];
+
+/// `r0 = *(u64 *)(r0 + offset)`.
+const fn follow(offset: i16) -> Instruction {
+    Instruction {
+        offset,
+        ..instruction(0x79, 0x00, 0)
+    }
+}
+
+/// `current`, then along `offsets` from one pointer to the next.
+fn walk(offsets: &[i16]) -> Vec<Instruction> {
+    let mut code = vec![instruction(0x85, 0x00, BPF_FUNC_GET_CURRENT_TASK_BTF)];
+    code.extend(offsets.iter().map(|&offset| follow(offset)));
+    code.extend([MOV_R0_0, EXIT]);
+    code
+}
 
 /// `union bpf_attr` for BPF_PROG_LOAD, up to the last field that is needed.
 #[repr(C)]
@@ -146,11 +163,27 @@ pub(super) fn try_program(program: TestProgram) -> Result<(), String> {
             PROBE_READ,
         )
         .map(drop),
+        TestProgram::Typed(id, path) => load_walk("bpf_get_current_task_btf", id, &path),
+        // The fourth load goes through a pointer to pointers.
+        TestProgram::Untyped(id, [first, second, third]) => {
+            load_walk("an untyped load", id, &[first, second, third, 0])
+        }
         TestProgram::Kprobe(pmu, function) => {
             load("kprobe", BPF_PROG_TYPE_KPROBE, 0, 0, NOTHING)?;
             open_kprobe(pmu, function)
         }
     }
+}
+
+fn load_walk(what: &str, tracepoint: u32, offsets: &[i16]) -> Result<(), String> {
+    load(
+        what,
+        BPF_PROG_TYPE_TRACING,
+        BPF_TRACE_RAW_TP,
+        tracepoint,
+        &walk(offsets),
+    )
+    .map(drop)
 }
 
 fn load(

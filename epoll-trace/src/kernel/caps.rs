@@ -19,6 +19,10 @@ pub enum Capability {
     TpBtf,
     /// `bpf_probe_read_kernel` inside a tp_btf program.
     ProbeReadKernel,
+    /// Loads along typed pointers from `current` on (`bpf_get_current_task_btf`, 5.11).
+    TypedTask,
+    /// Loads through a pointer to no structure that such a load gave (6.17).
+    UntypedLoad,
 }
 
 /// The answer for each [`Capability`].
@@ -32,7 +36,14 @@ pub struct Caps {
     pub tp_btf: Support,
     /// [`Capability::ProbeReadKernel`].
     pub probe_read_kernel: Support,
+    /// [`Capability::TypedTask`].
+    pub typed_task: Support,
+    /// [`Capability::UntypedLoad`].
+    pub untyped_load: Support,
 }
+
+/// Offsets along which the table of descriptors is found: `task->files`, `files->fdt`, `fdt->fd`.
+pub type TablePath = [i16; 3];
 
 /// A program to try; it does nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +54,10 @@ pub enum TestProgram {
     TpBtf(u32),
     /// The same with a call of `bpf_probe_read_kernel`; only loaded.
     ProbeRead(u32),
+    /// The same that walks to the table of descriptors; only loaded.
+    Typed(u32, TablePath),
+    /// The same that goes on into that table; only loaded.
+    Untyped(u32, TablePath),
     /// kprobe on a function, through the perf PMU of this number.
     Kprobe(u32, &'static str),
 }
@@ -81,6 +96,8 @@ impl Caps {
             Capability::Kprobe => &self.kprobe,
             Capability::TpBtf => &self.tp_btf,
             Capability::ProbeReadKernel => &self.probe_read_kernel,
+            Capability::TypedTask => &self.typed_task,
+            Capability::UntypedLoad => &self.untyped_load,
         }
     }
 
@@ -92,16 +109,27 @@ impl Caps {
             kprobe: no(),
             tp_btf: no(),
             probe_read_kernel: no(),
+            typed_task: no(),
+            untyped_load: no(),
         }
     }
 
     /// Tries one program of each kind.
-    pub(super) fn find(probe: &dyn CapabilityProbe, targets: &Targets, pmu: Option<u32>) -> Self {
+    pub(super) fn find(
+        probe: &dyn CapabilityProbe,
+        targets: &Targets,
+        pmu: Option<u32>,
+        table: Option<TablePath>,
+    ) -> Self {
         let on = |target: Option<u32>, name: &str, program: fn(u32) -> TestProgram| match target {
             Some(id) => probe.test(program(id)),
             None => Support::No(format!("BTF has no {name} to try it on")),
         };
         let tracepoint = |program| on(targets.tracepoint, names::TRIED_TRACEPOINT, program);
+        let walk = |program: fn(u32, TablePath) -> TestProgram| match (targets.tracepoint, table) {
+            (Some(id), Some(path)) => probe.test(program(id, path)),
+            _ => Support::no("BTF does not tell where a task's descriptors are"),
+        };
         Self {
             fentry: on(targets.function, names::TRIED_FUNCTION, TestProgram::Fentry),
             kprobe: match pmu {
@@ -110,6 +138,8 @@ impl Caps {
             },
             tp_btf: tracepoint(TestProgram::TpBtf),
             probe_read_kernel: tracepoint(TestProgram::ProbeRead),
+            typed_task: walk(TestProgram::Typed),
+            untyped_load: walk(TestProgram::Untyped),
         }
     }
 
@@ -154,12 +184,27 @@ mod tests {
         tracepoint: Some(2),
     };
 
+    const TABLE: TablePath = [8, 16, 24];
+
+    #[test]
+    fn loads_without_a_type_are_tried_on_their_own() {
+        let caps = Caps::find(
+            &Refuses(|program| program == TestProgram::Untyped(2, TABLE)),
+            &TARGETS,
+            Some(6),
+            Some(TABLE),
+        );
+        assert!(caps.typed_task.is_yes());
+        assert_eq!(caps.untyped_load, Support::no("refused"));
+    }
+
     #[test]
     fn each_kind_is_tried_on_its_own() {
         let caps = Caps::find(
             &Refuses(|program| matches!(program, TestProgram::Fentry(1))),
             &TARGETS,
             Some(6),
+            Some(TABLE),
         );
         assert_eq!(caps.fentry, Support::no("refused"));
         assert!(caps.kprobe.is_yes() && caps.tp_btf.is_yes() && caps.probe_read_kernel.is_yes());
@@ -168,6 +213,11 @@ mod tests {
             &Refuses(|program| program == TestProgram::ProbeRead(2)),
             &TARGETS,
             None,
+            None,
+        );
+        assert_eq!(
+            caps.typed_task,
+            Support::no("BTF does not tell where a task's descriptors are")
         );
         assert!(caps.fentry.is_yes() && caps.tp_btf.is_yes());
         assert_eq!(caps.probe_read_kernel, Support::no("refused"));
@@ -176,7 +226,7 @@ mod tests {
 
     #[test]
     fn without_a_target_nothing_is_loaded() {
-        let caps = Caps::find(&Refuses(|_| false), &Targets::default(), None);
+        let caps = Caps::find(&Refuses(|_| false), &Targets::default(), None, Some(TABLE));
         assert_eq!(
             caps.fentry,
             Support::no("BTF has no ep_poll_callback to try it on")
@@ -187,7 +237,7 @@ mod tests {
     #[test]
     fn a_cause_is_added_to_refusals_only() {
         let config = BTreeMap::from([("CONFIG_KPROBES".to_owned(), "n".to_owned())]);
-        let refuses_all = || Caps::find(&Refuses(|_| true), &TARGETS, None);
+        let refuses_all = || Caps::find(&Refuses(|_| true), &TARGETS, None, Some(TABLE));
         let caps = refuses_all().explained(&config, Some("confidentiality"));
         assert_eq!(
             caps.kprobe,
@@ -202,7 +252,7 @@ mod tests {
             Support::no("refused"),
             "lockdown never refuses fentry"
         );
-        let allowed = Caps::find(&Refuses(|_| false), &TARGETS, Some(6));
+        let allowed = Caps::find(&Refuses(|_| false), &TARGETS, Some(6), Some(TABLE));
         assert_eq!(
             allowed.clone().explained(&config, Some("confidentiality")),
             allowed

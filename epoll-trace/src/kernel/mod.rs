@@ -105,7 +105,9 @@ impl Facts {
         let caps = match [&privilege, &btf].iter().find_map(|support| support.reason()) {
             Some(reason) => Caps::none(reason),
             None => {
-                Caps::find(probe, &targets, caps::kprobe_pmu(root)).explained(&config, lockdown.as_deref())
+                let table = offsets::table_path(&types);
+                Caps::find(probe, &targets, caps::kprobe_pmu(root), table)
+                    .explained(&config, lockdown.as_deref())
             }
         };
         Self {

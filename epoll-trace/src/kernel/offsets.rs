@@ -1,6 +1,8 @@
 //! Offsets that reach the BPF programs as read-only globals: Rust BPF code carries no field relocations of its own.
 
 use super::Facts;
+use super::btf::TypeFacts;
+use super::caps::TablePath;
 use super::fields::Field;
 use super::names;
 
@@ -94,6 +96,21 @@ pub const PREEMPT_COUNT: &str = "PREEMPT_COUNT";
 /// Global: lowest bit of the interrupts in that count.
 pub const INTERRUPT_SHIFT: &str = "INTERRUPT_SHIFT";
 
+/// Global: 1 where programs follow typed pointers from the current task on, 0 where each field is read by helper.
+pub const TASK_IS_TYPED: &str = "TASK_IS_TYPED";
+/// Global: 1 where they also load through a pointer of no type, which then is no number to them.
+pub const UNTYPED_LOADS: &str = "UNTYPED_LOADS";
+
+/// The way from a task to its table of descriptors, if BTF tells it.
+pub(super) fn table_path(types: &TypeFacts) -> Option<TablePath> {
+    let offset = |field| i16::try_from(*types.fields.get(&field)?).ok();
+    Some([
+        offset(Field::TaskFiles)?,
+        offset(Field::FilesFdt)?,
+        offset(Field::FdtableFd)?,
+    ])
+}
+
 /// Where interrupts that are switched off are counted in bits 16 to 23, those that are served stand above them
 /// (include/linux/preempt.h).
 fn interrupt_shift(facts: &Facts) -> u64 {
@@ -168,6 +185,8 @@ pub fn globals(facts: &Facts) -> Vec<(String, u64)> {
     let data = |symbol| facts.symbols.address(symbol).unwrap_or_default();
     let others = [
         (FILE_EP_IS_LIST, u64::from(is_list)),
+        (TASK_IS_TYPED, u64::from(facts.caps.typed_task.is_yes())),
+        (UNTYPED_LOADS, u64::from(facts.caps.untyped_load.is_yes())),
         (EVENTPOLL_FOPS, data(names::EVENTPOLL_FOPS)),
         (TIMERFD_FOPS, data(names::TIMERFD_FOPS)),
         (PER_CPU_OFFSETS, data(names::PER_CPU_OFFSETS)),
@@ -221,6 +240,8 @@ mod tests {
         ("OFF_REGS_ORIG_AX", [120; 6]),
         ("TIMEOUT_IS_POINTER", [0, 1, 1, 1, 1, 1]),
         ("FILE_EP_IS_LIST", [1, 0, 0, 0, 0, 0]),
+        ("TASK_IS_TYPED", [0, 1, 1, 1, 1, 1]),
+        ("UNTYPED_LOADS", [0, 0, 0, 1, 1, 1]),
     ];
 
     #[test]
