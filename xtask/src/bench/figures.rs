@@ -10,6 +10,8 @@ use crate::compare;
 
 /// How far what is measured with none may be apart before and after all subjects; else something of them stayed behind.
 const SAME: f64 = 0.002;
+/// Or so many instructions: of a load of three hundred, a tick more or less in a round is more than that part.
+const SAME_WITHIN: f64 = 2.0;
 /// How far a row of ours may be from the one on record.
 const CHANGED: f64 = 0.02;
 /// Instructions per operation that two binaries differ by for no reason: the phase of the ticks.
@@ -189,7 +191,8 @@ impl Kernel {
             let after = self
                 .figure(AFTER, load.name)
                 .ok_or_else(|| format!("{} was not measured with none at the end", load.name))?;
-            if (after.instructions / before.instructions - 1.0).abs() > SAME {
+            let allowed = (before.instructions * SAME).max(SAME_WITHIN);
+            if (after.instructions - before.instructions).abs() > allowed {
                 return Err(format!(
                     "{} takes {} instructions before all subjects and {} after them: the run cannot be trusted",
                     load.name, before.instructions, after.instructions

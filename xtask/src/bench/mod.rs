@@ -22,7 +22,7 @@ use xtask::guest::{End, Job, Output};
 use xtask::measure::{Measured, Plan};
 
 use self::figures::Kernel;
-use self::subjects::{PEERS, SUBJECTS, SubjectRow, Whose};
+use self::subjects::{CALLED_BY_PEERS, PEERS, SUBJECTS, SubjectRow, Whose};
 use crate::builds;
 use crate::kernels::{self, Guest, fetch};
 use crate::paths;
@@ -221,6 +221,7 @@ impl Bench {
                 "is measured beside epoll-trace (`--no-peers` does without)",
             )?;
             peers.extend(PEERS.map(|(program, _)| program.to_owned()));
+            peers.push(CALLED_BY_PEERS.to_owned());
         }
         Ok(Self {
             prepared: Prepared::new()?,

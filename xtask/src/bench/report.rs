@@ -23,7 +23,8 @@ fn loads(kernel: &Kernel) -> Vec<&'static LoadRow> {
 /// Subjects that it has figures of, `none` first and last.
 fn subjects(kernel: &Kernel) -> Vec<&'static str> {
     let measured = |name: &&str| kernel.figures.iter().any(|figure| figure.subject == *name);
-    let names = SUBJECTS.iter().map(|row| row.name);
+    let rows = SUBJECTS.iter().filter(|row| row.whose != Whose::Told);
+    let names = rows.map(|row| row.name);
     let all = [BEFORE].into_iter().chain(names).chain([AFTER]);
     all.filter(measured).collect()
 }
@@ -39,15 +40,22 @@ fn cell(kernel: &Kernel, subject: &str, load: &str) -> String {
     format!("{:+.0} ×{ratio:.2}", figure.above)
 }
 
-/// A table as wide as it needs; meant for a terminal.
-pub(super) fn text(kernel: &Kernel) -> String {
-    let mut table = vec![vec![format!("kernel {}", kernel.kernel)]];
-    table[0].extend(loads(kernel).iter().map(|load| load.name.to_owned()));
+/// The figures row by row, heads first; `first` is what the first column is called.
+fn table(kernel: &Kernel, first: &str) -> Vec<Vec<String>> {
+    let heads = loads(kernel).into_iter().map(|load| load.name.to_owned());
+    let mut rows = vec![[first.to_owned()].into_iter().chain(heads).collect()];
     for subject in subjects(kernel) {
-        let mut row = vec![subject.to_owned()];
-        row.extend(loads(kernel).iter().map(|load| cell(kernel, subject, load.name)));
-        table.push(row);
+        let cells = loads(kernel)
+            .into_iter()
+            .map(|load| cell(kernel, subject, load.name));
+        rows.push([subject.to_owned()].into_iter().chain(cells).collect());
     }
+    rows
+}
+
+/// The table as wide as it needs; meant for a terminal.
+pub(super) fn text(kernel: &Kernel) -> String {
+    let table = table(kernel, &format!("kernel {}", kernel.kernel));
     let width = |column: usize| {
         let cells = table.iter().filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -96,12 +104,13 @@ pub(super) fn markdown(kernels: &[Kernel]) -> String {
     }
     for kernel in kernels {
         let _ = writeln!(out, "\n## Kernel {}\n\n`{}`\n", kernel.kernel, kernel.version);
-        let heads: Vec<&str> = loads(kernel).iter().map(|load| load.name).collect();
-        let _ = writeln!(out, "| beside | {} |", heads.join(" | "));
-        let _ = writeln!(out, "|---|{}", "--:|".repeat(heads.len()));
-        for subject in subjects(kernel) {
-            let cells: Vec<String> = heads.iter().map(|load| cell(kernel, subject, load)).collect();
-            let _ = writeln!(out, "| {} | {} |", emphasized(subject), cells.join(" | "));
+        let table = table(kernel, "beside");
+        for (place, row) in table.iter().enumerate() {
+            let first = emphasized(&row[0]);
+            let _ = writeln!(out, "| {first} | {} |", row[1..].join(" | "));
+            if place == 0 {
+                let _ = writeln!(out, "|---|{}", "--:|".repeat(row.len() - 1));
+            }
         }
         out += "\n| what | program | instructions a run | runs |\n|---|---|--:|--:|\n";
         for (subject, programs) in &kernel.programs {
