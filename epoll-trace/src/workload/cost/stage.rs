@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, Result};
 use nix::errno::Errno;
@@ -11,7 +11,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::catalog::{Load, Watch};
 use super::turns::{
-    LEADER, Progress, Tally, follow_epoll, follow_futex, lead_epoll, lead_futex, lead_getppid, lead_writes,
+    Futexes, Progress, Tally, follow_epoll, follow_futex, lead_epoll, lead_futex, lead_getppid, lead_writes,
 };
 use crate::workload::source::{epoll, eventfd};
 
@@ -183,10 +183,10 @@ fn waiters(watch: Watch) -> Result<Cast> {
 }
 
 fn futex() -> Cast {
-    let word = Arc::new(AtomicU32::new(LEADER));
-    let far = Arc::clone(&word);
+    let words = Arc::new(Futexes::default());
+    let far = Arc::clone(&words);
     Cast {
-        lead: Box::new(move |turns, progress| lead_futex(&word, turns, progress)),
+        lead: Box::new(move |turns, progress| lead_futex(&words, turns, progress)),
         followers: vec![Box::new(move |over| follow_futex(&far, over))],
     }
 }

@@ -8,9 +8,21 @@ use nix::errno::Errno;
 use crate::workload::waiter::{read8, write8};
 
 /// The futex is the leader's.
-pub(super) const LEADER: u32 = 0;
+const LEADER: u32 = 0;
 /// The futex is the follower's.
 const FOLLOWER: u32 = 1;
+
+/// Futexes taken in turn. The kernel keeps waiters in a table by address; a thread of any other process may wait in the same place of it, and a wake
+/// then goes past that one each time. Of so many addresses at most a few meet with it.
+#[derive(Default)]
+pub(super) struct Futexes([AtomicU32; 32]);
+
+impl Futexes {
+    /// The one of a turn, which count from 0.
+    fn of(&self, turn: u64) -> &AtomicU32 {
+        &self.0[turn as usize % self.0.len()]
+    }
+}
 
 /// Turns of the leader in all, so that who watches sees a run that hangs. Written by the leader only.
 #[derive(Default)]
@@ -176,13 +188,14 @@ fn futex_pass(word: &AtomicU32, next: u32) -> Result<(), Errno> {
     Errno::result(result).map(drop)
 }
 
-/// Hands the futex over and sleeps until it comes back.
+/// Hands a futex over and sleeps until it comes back.
 ///
 /// # Errors
 /// The errno of a system call.
-pub(super) fn lead_futex(word: &AtomicU32, turns: u64, progress: &Progress) -> Result<Tally, Errno> {
+pub(super) fn lead_futex(words: &Futexes, turns: u64, progress: &Progress) -> Result<Tally, Errno> {
     let mut tally = Tally::default();
     for _ in 0..turns {
+        let word = words.of(progress.turns());
         futex_pass(word, FOLLOWER)?;
         while word.load(Ordering::Acquire) != LEADER {
             match futex_wait(word, FOLLOWER) {
@@ -196,13 +209,14 @@ pub(super) fn lead_futex(word: &AtomicU32, turns: u64, progress: &Progress) -> R
     Ok(tally)
 }
 
-/// Sleeps until the futex comes and hands it back. A signal ends it once `over`.
+/// Sleeps until a futex comes and hands it back. A signal ends it once `over`.
 ///
 /// # Errors
 /// The errno of a system call.
-pub(super) fn follow_futex(word: &AtomicU32, over: &AtomicBool) -> Result<Tally, Errno> {
+pub(super) fn follow_futex(words: &Futexes, over: &AtomicBool) -> Result<Tally, Errno> {
     let mut tally = Tally::default();
     loop {
+        let word = words.of(tally.delivered);
         while word.load(Ordering::Acquire) != FOLLOWER {
             match futex_wait(word, LEADER) {
                 Err(Errno::EINTR) if over.load(Ordering::Acquire) => return Ok(tally),
