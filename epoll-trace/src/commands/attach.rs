@@ -7,6 +7,7 @@ use anyhow::bail;
 
 use crate::cli::{Counters, FilterArgs, GlobalArgs, ProbeFamily};
 use crate::identity;
+use crate::kernel::btf::Targets;
 use crate::kernel::cgroup::Cgroup;
 use crate::kernel::{Facts, caps::RunningKernel, offsets};
 use crate::model::probes::{Outcome, Status};
@@ -132,14 +133,15 @@ pub fn facts() -> Facts {
     Facts::read(Path::new("/"), &RunningKernel)
 }
 
-/// The programs that a run with these wishes attaches.
+/// The programs that a run with these wishes attaches, and what there is to attach to.
 ///
 /// # Errors
 /// When this kernel cannot do the main job, with the reason.
-pub fn programs(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<Vec<&'static Program>> {
-    let plan = plan(&facts(), &wishes.signals(), family(global.probes));
+pub fn programs(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Vec<&'static Program>, Targets)> {
+    let facts = facts();
+    let plan = plan(&facts, &wishes.signals(), family(global.probes));
     plan.check()?;
-    Ok(plan.programs())
+    Ok((plan.programs(), facts.targets))
 }
 
 /// Starts tracing: from here on the kernel counts. Dropping the source ends it.
@@ -264,7 +266,12 @@ fn load_plan(facts: &Facts, plan: &Plan, wishes: &Wishes, verbose: u8) -> anyhow
             0
         },
     };
-    load(&plan.programs(), &offsets::globals(facts), &options)
+    load(
+        &plan.programs(),
+        &facts.targets,
+        &offsets::globals(facts),
+        &options,
+    )
 }
 
 /// Metrics that the kernel could measure and nobody asked for have no histogram; likewise wakers and counters.

@@ -48,7 +48,12 @@ fn try_everything(global: &GlobalArgs) -> Status {
         rows: 1,
         ..Options::default()
     };
-    match load(&plan.programs(), &offsets::globals(&facts), &options) {
+    match load(
+        &plan.programs(),
+        &facts.targets,
+        &offsets::globals(&facts),
+        &options,
+    ) {
         Ok(mut loaded) => {
             loaded.attach();
             attached(&facts, &plan, &loaded.broken)

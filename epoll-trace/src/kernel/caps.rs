@@ -101,9 +101,13 @@ impl Caps {
             Some(id) => probe.test(program(id)),
             None => Support::No(format!("BTF has no {name} to try it on")),
         };
-        let tracepoint = |program| on(targets.tracepoint, names::TRIED_TRACEPOINT, program);
+        let tracepoint = |program| {
+            let id = targets.tracepoints.get(names::TRIED_TRACEPOINT);
+            on(id.copied(), names::TRIED_TRACEPOINT, program)
+        };
+        let function = targets.functions.get(names::TRIED_FUNCTION);
         Self {
-            fentry: on(targets.function, names::TRIED_FUNCTION, TestProgram::Fentry),
+            fentry: on(function.copied(), names::TRIED_FUNCTION, TestProgram::Fentry),
             kprobe: match pmu {
                 Some(pmu) => probe.test(TestProgram::Kprobe(pmu, names::TRIED_FUNCTION)),
                 None => Support::no("the kernel has no kprobe events"),
@@ -149,16 +153,18 @@ mod tests {
         }
     }
 
-    const TARGETS: Targets = Targets {
-        function: Some(1),
-        tracepoint: Some(2),
-    };
+    fn targets() -> Targets {
+        Targets {
+            functions: BTreeMap::from([(names::TRIED_FUNCTION.to_owned(), 1)]),
+            tracepoints: BTreeMap::from([(names::TRIED_TRACEPOINT.to_owned(), 2)]),
+        }
+    }
 
     #[test]
     fn each_kind_is_tried_on_its_own() {
         let caps = Caps::find(
             &Refuses(|program| matches!(program, TestProgram::Fentry(1))),
-            &TARGETS,
+            &targets(),
             Some(6),
         );
         assert_eq!(caps.fentry, Support::no("refused"));
@@ -166,7 +172,7 @@ mod tests {
 
         let caps = Caps::find(
             &Refuses(|program| program == TestProgram::ProbeRead(2)),
-            &TARGETS,
+            &targets(),
             None,
         );
         assert!(caps.fentry.is_yes() && caps.tp_btf.is_yes());
@@ -187,7 +193,7 @@ mod tests {
     #[test]
     fn a_cause_is_added_to_refusals_only() {
         let config = BTreeMap::from([("CONFIG_KPROBES".to_owned(), "n".to_owned())]);
-        let refuses_all = || Caps::find(&Refuses(|_| true), &TARGETS, None);
+        let refuses_all = || Caps::find(&Refuses(|_| true), &targets(), None);
         let caps = refuses_all().explained(&config, Some("confidentiality"));
         assert_eq!(
             caps.kprobe,
@@ -202,7 +208,7 @@ mod tests {
             Support::no("refused"),
             "lockdown never refuses fentry"
         );
-        let allowed = Caps::find(&Refuses(|_| false), &TARGETS, Some(6));
+        let allowed = Caps::find(&Refuses(|_| false), &targets(), Some(6));
         assert_eq!(
             allowed.clone().explained(&config, Some("confidentiality")),
             allowed

@@ -22,7 +22,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use btf::TypeFacts;
+use btf::{Targets, TypeFacts};
 use caps::{CapabilityProbe, Caps};
 use fields::Field;
 use symbols::Symbols;
@@ -68,6 +68,9 @@ pub struct Facts {
     pub btf: Support,
     /// What was read from it; empty without BTF.
     pub types: TypeFacts,
+    /// What programs attach to; known of the running kernel only.
+    #[serde(skip)]
+    pub targets: Targets,
     /// Kernel symbols that the catalog may ask for.
     pub symbols: Symbols,
     /// Program kinds found by loading one of each.
@@ -98,7 +101,7 @@ impl Facts {
         let privilege = privilege::read(root);
         let (btf, types, targets) = match btf::read(root) {
             Ok((types, targets)) => (Support::Yes, types, targets),
-            Err(reason) => (Support::No(reason), TypeFacts::default(), btf::Targets::default()),
+            Err(reason) => (Support::No(reason), TypeFacts::default(), Targets::default()),
         };
         let config = config::read(root);
         let lockdown = config::lockdown(root);
@@ -113,6 +116,7 @@ impl Facts {
             privilege,
             btf,
             types,
+            targets,
             symbols: symbols(),
             caps,
             lockdown,

@@ -17,6 +17,8 @@ use aya::{
 use epoll_trace_ebpf as abi;
 
 use super::catalog::{Hook, Program as Spec};
+use super::types;
+use crate::kernel::btf::Targets;
 use crate::model::overhead::{MapMemory, ProgramRuns};
 use crate::model::snapshot::Metric;
 
@@ -132,16 +134,17 @@ pub struct Loaded {
     pub broken: BTreeMap<String, String>,
 }
 
-/// Loads `programs` with the offsets of this kernel. One that fails does not stop the rest: see [`Loaded::broken`].
+/// Loads `programs`, which attach to `targets`, with the offsets of this kernel. One that fails does not stop the rest: see [`Loaded::broken`].
 ///
 /// # Errors
 /// When the object as a whole cannot be used: no BTF, no memory for the maps, no permission.
 pub fn load(
     programs: &[&'static Spec],
+    targets: &Targets,
     offsets: &[(String, u64)],
     options: &Options,
 ) -> anyhow::Result<Loaded> {
-    let btf = Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
+    let btf = types::only(targets)?;
     let options_globals = options.globals();
     let rows = if options.rows == 0 {
         abi::DEFAULT_ROWS
@@ -149,7 +152,8 @@ pub fn load(
         options.rows
     };
     let mut loader = EbpfLoader::new();
-    loader.btf(Some(&btf));
+    // The object has nothing to relocate by the kernel's types.
+    loader.btf(None);
     for (name, value) in offsets.iter().chain(&options_globals) {
         loader.override_global(name, value, false);
     }

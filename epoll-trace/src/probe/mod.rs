@@ -8,3 +8,4 @@ pub mod load;
 pub mod numbers;
 pub mod plan;
 pub mod status;
+mod types;
