@@ -9,7 +9,7 @@ use crate::cli::{Counters, FilterArgs, GlobalArgs, ProbeFamily};
 use crate::identity;
 use crate::kernel::btf::Targets;
 use crate::kernel::cgroup::Cgroup;
-use crate::kernel::{Facts, caps::RunningKernel, offsets};
+use crate::kernel::{Detail, Facts, caps::RunningKernel, offsets};
 use crate::model::probes::{Outcome, Status};
 use crate::model::snapshot::{Counter, LOCK_PATHS, Metric, NOT_MEASURED};
 use crate::model::waker::WAKERS;
@@ -94,6 +94,14 @@ impl Wishes {
         self.metrics.iter().any(|metric| metric.is_of_locks())
     }
 
+    /// A waiter's stack tells what it does, once it is known where functions begin and end.
+    fn detail(&self) -> Detail {
+        match self.locks() {
+            true => Detail::Extents,
+            false => Detail::Addresses,
+        }
+    }
+
     fn signals(&self) -> BTreeSet<Signal> {
         let metrics = self.metrics.iter().copied().map(Number::Metric);
         let metrics = metrics.chain(self.wakers.then_some(Number::Wakers));
@@ -129,8 +137,8 @@ pub fn family(choice: ProbeFamily) -> FamilyChoice {
 }
 
 /// The facts of the running kernel.
-pub fn facts() -> Facts {
-    Facts::read(Path::new("/"), &RunningKernel)
+pub fn facts(detail: Detail) -> Facts {
+    Facts::read(Path::new("/"), &RunningKernel, detail)
 }
 
 /// The programs that a run with these wishes attaches, and what there is to attach to.
@@ -138,7 +146,7 @@ pub fn facts() -> Facts {
 /// # Errors
 /// When this kernel cannot do the main job, with the reason.
 pub fn programs(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Vec<&'static Program>, Targets)> {
-    let facts = facts();
+    let facts = facts(wishes.detail());
     let plan = plan(&facts, &wishes.signals(), family(global.probes));
     plan.check()?;
     Ok((plan.programs(), facts.targets))
@@ -157,7 +165,7 @@ pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Stat
     }
     let mut absent = status.absent.clone();
     add_unmeasured(wishes, &mut absent);
-    if facts.symbols.texts.is_empty() {
+    if wishes.locks() && facts.symbols.texts.is_empty() {
         let why = "the kernel hides its addresses (kptr_restrict), so who is in epoll_ctl, close or fdinfo counts as other";
         absent.insert(LOCK_PATHS.to_owned(), why.to_owned());
     }
@@ -181,7 +189,7 @@ fn prepare(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Facts, Plan,
             "this is not the host's pid namespace, so process ids would be wrong; in a container use --pid=host"
         );
     }
-    let facts = facts();
+    let facts = facts(wishes.detail());
     let plan = plan(&facts, &wishes.signals(), family(global.probes));
     plan.check()?;
     let loaded = load_plan(&facts, &plan, wishes, global.verbose)?;

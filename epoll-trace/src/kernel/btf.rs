@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::fields::Field;
-use super::names::{FUNCTIONS, TIMEOUT, TRACEPOINTS};
+use super::names::{FUNCTIONS, SORTED_SYMBOLS, TIMEOUT, TRACEPOINTS};
 use types::{Btf, Kind};
 
 const PATH: &str = "sys/kernel/btf/vmlinux";
@@ -37,6 +37,8 @@ pub struct Targets {
     pub functions: BTreeMap<String, u32>,
     /// Of tracepoints, for tp_btf.
     pub tracepoints: BTreeMap<String, u32>,
+    /// Whether the kernel finds a symbol by its name without looking at all of them.
+    pub symbols_are_sorted: bool,
 }
 
 /// Reads BTF below `root`; the error is one sentence.
@@ -56,6 +58,7 @@ pub(super) fn read(root: &Path) -> Result<(TypeFacts, Targets), String> {
 fn wanted() -> BTreeSet<String> {
     let structures = Field::ALL.iter().flat_map(|field| field.alternatives());
     let names = FUNCTIONS.iter().chain(structures.map(|(structure, _)| structure));
+    let names = names.chain([&SORTED_SYMBOLS]);
     let tracepoints = TRACEPOINTS.iter().map(|name| tracepoint_type(name));
     names.map(|&name| name.to_owned()).chain(tracepoints).collect()
 }
@@ -75,6 +78,7 @@ fn targets(btf: &Btf) -> Targets {
     Targets {
         functions: functions.collect(),
         tracepoints: tracepoints.collect(),
+        symbols_are_sorted: first(SORTED_SYMBOLS, Kind::Function).is_some(),
     }
 }
 

@@ -51,6 +51,12 @@ pub enum TestProgram {
 pub trait CapabilityProbe {
     /// Loads and attaches `program`, then removes it again.
     fn test(&self, program: TestProgram) -> Support;
+
+    /// Addresses of the symbols among `names` that the kernel has; `None` where it does not tell.
+    fn addresses(&self, names: &[String]) -> Option<BTreeMap<String, u64>> {
+        let _ = names;
+        None
+    }
 }
 
 /// The kernel this process runs on.
@@ -63,6 +69,10 @@ impl CapabilityProbe for RunningKernel {
             Ok(()) => Support::Yes,
             Err(reason) => Support::No(reason),
         }
+    }
+
+    fn addresses(&self, names: &[String]) -> Option<BTreeMap<String, u64>> {
+        bpf::symbols::addresses(names)
     }
 }
 
@@ -157,6 +167,7 @@ mod tests {
         Targets {
             functions: BTreeMap::from([(names::TRIED_FUNCTION.to_owned(), 1)]),
             tracepoints: BTreeMap::from([(names::TRIED_TRACEPOINT.to_owned(), 2)]),
+            ..Targets::default()
         }
     }
 

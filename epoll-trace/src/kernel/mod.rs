@@ -11,6 +11,7 @@ pub mod fields;
 pub mod names;
 pub mod offsets;
 pub mod privilege;
+mod sieve;
 pub mod symbols;
 
 #[cfg(test)]
@@ -57,6 +58,15 @@ impl Support {
     }
 }
 
+/// How much is asked of the kernel's symbols.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Addresses: asked for by name where the kernel finds them fast.
+    Addresses,
+    /// Where functions end too: the whole list is read, which takes longer than all else.
+    Extents,
+}
+
 /// Everything the probe plan needs to know of a kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
@@ -85,24 +95,19 @@ impl Facts {
     /// Reads the facts below `root` (`/` for the running kernel) and asks `probe` what the kernel can do.
     ///
     /// Never fails: what cannot be read is a fact too, kept with its reason.
-    pub fn read(root: &Path, probe: &dyn CapabilityProbe) -> Self {
-        // The kernel takes as long to write its symbols out as we take over everything else.
-        std::thread::scope(|scope| {
-            let symbols = scope.spawn(|| Symbols::read(root));
-            Self::read_with(root, probe, || {
-                symbols
-                    .join()
-                    .unwrap_or_else(|_| Symbols::unreadable("reading /proc/kallsyms panicked"))
-            })
-        })
-    }
-
-    fn read_with(root: &Path, probe: &dyn CapabilityProbe, symbols: impl FnOnce() -> Symbols) -> Self {
+    pub fn read(root: &Path, probe: &dyn CapabilityProbe, detail: Detail) -> Self {
         let privilege = privilege::read(root);
         let (btf, types, targets) = match btf::read(root) {
             Ok((types, targets)) => (Support::Yes, types, targets),
             Err(reason) => (Support::No(reason), TypeFacts::default(), Targets::default()),
         };
+        let symbols = match detail {
+            Detail::Addresses if privilege.is_yes() && targets.symbols_are_sorted => {
+                Symbols::by_name(|names| probe.addresses(names))
+            }
+            _ => None,
+        };
+        let symbols = symbols.unwrap_or_else(|| Symbols::read(root));
         let config = config::read(root);
         let lockdown = config::lockdown(root);
         let caps = match [&privilege, &btf].iter().find_map(|support| support.reason()) {
@@ -117,7 +122,7 @@ impl Facts {
             btf,
             types,
             targets,
-            symbols: symbols(),
+            symbols,
             caps,
             lockdown,
             config,

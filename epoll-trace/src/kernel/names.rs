@@ -63,6 +63,12 @@ pub const DATA: &[&str] = &[
     INTERRUPTS_OFF,
 ];
 
+/// There since 6.2 (kernel/kallsyms.c), with symbols that are sorted by name too: to find one is a search, where it was a walk through all.
+pub(super) const SORTED_SYMBOLS: &str = "kallsyms_on_each_match_symbol";
+
+/// What compilers append to the name of a function that they cloned.
+pub(super) const CLONES: [&str; 3] = [".isra.0", ".constprop.0", ".part.0"];
+
 /// The function that stands for all others when fentry and kprobe are tried. Present and never inlined from 5.10 to 7.3.
 pub(super) const TRIED_FUNCTION: &str = "ep_poll_callback";
 

@@ -68,6 +68,7 @@ mod tests {
         let targets = Targets {
             functions: BTreeMap::from([("do_epoll_wait".to_owned(), 7), ("ep_poll".to_owned(), 2)]),
             tracepoints: BTreeMap::from([("sched_switch".to_owned(), 5)]),
+            ..Targets::default()
         };
         let bytes = only(&targets).unwrap().to_bytes();
         let word = |at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap());

@@ -152,6 +152,7 @@ fn names_of_another_kind_do_not_count() {
         Targets {
             functions: BTreeMap::new(),
             tracepoints: BTreeMap::from([("sched_switch".to_owned(), 4)]),
+            symbols_are_sorted: false,
         }
     );
 }

@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::kernel::sieve::Sieve;
+
 /// At the start of BTF in this machine's byte order.
 const MAGIC: u16 = 0xeb9f;
 /// Words of a type before what depends on its kind.
@@ -79,36 +81,6 @@ pub(super) struct Btf {
     strings: usize,
     /// Ids of the types that have a wanted name, ascending.
     named: BTreeMap<String, Vec<u32>>,
-}
-
-/// Tells most names that nobody wants apart by their first bytes.
-struct Sieve(Box<[bool; 1 << Sieve::BITS]>);
-
-impl Sieve {
-    const BITS: u32 = 12;
-
-    fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
-        let mut sieve = Self(Box::new([false; 1 << Self::BITS]));
-        for name in names {
-            let mut start = [0; 4];
-            start
-                .iter_mut()
-                .zip(name.bytes())
-                .for_each(|(to, byte)| *to = byte);
-            sieve.0[Self::place(start)] = true;
-        }
-        sieve
-    }
-
-    fn place(start: [u8; 4]) -> usize {
-        // What follows the end of a name of three bytes or less is not its own.
-        let word = u32::from_le_bytes(start);
-        (word.wrapping_mul(0x9e37_79b1) >> (u32::BITS - Self::BITS)) as usize
-    }
-
-    fn lets_through(&self, start: [u8; 4]) -> bool {
-        self.0[Self::place(start)]
-    }
 }
 
 impl Btf {
