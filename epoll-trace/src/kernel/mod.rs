@@ -107,7 +107,8 @@ impl Facts {
             }
             _ => None,
         };
-        let symbols = symbols.unwrap_or_else(|| Symbols::read(root));
+        let to_the_end = detail == Detail::Extents || targets.symbols_are_sorted;
+        let symbols = symbols.unwrap_or_else(|| Symbols::read(root, to_the_end));
         let config = config::read(root);
         let lockdown = config::lockdown(root);
         let caps = match [&privilege, &btf].iter().find_map(|support| support.reason()) {

@@ -53,6 +53,9 @@ pub const PCPU_HOT: &str = "pcpu_hot";
 /// Is there where `preempt_count()` also counts how often interrupts were switched off (since 7.3).
 pub const INTERRUPTS_OFF: &str = "local_interrupt_disable_state";
 
+/// Up to 6.1, where all of these are seen, nothing of use comes any more: per-CPU variables come first, then text, then constants.
+pub(super) const LATE_DATA: &[&str] = &[EVENTPOLL_FOPS, TIMERFD_FOPS, PER_CPU_OFFSETS, PREEMPT_COUNT];
+
 /// Data whose addresses are of use; visible in kallsyms only with CONFIG_KALLSYMS_ALL.
 pub const DATA: &[&str] = &[
     EVENTPOLL_FOPS,

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::Support;
-use super::names::{CLONES, DATA, FUNCTIONS};
+use super::names::{CLONES, DATA, FUNCTIONS, LATE_DATA};
 use super::sieve::Sieve;
 
 /// Digits of an address in /proc/kallsyms, and where the name begins.
@@ -61,20 +61,22 @@ impl Symbols {
     }
 
     /// Reads /proc/kallsyms below `root`.
-    pub(super) fn read(root: &Path) -> Self {
+    ///
+    /// Unless `to_the_end` it stops behind the last one that is of use.
+    pub(super) fn read(root: &Path, to_the_end: bool) -> Self {
         let mut symbols = Self {
             readable: Support::Yes,
             present: BTreeSet::new(),
             data: BTreeMap::new(),
             texts: BTreeMap::new(),
         };
-        if let Err(error) = symbols.read_list(&root.join("proc/kallsyms")) {
+        if let Err(error) = symbols.read_list(&root.join("proc/kallsyms"), to_the_end) {
             symbols.readable = Support::No(format!("cannot read /proc/kallsyms: {error}"));
         }
         symbols
     }
 
-    fn read_list(&mut self, path: &Path) -> io::Result<()> {
+    fn read_list(&mut self, path: &Path, to_the_end: bool) -> io::Result<()> {
         let mut file = File::open(path)?;
         let sieve = Sieve::new(FUNCTIONS.iter().chain(DATA).copied());
         let mut buffer = vec![0; BUFFER_BYTES];
@@ -93,6 +95,9 @@ impl Symbols {
                 }
             }
             if read == 0 {
+                return Ok(());
+            }
+            if !to_the_end && LATE_DATA.iter().all(|name| self.data.contains_key(*name)) {
                 return Ok(());
             }
             let start = filled - rest.len();
@@ -180,7 +185,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join("proc")).unwrap();
         std::fs::write(root.path().join("proc/kallsyms"), lines.join("\n")).unwrap();
-        Symbols::read(root.path())
+        Symbols::read(root.path(), true)
     }
 
     #[test]

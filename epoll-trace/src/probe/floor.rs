@@ -2,11 +2,11 @@
 //! kernel itself takes for being traced. The benchmark measures ours against that.
 
 use anyhow::{Context as _, anyhow};
-use aya::{Ebpf, EbpfLoader};
+use aya::Ebpf;
 
 use super::catalog::Program as Spec;
 use super::load::{Link, attach_program, ends_first, first_lines, load_program};
-use super::types;
+use super::{loader, types};
 use crate::kernel::btf::Targets;
 
 /// Empty programs, loaded. Dropping it unloads and detaches everything.
@@ -23,9 +23,7 @@ impl Floor {
     /// When the object cannot be used, has not all of them, or the kernel refuses one.
     pub fn load(object: &[u8], programs: &[&'static Spec], targets: &Targets) -> anyhow::Result<Self> {
         let btf = types::only(targets)?;
-        let mut loader = EbpfLoader::new();
-        let mut ebpf = loader
-            .btf(None)
+        let mut ebpf = loader::loader()
             .load(object)
             .context("cannot load the BPF object")?;
         for program in programs {

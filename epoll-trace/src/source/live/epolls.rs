@@ -13,11 +13,12 @@ use super::text;
 use crate::identity;
 use crate::model::snapshot::{Epoll, EpollCounter, EpollId, Known};
 
-/// The three maps that hold epolls.
+/// The maps that hold epolls.
 pub(super) struct EpollMaps {
     pub(super) rows: Mapped<abi::Epoll>,
     pub(super) known: BpfHashMap<MapData, u64, abi::KnownEpoll>,
     pub(super) free: Queue<MapData, u32>,
+    pub(super) free_blocks: Queue<MapData, u32>,
 }
 
 /// All epolls.
@@ -84,7 +85,7 @@ impl Epolls {
     /// # Errors
     /// When the kernel refuses to fill the queue.
     pub(super) fn new(mut maps: EpollMaps) -> anyhow::Result<Self> {
-        let pool = Pool::fill(&mut maps.free, maps.rows.len())?;
+        let pool = Pool::fill(&mut maps.free_blocks, maps.rows.len())?;
         Ok(Self {
             maps,
             pool,

@@ -106,6 +106,7 @@ impl Live {
             rows: Mapped::new(take("ROWS")?)?,
             index: take("ROW_INDEX")?.try_into()?,
             free: take("FREE_ROWS")?.try_into()?,
+            free_blocks: take("ROW_BLOCKS")?.try_into()?,
         };
         let chunks = Chunks::new(ChunkMaps {
             chunks: Mapped::new(take("CHUNKS")?)?,
@@ -116,6 +117,7 @@ impl Live {
             rows: Mapped::new(take("EPOLL_ROWS")?)?,
             known: take("EPOLLS")?.try_into()?,
             free: take("FREE_EPOLLS")?.try_into()?,
+            free_blocks: take("EPOLL_BLOCKS")?.try_into()?,
         };
         let shown = take("SHOWN")?.try_into()?;
         let wakers = WakerTable::new(take("WAKERS")?.try_into()?);
