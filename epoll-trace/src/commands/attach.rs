@@ -94,11 +94,11 @@ impl Wishes {
         self.metrics.iter().any(|metric| metric.is_of_locks())
     }
 
-    /// A waiter's stack tells what it does, once it is known where functions begin and end.
-    fn detail(&self) -> Detail {
-        match self.locks() {
-            true => Detail::Extents,
-            false => Detail::Addresses,
+    fn detail(&self, capabilities: bool) -> Detail {
+        Detail {
+            // A waiter's stack tells what it does, once it is known where functions begin and end.
+            extents: self.locks(),
+            capabilities,
         }
     }
 
@@ -146,7 +146,7 @@ pub fn facts(detail: Detail) -> Facts {
 /// # Errors
 /// When this kernel cannot do the main job, with the reason.
 pub fn programs(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Vec<&'static Program>, Targets)> {
-    let facts = facts(wishes.detail());
+    let facts = facts(wishes.detail(true));
     let plan = plan(&facts, &wishes.signals(), family(global.probes));
     plan.check()?;
     Ok((plan.programs(), facts.targets))
@@ -157,8 +157,13 @@ pub fn programs(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Vec<&'s
 /// # Errors
 /// When this kernel cannot do the main job, with the reason.
 pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Status)> {
-    let (facts, plan, mut live) = prepare(global, wishes)?;
-    live.loaded().attach();
+    // To try each kind of program first takes as long as a start that works; one that does not is worth a second try.
+    let taken = attached(global, wishes, false).ok();
+    let taken = taken.filter(|(_, _, live)| live.is_whole());
+    let (facts, plan, mut live) = match taken {
+        Some(whole) => whole,
+        None => attached(global, wishes, true)?,
+    };
     let status = status::attached(&facts, &plan, &live.loaded().broken);
     if let Some(error) = &status.error {
         bail!("{error}");
@@ -190,16 +195,23 @@ fn give_memory_back() {
 /// # Errors
 /// As of [`start`].
 pub fn loaded(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<Live> {
-    prepare(global, wishes).map(|(_, _, live)| live)
+    prepare(global, wishes, true).map(|(_, _, live)| live)
 }
 
-fn prepare(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Facts, Plan, Live)> {
+/// As [`prepare`], and attached as far as the kernel lets it.
+fn attached(global: &GlobalArgs, wishes: &Wishes, capabilities: bool) -> anyhow::Result<(Facts, Plan, Live)> {
+    let (facts, plan, mut live) = prepare(global, wishes, capabilities)?;
+    live.loaded().attach();
+    Ok((facts, plan, live))
+}
+
+fn prepare(global: &GlobalArgs, wishes: &Wishes, capabilities: bool) -> anyhow::Result<(Facts, Plan, Live)> {
     if !identity::sees_all_processes() {
         bail!(
             "this is not the host's pid namespace, so process ids would be wrong; in a container use --pid=host"
         );
     }
-    let facts = facts(wishes.detail());
+    let facts = facts(wishes.detail(capabilities));
     let plan = plan(&facts, &wishes.signals(), family(global.probes));
     plan.check()?;
     let loaded = load_plan(&facts, &plan, wishes, global.verbose)?;

@@ -32,7 +32,7 @@ pub fn run(args: &ProbesArgs, global: &GlobalArgs, streams: &mut Streams<'_>) ->
 }
 
 fn try_everything(global: &GlobalArgs) -> Status {
-    let facts = facts(Detail::Extents);
+    let facts = facts(Detail::EVERYTHING);
     let wanted = Signal::ALL.iter().copied().collect();
     let plan = plan(&facts, &wanted, family(global.probes));
     if plan.check().is_err() {

@@ -94,6 +94,16 @@ impl Caps {
         }
     }
 
+    /// Everything works, unless loading shows that it does not.
+    pub fn presumed() -> Self {
+        Self {
+            fentry: Support::Yes,
+            kprobe: Support::Yes,
+            tp_btf: Support::Yes,
+            probe_read_kernel: Support::Yes,
+        }
+    }
+
     /// Nothing works, for one common reason.
     pub fn none(reason: &str) -> Self {
         let no = || Support::no(reason);

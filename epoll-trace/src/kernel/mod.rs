@@ -58,13 +58,21 @@ impl Support {
     }
 }
 
-/// How much is asked of the kernel's symbols.
+/// What is found out although it takes long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Detail {
-    /// Addresses: asked for by name where the kernel finds them fast.
-    Addresses,
-    /// Where functions end too: the whole list is read, which takes longer than all else.
-    Extents,
+pub struct Detail {
+    /// Where functions end: the whole list of symbols is read. Else they are asked for by name where the kernel finds them fast.
+    pub extents: bool,
+    /// Which program kinds the kernel takes: one of each is attached. Else all are presumed to work, and loading them tells.
+    pub capabilities: bool,
+}
+
+impl Detail {
+    /// All there is.
+    pub const EVERYTHING: Self = Self {
+        extents: true,
+        capabilities: true,
+    };
 }
 
 /// Everything the probe plan needs to know of a kernel.
@@ -101,18 +109,17 @@ impl Facts {
             Ok((types, targets)) => (Support::Yes, types, targets),
             Err(reason) => (Support::No(reason), TypeFacts::default(), Targets::default()),
         };
-        let symbols = match detail {
-            Detail::Addresses if privilege.is_yes() && targets.symbols_are_sorted => {
-                Symbols::by_name(|names| probe.addresses(names))
-            }
-            _ => None,
-        };
-        let to_the_end = detail == Detail::Extents || targets.symbols_are_sorted;
+        let by_name = !detail.extents && privilege.is_yes() && targets.symbols_are_sorted;
+        let symbols = by_name
+            .then(|| Symbols::by_name(|names| probe.addresses(names)))
+            .flatten();
+        let to_the_end = detail.extents || targets.symbols_are_sorted;
         let symbols = symbols.unwrap_or_else(|| Symbols::read(root, to_the_end));
         let config = config::read(root);
         let lockdown = config::lockdown(root);
         let caps = match [&privilege, &btf].iter().find_map(|support| support.reason()) {
             Some(reason) => Caps::none(reason),
+            None if !detail.capabilities => Caps::presumed(),
             None => {
                 Caps::find(probe, &targets, caps::kprobe_pmu(root)).explained(&config, lockdown.as_deref())
             }

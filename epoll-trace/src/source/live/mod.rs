@@ -183,6 +183,11 @@ impl Live {
         self.cgroup.set(0, file, 0).with_context(failed)
     }
 
+    /// Whether the kernel took every program.
+    pub fn is_whole(&self) -> bool {
+        self.loaded.broken.is_empty()
+    }
+
     /// The loaded programs.
     pub fn loaded(&mut self) -> &mut Loaded {
         &mut self.loaded
