@@ -157,11 +157,13 @@ pub fn programs(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Vec<&'s
 /// # Errors
 /// When this kernel cannot do the main job, with the reason.
 pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Status)> {
-    // To try each kind of program first takes as long as a start that works; one that does not is worth a second try.
+    // To try each kind of program first takes as long as a start that works; where one fails it is worth it, and if they do not all
+    // work, a second start.
     let taken = attached(global, wishes, false).ok();
-    let taken = taken.filter(|(_, _, live)| live.is_whole());
+    let taken = taken
+        .filter(|(presumed, _, live)| live.is_whole() || facts(wishes.detail(true)).caps == presumed.caps);
     let (facts, plan, mut live) = match taken {
-        Some(whole) => whole,
+        Some(taken) => taken,
         None => attached(global, wishes, true)?,
     };
     let status = status::attached(&facts, &plan, &live.loaded().broken);

@@ -220,6 +220,9 @@ impl Kernel {
     }
 
     fn start_ceiling(&self, ceiling: &StartCeiling) -> Option<(bool, String)> {
+        if ceiling.kernel.is_some_and(|kernel| kernel != self.kernel) {
+            return None;
+        }
         let start = self
             .starts
             .iter()
@@ -361,6 +364,7 @@ mod tests {
     fn starts_have_ceilings() {
         let with = |instructions, mb| {
             let mut kernel = kernel(7000.0, 7600.0).unwrap();
+            kernel.kernel = "6.18".to_owned();
             kernel.starts.push(Start {
                 subject: "hist, fentry".to_owned(),
                 first_output: Some(instructions),
@@ -370,8 +374,8 @@ mod tests {
             let told = kernel.ceilings();
             told.into_iter().all(|(holds, _)| holds)
         };
-        assert!(with(600.0, 20.0));
-        assert!(!with(701.0, 20.0) && !with(600.0, 20.1));
+        assert!(with(500.0, 20.0));
+        assert!(!with(501.0, 20.0) && !with(500.0, 20.1));
     }
 
     #[test]
