@@ -29,7 +29,7 @@ pub const CHUNKS_EACH: usize = BUCKETS / CHUNK_BUCKETS;
 /// Places for chunks in a row's table: [`CHUNKS_EACH`] made even, so that a row needs no padding.
 pub const CHUNK_PLACES: usize = CHUNKS_EACH.next_multiple_of(2);
 /// Chunks that are taken from the queue of unused blocks at once, so that the agent has little to fill at the start.
-pub const BLOCK_CHUNKS: u32 = 32;
+pub const BLOCK: u32 = 32;
 /// Chunks for the histograms of the programs' object, before the agent says how many.
 pub const DEFAULT_CHUNKS: u32 = 1 << 16;
 /// Processes followed below a traced command.

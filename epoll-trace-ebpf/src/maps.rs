@@ -6,7 +6,7 @@ use aya_ebpf::{
     maps::{Array, CgroupArray, HashMap, LruHashMap, PerCpuArray, Queue},
 };
 use epoll_trace_ebpf::{
-    BLOCK_CHUNKS, Chunk, DEFAULT_CHUNKS, DEFAULT_ROWS, Epoll, EpollId, ItemEvent, ItemKey, KnownEpoll,
+    BLOCK, Chunk, DEFAULT_CHUNKS, DEFAULT_ROWS, Epoll, EpollId, ItemEvent, ItemKey, KnownEpoll,
     LOCK_FILTER_SLOTS, LockKey, LockRow, LockThread, Loss, MAX_EPOLLS, MAX_ITEMS, MAX_LOCK_THREADS,
     MAX_LOCKS, MAX_MUTEX_WAITS, MAX_NESTING, MAX_SOURCES, MAX_THREADS, MAX_TREE, MAX_WAKERS, Row, RowKey,
     Shown, TID_FILTER_SLOTS, Waker, WakerKey,
@@ -170,10 +170,14 @@ pub static EPOLLS: HashMap<u64, KnownEpoll> = HashMap::with_max_entries(MAX_EPOL
 /// which zeroes what it recycles. Full: `epolls_full`.
 #[map]
 pub static EPOLL_ROWS: Array<Epoll> = Array::with_max_entries(MAX_EPOLLS, MAPPED);
-/// Unused indices of `EPOLL_ROWS`. Written by the agent. Read by birth and first wait or wakeup, which take one.
-/// Full: always at the start; empty is `epolls_full`.
+/// Indices of `EPOLL_ROWS` that were used before, and the rest of blocks. Written by the agent and by whoever takes a block. Read
+/// by birth and first wait or wakeup, which take one. Full: never, it has room for all.
 #[map]
 pub static FREE_EPOLLS: Queue<u32> = Queue::with_max_entries(MAX_EPOLLS, 0);
+/// Blocks of `BLOCK` indices of `EPOLL_ROWS` never used so far. Written by the agent. Read by who finds none in `FREE_EPOLLS`.
+/// Full: always at the start; empty is `epolls_full`.
+#[map]
+pub static EPOLL_BLOCKS: Queue<u32> = Queue::with_max_entries(MAX_EPOLLS / BLOCK, 0);
 /// By epoll, process and thread: the index of its row. Written by the first wait or wakeup, removed by the agent.
 /// Read by waits and wakeups whose thread changes its epoll. Full: `rows_full`.
 #[map]
@@ -190,14 +194,18 @@ pub static CHUNKS: Array<Chunk> = Array::with_max_entries(DEFAULT_CHUNKS, MAPPED
 /// returns of waits, which take one. Full: never, it has room for all.
 #[map]
 pub static FREE_CHUNKS: Queue<u32> = Queue::with_max_entries(DEFAULT_CHUNKS, 0);
-/// Blocks of `BLOCK_CHUNKS` chunks never used so far. Written by the agent. Read by returns of waits that find no free
+/// Blocks of `BLOCK` chunks never used so far. Written by the agent. Read by returns of waits that find no free
 /// chunk. Full: always at the start; empty is `chunks_full`.
 #[map]
-pub static FREE_BLOCKS: Queue<u32> = Queue::with_max_entries(DEFAULT_CHUNKS / BLOCK_CHUNKS, 0);
-/// Unused indices of `ROWS`. Written by the agent. Read by the first wait or wakeup of a pair, which takes one. Full:
-/// always at the start; empty is `rows_full`.
+pub static FREE_BLOCKS: Queue<u32> = Queue::with_max_entries(DEFAULT_CHUNKS / BLOCK, 0);
+/// Indices of `ROWS` that were used before, and the rest of blocks. Written by the agent and by whoever takes a block. Read by the
+/// first wait or wakeup of a pair, which takes one. Full: never, it has room for all.
 #[map]
 pub static FREE_ROWS: Queue<u32> = Queue::with_max_entries(DEFAULT_ROWS, 0);
+/// Blocks of `BLOCK` indices of `ROWS` never used so far. Written by the agent. Read by who finds none in `FREE_ROWS`. Full: always
+/// at the start; empty is `rows_full`.
+#[map]
+pub static ROW_BLOCKS: Queue<u32> = Queue::with_max_entries(DEFAULT_ROWS / BLOCK, 0);
 /// By row and context (thread, softirq, interrupt, timer): who made its waiters runnable. Written by wakeups, removed by the
 /// agent with the row. Read by wakeups and the agent. Full: `wakers_lost`.
 #[map]

@@ -2,9 +2,9 @@
 
 use core::arch::asm;
 
-use aya_ebpf::Global;
+use aya_ebpf::{Global, maps::Queue};
 use epoll_trace_ebpf::{
-    BLOCK_CHUNKS, BUCKETS, CHUNK_BUCKETS, CHUNK_PLACES, Counter, Histogram, Loss, Metric, Owner, Row, bucket,
+    BLOCK, BUCKETS, CHUNK_BUCKETS, CHUNK_PLACES, Counter, Histogram, Loss, Metric, Owner, Row, bucket,
 };
 
 use crate::maps::{CHUNKS, FREE_BLOCKS, FREE_CHUNKS, LOSSES, NO_ROW, ROWS};
@@ -67,25 +67,30 @@ pub unsafe fn count(row: *mut Row, counter: Counter, amount: u64) {
     };
 }
 
+/// Takes an index: one from `free`, or of a block that nobody used so far the first, and the others go to `free`. To put each
+/// index into a queue at the start would take the agent longer than all its programs take the verifier.
+#[inline(always)]
+pub fn take(free: &Queue<u32>, blocks: &Queue<u32>) -> Option<u32> {
+    if let Ok(Some(index)) = free.pop() {
+        return Some(index);
+    }
+    let Ok(Some(block)) = blocks.pop() else {
+        return None;
+    };
+    let first = block.wrapping_mul(BLOCK);
+    for more in 1..BLOCK {
+        // The queue has room for every index there is.
+        let _ = free.push(first.wrapping_add(more), 0);
+    }
+    Some(first)
+}
+
 /// Takes a chunk for `owner`: 1 + its index, 0 if there is none. A function of its own: it is needed rarely, and long.
 #[inline(never)]
 fn take_chunk(owner: u64) -> u32 {
-    let index = match FREE_CHUNKS.pop() {
-        Ok(Some(index)) => index,
-        _ => match FREE_BLOCKS.pop() {
-            Ok(Some(block)) => {
-                let first = block.wrapping_mul(BLOCK_CHUNKS);
-                for more in 1..BLOCK_CHUNKS {
-                    // The queue has room for every chunk there is.
-                    let _ = FREE_CHUNKS.push(first.wrapping_add(more), 0);
-                }
-                first
-            }
-            _ => {
-                lose(Loss::ChunksFull);
-                return 0;
-            }
-        },
+    let Some(index) = take(&FREE_CHUNKS, &FREE_BLOCKS) else {
+        lose(Loss::ChunksFull);
+        return 0;
     };
     if let Some(chunk) = CHUNKS.get_ptr_mut(index) {
         // SAFETY: a value of CHUNKS that no one else knows.

@@ -4,13 +4,16 @@ use aya_ebpf::bindings::BPF_NOEXIST;
 use epoll_trace_ebpf::{Counter, Epoll, EpollCounter, EpollId, KnownEpoll, Loss, Row, RowKey, TOMBSTONE};
 
 use super::{
-    aggregate::{add, lose},
+    aggregate::{add, lose, take},
     lock, thread,
 };
 use crate::{
     globals::{EPOLL_BY_FD, LOCKS_WANTED, PER_THREAD},
     kernel,
-    maps::{EPOCH, EPOLL_ROWS, EPOLLS, FREE_EPOLLS, FREE_ROWS, NO_ROW, ROW_INDEX, ROWS, Thread},
+    maps::{
+        EPOCH, EPOLL_BLOCKS, EPOLL_ROWS, EPOLLS, FREE_EPOLLS, FREE_ROWS, NO_ROW, ROW_BLOCKS, ROW_INDEX, ROWS,
+        Thread,
+    },
 };
 
 #[inline(always)]
@@ -25,13 +28,42 @@ fn advance_epoch() {
     unsafe { add(&raw mut EPOCH, 1) };
 }
 
+/// Unused index of EPOLL_ROWS.
+#[inline(always)]
+fn take_epoll() -> Option<u32> {
+    #[inline(never)]
+    fn one_more() -> u32 {
+        take(&FREE_EPOLLS, &EPOLL_BLOCKS).map_or(0, |index| index.wrapping_add(1))
+    }
+    match one_more() {
+        0 => {
+            lose(Loss::EpollsFull);
+            None
+        }
+        one_more => Some(one_more.wrapping_sub(1)),
+    }
+}
+
+/// Unused index of ROWS.
+#[inline(always)]
+fn take_row() -> Option<u32> {
+    #[inline(never)]
+    fn one_more() -> u32 {
+        take(&FREE_ROWS, &ROW_BLOCKS).map_or(0, |index| index.wrapping_add(1))
+    }
+    match one_more() {
+        0 => {
+            lose(Loss::RowsFull);
+            None
+        }
+        one_more => Some(one_more.wrapping_sub(1)),
+    }
+}
+
 /// Makes the epoll at `address` known as a new one, born now.
 #[inline(always)]
 fn introduce(address: u64, creator_tgid: u32, epfd: i32, flags: u64) -> Option<*mut KnownEpoll> {
-    let Ok(Some(index)) = FREE_EPOLLS.pop() else {
-        lose(Loss::EpollsFull);
-        return None;
-    };
+    let index = take_epoll()?;
     let born_ns = kernel::now();
     if EPOLLS
         .insert(
@@ -178,10 +210,7 @@ unsafe fn find_row(thread: *const Thread, address: u64) -> Option<u32> {
         // SAFETY: a value of ROW_INDEX.
         return Some(unsafe { *index });
     }
-    let Ok(Some(index)) = FREE_ROWS.pop() else {
-        lose(Loss::RowsFull);
-        return None;
-    };
+    let index = take_row()?;
     let row = ROWS.get_ptr_mut(index)?;
     if ROW_INDEX.insert(key, index, u64::from(BPF_NOEXIST)).is_err() {
         // SAFETY: a value of ROWS that no one else knows.

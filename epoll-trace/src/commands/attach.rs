@@ -7,8 +7,9 @@ use anyhow::bail;
 
 use crate::cli::{Counters, FilterArgs, GlobalArgs, ProbeFamily};
 use crate::identity;
+use crate::kernel::btf::Targets;
 use crate::kernel::cgroup::Cgroup;
-use crate::kernel::{Facts, caps::RunningKernel, offsets};
+use crate::kernel::{Detail, Facts, caps::RunningKernel, offsets};
 use crate::model::probes::{Outcome, Status};
 use crate::model::snapshot::{Counter, LOCK_PATHS, Metric, NOT_MEASURED};
 use crate::model::waker::WAKERS;
@@ -93,6 +94,14 @@ impl Wishes {
         self.metrics.iter().any(|metric| metric.is_of_locks())
     }
 
+    fn detail(&self, capabilities: bool) -> Detail {
+        Detail {
+            // A waiter's stack tells what it does, once it is known where functions begin and end.
+            extents: self.locks(),
+            capabilities,
+        }
+    }
+
     fn signals(&self) -> BTreeSet<Signal> {
         let metrics = self.metrics.iter().copied().map(Number::Metric);
         let metrics = metrics.chain(self.wakers.then_some(Number::Wakers));
@@ -128,18 +137,19 @@ pub fn family(choice: ProbeFamily) -> FamilyChoice {
 }
 
 /// The facts of the running kernel.
-pub fn facts() -> Facts {
-    Facts::read(Path::new("/"), &RunningKernel)
+pub fn facts(detail: Detail) -> Facts {
+    Facts::read(Path::new("/"), &RunningKernel, detail)
 }
 
-/// The programs that a run with these wishes attaches.
+/// The programs that a run with these wishes attaches, and what there is to attach to.
 ///
 /// # Errors
 /// When this kernel cannot do the main job, with the reason.
-pub fn programs(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<Vec<&'static Program>> {
-    let plan = plan(&facts(), &wishes.signals(), family(global.probes));
+pub fn programs(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Vec<&'static Program>, Targets)> {
+    let facts = facts(wishes.detail(true));
+    let plan = plan(&facts, &wishes.signals(), family(global.probes));
     plan.check()?;
-    Ok(plan.programs())
+    Ok((plan.programs(), facts.targets))
 }
 
 /// Starts tracing: from here on the kernel counts. Dropping the source ends it.
@@ -147,22 +157,39 @@ pub fn programs(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<Vec<&'st
 /// # Errors
 /// When this kernel cannot do the main job, with the reason.
 pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Status)> {
-    let (facts, plan, mut live) = prepare(global, wishes)?;
-    live.loaded().attach();
+    // To try each kind of program first takes as long as a start that works; where one fails it is worth it, and if they do not all
+    // work, a second start.
+    let taken = attached(global, wishes, false).ok();
+    let taken = taken
+        .filter(|(presumed, _, live)| live.is_whole() || facts(wishes.detail(true)).caps == presumed.caps);
+    let (facts, plan, mut live) = match taken {
+        Some(taken) => taken,
+        None => attached(global, wishes, true)?,
+    };
     let status = status::attached(&facts, &plan, &live.loaded().broken);
     if let Some(error) = &status.error {
         bail!("{error}");
     }
     let mut absent = status.absent.clone();
     add_unmeasured(wishes, &mut absent);
-    if facts.symbols.texts.is_empty() {
+    if wishes.locks() && facts.symbols.texts.is_empty() {
         let why = "the kernel hides its addresses (kptr_restrict), so who is in epoll_ctl, close or fdinfo counts as other";
         absent.insert(LOCK_PATHS.to_owned(), why.to_owned());
     }
     let deaths_are_seen = is_seen(&status, Signal::EpollDeath);
     learn_items(&mut live, wishes, &status)?;
     live.describe(absent, status.line(), deaths_are_seen);
+    give_memory_back();
     Ok((live, status))
+}
+
+/// Returns what only the start took to the system: the allocator keeps it for more of the kind, which never comes.
+fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes no pointer, and touches only memory that nobody uses.
+    unsafe {
+        libc::malloc_trim(0)
+    };
 }
 
 /// All that [`start`] does but attaching: the kernel counts nothing yet.
@@ -170,16 +197,23 @@ pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Stat
 /// # Errors
 /// As of [`start`].
 pub fn loaded(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<Live> {
-    prepare(global, wishes).map(|(_, _, live)| live)
+    prepare(global, wishes, true).map(|(_, _, live)| live)
 }
 
-fn prepare(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Facts, Plan, Live)> {
+/// As [`prepare`], and attached as far as the kernel lets it.
+fn attached(global: &GlobalArgs, wishes: &Wishes, capabilities: bool) -> anyhow::Result<(Facts, Plan, Live)> {
+    let (facts, plan, mut live) = prepare(global, wishes, capabilities)?;
+    live.loaded().attach();
+    Ok((facts, plan, live))
+}
+
+fn prepare(global: &GlobalArgs, wishes: &Wishes, capabilities: bool) -> anyhow::Result<(Facts, Plan, Live)> {
     if !identity::sees_all_processes() {
         bail!(
             "this is not the host's pid namespace, so process ids would be wrong; in a container use --pid=host"
         );
     }
-    let facts = facts();
+    let facts = facts(wishes.detail(capabilities));
     let plan = plan(&facts, &wishes.signals(), family(global.probes));
     plan.check()?;
     let loaded = load_plan(&facts, &plan, wishes, global.verbose)?;
@@ -264,7 +298,12 @@ fn load_plan(facts: &Facts, plan: &Plan, wishes: &Wishes, verbose: u8) -> anyhow
             0
         },
     };
-    load(&plan.programs(), &offsets::globals(facts), &options)
+    load(
+        &plan.programs(),
+        &facts.targets,
+        &offsets::globals(facts),
+        &options,
+    )
 }
 
 /// Metrics that the kernel could measure and nobody asked for have no histogram; likewise wakers and counters.

@@ -59,8 +59,8 @@ pub(super) fn load(args: &FloorArgs, global: &GlobalArgs) -> anyhow::Result<Floo
             args.object.display()
         )
     })?;
-    let programs = only(programs(global, &wishes(args))?, &args.only)?;
-    Floor::load(&object, &programs)
+    let (programs, targets) = programs(global, &wishes(args))?;
+    Floor::load(&object, &only(programs, &args.only)?, &targets)
 }
 
 /// What `top` wants, or `hist` with the metrics that are asked for.

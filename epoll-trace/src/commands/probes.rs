@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use super::attach::{facts, family};
 use super::output::Streams;
 use crate::cli::{GlobalArgs, ProbesArgs};
+use crate::kernel::Detail;
 use crate::kernel::offsets;
 use crate::model::probes::Status;
 use crate::model::snapshot::Metric;
@@ -31,7 +32,7 @@ pub fn run(args: &ProbesArgs, global: &GlobalArgs, streams: &mut Streams<'_>) ->
 }
 
 fn try_everything(global: &GlobalArgs) -> Status {
-    let facts = facts();
+    let facts = facts(Detail::EVERYTHING);
     let wanted = Signal::ALL.iter().copied().collect();
     let plan = plan(&facts, &wanted, family(global.probes));
     if plan.check().is_err() {
@@ -48,7 +49,12 @@ fn try_everything(global: &GlobalArgs) -> Status {
         rows: 1,
         ..Options::default()
     };
-    match load(&plan.programs(), &offsets::globals(&facts), &options) {
+    match load(
+        &plan.programs(),
+        &facts.targets,
+        &offsets::globals(&facts),
+        &options,
+    ) {
         Ok(mut loaded) => {
             loaded.attach();
             attached(&facts, &plan, &loaded.broken)

@@ -2,6 +2,8 @@
 //!
 //! The BPF library's own feature test tries `bpf_fentry_test1` and no kprobe event; a plan needs our target and the reason.
 
+pub(super) mod symbols;
+
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -193,6 +195,17 @@ fn load(
     target: u32,
     code: &[Instruction],
 ) -> Result<OwnedFd, String> {
+    load_with(what, kind, 0, attach_type, target, code)
+}
+
+fn load_with(
+    what: &str,
+    kind: u32,
+    flags: u32,
+    attach_type: u32,
+    target: u32,
+    code: &[Instruction],
+) -> Result<OwnedFd, String> {
     let mut log = vec![0_u8; LOG_BYTES];
     let mut attr = LoadAttr {
         prog_type: kind,
@@ -202,6 +215,7 @@ fn load(
         log_level: 1,
         log_size: LOG_BYTES as u32,
         log_buf: log.as_mut_ptr() as u64,
+        prog_flags: flags,
         expected_attach_type: attach_type,
         attach_btf_id: target,
         ..LoadAttr::default()
@@ -228,10 +242,13 @@ fn attach(program: &OwnedFd, what: &str) -> Result<(), String> {
 }
 
 fn bpf<T>(command: libc::c_long, attr: &mut T) -> io::Result<OwnedFd> {
+    owned(call(command, attr))
+}
+
+fn call<T>(command: libc::c_long, attr: &mut T) -> libc::c_long {
     // SAFETY: `attr` is laid out as the kernel's union for this command and its size is given; the buffers
     // it points to live in the callers' frames until this returns.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attr), size_of::<T>()) };
-    owned(result)
+    unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attr), size_of::<T>()) }
 }
 
 /// Makes a disabled kprobe event. Lockdown, the blacklist and a missing symbol all refuse here, not at the program's load.

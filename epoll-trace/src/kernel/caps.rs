@@ -66,6 +66,12 @@ pub enum TestProgram {
 pub trait CapabilityProbe {
     /// Loads and attaches `program`, then removes it again.
     fn test(&self, program: TestProgram) -> Support;
+
+    /// Addresses of the symbols among `names` that the kernel has; `None` where it does not tell.
+    fn addresses(&self, names: &[String]) -> Option<BTreeMap<String, u64>> {
+        let _ = names;
+        None
+    }
 }
 
 /// The kernel this process runs on.
@@ -79,6 +85,10 @@ impl CapabilityProbe for RunningKernel {
             Err(reason) => Support::No(reason),
         }
     }
+
+    fn addresses(&self, names: &[String]) -> Option<BTreeMap<String, u64>> {
+        bpf::symbols::addresses(names)
+    }
 }
 
 /// Number of the perf PMU that makes kprobes, below `root`.
@@ -86,6 +96,19 @@ pub(super) fn kprobe_pmu(root: &Path) -> Option<u32> {
     text(root, "sys/bus/event_source/devices/kprobe/type")?
         .parse()
         .ok()
+}
+
+/// Tries a program that walks from the current task to its table of descriptors.
+fn walk(
+    probe: &dyn CapabilityProbe,
+    targets: &Targets,
+    table: Option<TablePath>,
+    program: fn(u32, TablePath) -> TestProgram,
+) -> Support {
+    match (targets.tracepoints.get(names::TRIED_TRACEPOINT), table) {
+        (Some(&id), Some(path)) => probe.test(program(id, path)),
+        _ => Support::no("BTF does not tell where a task's descriptors are"),
+    }
 }
 
 impl Caps {
@@ -98,6 +121,19 @@ impl Caps {
             Capability::ProbeReadKernel => &self.probe_read_kernel,
             Capability::TypedTask => &self.typed_task,
             Capability::UntypedLoad => &self.untyped_load,
+        }
+    }
+
+    /// Every kind of program works, unless loading shows that it does not. How far typed pointers lead is tried all the same: a program
+    /// that relies on it is made otherwise where they do not, and not missed.
+    pub(super) fn presumed(probe: &dyn CapabilityProbe, targets: &Targets, table: Option<TablePath>) -> Self {
+        Self {
+            fentry: Support::Yes,
+            kprobe: Support::Yes,
+            tp_btf: Support::Yes,
+            probe_read_kernel: Support::Yes,
+            typed_task: walk(probe, targets, table, TestProgram::Typed),
+            untyped_load: walk(probe, targets, table, TestProgram::Untyped),
         }
     }
 
@@ -125,21 +161,21 @@ impl Caps {
             Some(id) => probe.test(program(id)),
             None => Support::No(format!("BTF has no {name} to try it on")),
         };
-        let tracepoint = |program| on(targets.tracepoint, names::TRIED_TRACEPOINT, program);
-        let walk = |program: fn(u32, TablePath) -> TestProgram| match (targets.tracepoint, table) {
-            (Some(id), Some(path)) => probe.test(program(id, path)),
-            _ => Support::no("BTF does not tell where a task's descriptors are"),
+        let tracepoint = |program| {
+            let id = targets.tracepoints.get(names::TRIED_TRACEPOINT);
+            on(id.copied(), names::TRIED_TRACEPOINT, program)
         };
+        let function = targets.functions.get(names::TRIED_FUNCTION);
         Self {
-            fentry: on(targets.function, names::TRIED_FUNCTION, TestProgram::Fentry),
+            fentry: on(function.copied(), names::TRIED_FUNCTION, TestProgram::Fentry),
             kprobe: match pmu {
                 Some(pmu) => probe.test(TestProgram::Kprobe(pmu, names::TRIED_FUNCTION)),
                 None => Support::no("the kernel has no kprobe events"),
             },
             tp_btf: tracepoint(TestProgram::TpBtf),
             probe_read_kernel: tracepoint(TestProgram::ProbeRead),
-            typed_task: walk(TestProgram::Typed),
-            untyped_load: walk(TestProgram::Untyped),
+            typed_task: walk(probe, targets, table, TestProgram::Typed),
+            untyped_load: walk(probe, targets, table, TestProgram::Untyped),
         }
     }
 
@@ -179,10 +215,13 @@ mod tests {
         }
     }
 
-    const TARGETS: Targets = Targets {
-        function: Some(1),
-        tracepoint: Some(2),
-    };
+    fn targets() -> Targets {
+        Targets {
+            functions: BTreeMap::from([(names::TRIED_FUNCTION.to_owned(), 1)]),
+            tracepoints: BTreeMap::from([(names::TRIED_TRACEPOINT.to_owned(), 2)]),
+            ..Targets::default()
+        }
+    }
 
     const TABLE: TablePath = [8, 16, 24];
 
@@ -190,7 +229,7 @@ mod tests {
     fn loads_without_a_type_are_tried_on_their_own() {
         let caps = Caps::find(
             &Refuses(|program| program == TestProgram::Untyped(2, TABLE)),
-            &TARGETS,
+            &targets(),
             Some(6),
             Some(TABLE),
         );
@@ -202,7 +241,7 @@ mod tests {
     fn each_kind_is_tried_on_its_own() {
         let caps = Caps::find(
             &Refuses(|program| matches!(program, TestProgram::Fentry(1))),
-            &TARGETS,
+            &targets(),
             Some(6),
             Some(TABLE),
         );
@@ -211,7 +250,7 @@ mod tests {
 
         let caps = Caps::find(
             &Refuses(|program| program == TestProgram::ProbeRead(2)),
-            &TARGETS,
+            &targets(),
             None,
             None,
         );
@@ -237,7 +276,7 @@ mod tests {
     #[test]
     fn a_cause_is_added_to_refusals_only() {
         let config = BTreeMap::from([("CONFIG_KPROBES".to_owned(), "n".to_owned())]);
-        let refuses_all = || Caps::find(&Refuses(|_| true), &TARGETS, None, Some(TABLE));
+        let refuses_all = || Caps::find(&Refuses(|_| true), &targets(), None, Some(TABLE));
         let caps = refuses_all().explained(&config, Some("confidentiality"));
         assert_eq!(
             caps.kprobe,
@@ -252,7 +291,7 @@ mod tests {
             Support::no("refused"),
             "lockdown never refuses fentry"
         );
-        let allowed = Caps::find(&Refuses(|_| false), &TARGETS, Some(6), Some(TABLE));
+        let allowed = Caps::find(&Refuses(|_| false), &targets(), Some(6), Some(TABLE));
         assert_eq!(
             allowed.clone().explained(&config, Some("confidentiality")),
             allowed

@@ -11,6 +11,7 @@ pub mod fields;
 pub mod names;
 pub mod offsets;
 pub mod privilege;
+mod sieve;
 pub mod symbols;
 
 #[cfg(test)]
@@ -22,7 +23,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use btf::TypeFacts;
+use btf::{Targets, TypeFacts};
 use caps::{CapabilityProbe, Caps};
 use fields::Field;
 use symbols::Symbols;
@@ -57,6 +58,23 @@ impl Support {
     }
 }
 
+/// What is found out although it takes long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Detail {
+    /// Where functions end: the whole list of symbols is read. Else they are asked for by name where the kernel finds them fast.
+    pub extents: bool,
+    /// Which program kinds the kernel takes: one of each is attached. Else all are presumed to work, and loading them tells.
+    pub capabilities: bool,
+}
+
+impl Detail {
+    /// All there is.
+    pub const EVERYTHING: Self = Self {
+        extents: true,
+        capabilities: true,
+    };
+}
+
 /// Everything the probe plan needs to know of a kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
@@ -68,6 +86,9 @@ pub struct Facts {
     pub btf: Support,
     /// What was read from it; empty without BTF.
     pub types: TypeFacts,
+    /// What programs attach to; known of the running kernel only.
+    #[serde(skip)]
+    pub targets: Targets,
     /// Kernel symbols that the catalog may ask for.
     pub symbols: Symbols,
     /// Program kinds found by loading one of each.
@@ -82,40 +103,34 @@ impl Facts {
     /// Reads the facts below `root` (`/` for the running kernel) and asks `probe` what the kernel can do.
     ///
     /// Never fails: what cannot be read is a fact too, kept with its reason.
-    pub fn read(root: &Path, probe: &dyn CapabilityProbe) -> Self {
-        // The kernel takes as long to write its symbols out as we take over everything else.
-        std::thread::scope(|scope| {
-            let symbols = scope.spawn(|| Symbols::read(root));
-            Self::read_with(root, probe, || {
-                symbols
-                    .join()
-                    .unwrap_or_else(|_| Symbols::unreadable("reading /proc/kallsyms panicked"))
-            })
-        })
-    }
-
-    fn read_with(root: &Path, probe: &dyn CapabilityProbe, symbols: impl FnOnce() -> Symbols) -> Self {
+    pub fn read(root: &Path, probe: &dyn CapabilityProbe, detail: Detail) -> Self {
         let privilege = privilege::read(root);
         let (btf, types, targets) = match btf::read(root) {
             Ok((types, targets)) => (Support::Yes, types, targets),
-            Err(reason) => (Support::No(reason), TypeFacts::default(), btf::Targets::default()),
+            Err(reason) => (Support::No(reason), TypeFacts::default(), Targets::default()),
         };
+        let by_name = !detail.extents && privilege.is_yes() && targets.symbols_are_sorted;
+        let symbols = by_name
+            .then(|| Symbols::by_name(|names| probe.addresses(names)))
+            .flatten();
+        let to_the_end = detail.extents || targets.symbols_are_sorted;
+        let symbols = symbols.unwrap_or_else(|| Symbols::read(root, to_the_end));
         let config = config::read(root);
         let lockdown = config::lockdown(root);
+        let table = offsets::table_path(&types);
         let caps = match [&privilege, &btf].iter().find_map(|support| support.reason()) {
             Some(reason) => Caps::none(reason),
-            None => {
-                let table = offsets::table_path(&types);
-                Caps::find(probe, &targets, caps::kprobe_pmu(root), table)
-                    .explained(&config, lockdown.as_deref())
-            }
+            None if detail.capabilities => Caps::find(probe, &targets, caps::kprobe_pmu(root), table)
+                .explained(&config, lockdown.as_deref()),
+            None => Caps::presumed(probe, &targets, table),
         };
         Self {
             release: text(root, "proc/sys/kernel/osrelease").unwrap_or_else(|| "unknown".to_owned()),
             privilege,
             btf,
             types,
-            symbols: symbols(),
+            targets,
+            symbols,
             caps,
             lockdown,
             config,

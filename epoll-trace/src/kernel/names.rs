@@ -53,6 +53,9 @@ pub const PCPU_HOT: &str = "pcpu_hot";
 /// Is there where `preempt_count()` also counts how often interrupts were switched off (since 7.3).
 pub const INTERRUPTS_OFF: &str = "local_interrupt_disable_state";
 
+/// Up to 6.1, where all of these are seen, nothing of use comes any more: per-CPU variables come first, then text, then constants.
+pub(super) const LATE_DATA: &[&str] = &[EVENTPOLL_FOPS, TIMERFD_FOPS, PER_CPU_OFFSETS, PREEMPT_COUNT];
+
 /// Data whose addresses are of use; visible in kallsyms only with CONFIG_KALLSYMS_ALL.
 pub const DATA: &[&str] = &[
     EVENTPOLL_FOPS,
@@ -62,6 +65,12 @@ pub const DATA: &[&str] = &[
     PCPU_HOT,
     INTERRUPTS_OFF,
 ];
+
+/// There since 6.2 (kernel/kallsyms.c), with symbols that are sorted by name too: to find one is a search, where it was a walk through all.
+pub(super) const SORTED_SYMBOLS: &str = "kallsyms_on_each_match_symbol";
+
+/// What compilers append to the name of a function that they cloned.
+pub(super) const CLONES: [&str; 3] = [".isra.0", ".constprop.0", ".part.0"];
 
 /// The function that stands for all others when fentry and kprobe are tried. Present and never inlined from 5.10 to 7.3.
 pub(super) const TRIED_FUNCTION: &str = "ep_poll_callback";

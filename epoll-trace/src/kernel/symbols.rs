@@ -2,13 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::Support;
-use super::names::{DATA, FUNCTIONS};
+use super::names::{CLONES, DATA, FUNCTIONS, LATE_DATA};
+use super::sieve::Sieve;
+
+/// Digits of an address in /proc/kallsyms, and where the name begins.
+const ADDRESS_DIGITS: usize = 16;
+const NAME_AT: usize = ADDRESS_DIGITS + 3;
+/// Longer than any line; the kernel hands out less than that at once.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Whose symbol a line shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    Kernel,
+    Module,
+}
 
 /// What /proc/kallsyms shows of [`FUNCTIONS`] and [`DATA`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,34 +39,70 @@ pub struct Symbols {
 }
 
 impl Symbols {
+    /// Asks `addresses` for each of [`FUNCTIONS`], its clones and [`DATA`]; `None` if it does not tell.
+    pub(super) fn by_name(
+        addresses: impl FnOnce(&[String]) -> Option<BTreeMap<String, u64>>,
+    ) -> Option<Self> {
+        let clones = |name: &&str| CLONES.map(|clone| format!("{name}{clone}"));
+        let functions = FUNCTIONS.iter().map(|&name| name.to_owned());
+        let functions = functions.chain(FUNCTIONS.iter().flat_map(clones));
+        let data = DATA.iter().map(|&name| name.to_owned());
+        let found = addresses(&functions.chain(data).collect::<Vec<_>>())?;
+        let (data, functions): (BTreeMap<_, _>, BTreeMap<_, _>) = found
+            .into_iter()
+            .partition(|(name, _)| DATA.contains(&name.as_str()));
+        // None of the functions: whatever was asked, it was not the list.
+        (!functions.is_empty()).then(|| Self {
+            readable: Support::Yes,
+            present: functions.into_keys().collect(),
+            data,
+            texts: BTreeMap::new(),
+        })
+    }
+
     /// Reads /proc/kallsyms below `root`.
-    pub(super) fn read(root: &Path) -> Self {
+    ///
+    /// Unless `to_the_end` it stops behind the last one that is of use.
+    pub(super) fn read(root: &Path, to_the_end: bool) -> Self {
         let mut symbols = Self {
             readable: Support::Yes,
             present: BTreeSet::new(),
             data: BTreeMap::new(),
             texts: BTreeMap::new(),
         };
-        // The list is sorted by address: a function ends where the next one begins.
-        let mut open = None;
-        let read = File::open(root.join("proc/kallsyms")).and_then(|file| {
-            BufReader::new(file)
-                .lines()
-                .try_for_each(|line| line.map(|line| symbols.add(&line, &mut open)))
-        });
-        if let Err(error) = read {
+        if let Err(error) = symbols.read_list(&root.join("proc/kallsyms"), to_the_end) {
             symbols.readable = Support::No(format!("cannot read /proc/kallsyms: {error}"));
         }
         symbols
     }
 
-    /// None, for `reason`.
-    pub(super) fn unreadable(reason: &str) -> Self {
-        Self {
-            readable: Support::no(reason),
-            present: BTreeSet::new(),
-            data: BTreeMap::new(),
-            texts: BTreeMap::new(),
+    fn read_list(&mut self, path: &Path, to_the_end: bool) -> io::Result<()> {
+        let mut file = File::open(path)?;
+        let sieve = Sieve::new(FUNCTIONS.iter().chain(DATA).copied());
+        let mut buffer = vec![0; BUFFER_BYTES];
+        let mut kept = 0;
+        // The list is sorted by address: a function ends where the next one begins.
+        let mut open = None;
+        loop {
+            let read = file.read(buffer.get_mut(kept..).unwrap_or_default())?;
+            let filled = kept + read;
+            let mut rest = buffer.get(..filled).unwrap_or_default();
+            while let Some((line, after)) = next_line(rest, read == 0) {
+                rest = after;
+                // Modules come last.
+                if self.add(line, &sieve, &mut open) == Seen::Module {
+                    return Ok(());
+                }
+            }
+            if read == 0 {
+                return Ok(());
+            }
+            if !to_the_end && LATE_DATA.iter().all(|name| self.data.contains_key(*name)) {
+                return Ok(());
+            }
+            let start = filled - rest.len();
+            buffer.copy_within(start..filled, 0);
+            kept = filled - start;
         }
     }
 
@@ -61,17 +111,26 @@ impl Symbols {
         self.data.get(symbol).copied()
     }
 
-    /// Takes in one line, `ADDRESS TYPE NAME [MODULE]`; `open` is the function whose end is not known yet.
-    fn add(&mut self, line: &str, open: &mut Option<(String, u64)>) {
-        let mut words = line.split_ascii_whitespace();
-        let (Some(address), Some(kind), Some(name), None) =
-            (words.next(), words.next(), words.next(), words.next())
-        else {
-            return;
+    /// Takes in one line, `ADDRESS TYPE NAME` with 16 digits; `open` is the function whose end is not known yet.
+    fn add(&mut self, line: &[u8], sieve: &Sieve, open: &mut Option<(String, u64)>) -> Seen {
+        let Some(name) = line.get(NAME_AT..) else {
+            return Seen::Kernel;
         };
+        if name.last() == Some(&b']') {
+            return Seen::Module;
+        }
+        let wanted = name.first_chunk().is_some_and(|&start| sieve.lets_through(start));
+        if !wanted && open.is_none() {
+            return Seen::Kernel;
+        }
+        let Ok(name) = str::from_utf8(name) else {
+            return Seen::Kernel;
+        };
+        let kind = line.get(NAME_AT - 2).copied().unwrap_or_default();
         // kptr_restrict shows 0.
-        let address = u64::from_str_radix(address, 16)
-            .ok()
+        let address = line
+            .get(..ADDRESS_DIGITS)
+            .and_then(|digits| u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok())
             .filter(|&address| address != 0);
         if let Some((function, start)) = open.take_if(|(_, start)| address.is_some_and(|end| end > *start))
             && let Some(end) = address
@@ -81,10 +140,11 @@ impl Symbols {
         if DATA.contains(&name) {
             self.data
                 .extend(address.map(|address| (name.to_owned(), address)));
-        } else if kind.eq_ignore_ascii_case("t") && FUNCTIONS.contains(&source_name(name)) {
+        } else if kind.eq_ignore_ascii_case(&b't') && FUNCTIONS.contains(&source_name(name)) {
             self.present.insert(name.to_owned());
             *open = address.map(|start| (name.to_owned(), start));
         }
+        Seen::Kernel
     }
 
     /// Whether `symbol` exists; the reason names the clone that exists in its place.
@@ -103,6 +163,15 @@ impl Symbols {
     }
 }
 
+/// The first line of `rest` and what comes behind it. What is not ended yet is a line only at the `end`.
+fn next_line(rest: &[u8], end: bool) -> Option<(&[u8], &[u8])> {
+    match memchr::memchr(b'\n', rest) {
+        Some(at) => Some((rest.get(..at)?, rest.get(at + 1..)?)),
+        None if end && !rest.is_empty() => Some((rest, &[])),
+        None => None,
+    }
+}
+
 /// The function's name in the source: compilers append `.isra.0`, `.constprop.0`, `.part.0`.
 fn source_name(symbol: &str) -> &str {
     symbol.split_once('.').map_or(symbol, |(name, _)| name)
@@ -116,7 +185,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join("proc")).unwrap();
         std::fs::write(root.path().join("proc/kallsyms"), lines.join("\n")).unwrap();
-        Symbols::read(root.path())
+        Symbols::read(root.path(), true)
     }
 
     #[test]
@@ -125,9 +194,9 @@ mod tests {
             "ffffffff81000000 t ep_poll_callback",
             "ffffffff81000100 t ep_scan_ready_list.constprop.0",
             "ffffffff81000200 T schedule",
-            "ffffffffc0000000 t do_epoll_wait\t[some_module]",
             "ffffffff82000000 r ep_done_scan",
             "ffffffff82000100 d eventpoll_fops",
+            "ffffffffc0000000 t do_epoll_wait\t[some_module]",
         ]);
         assert_eq!(
             symbols.present.iter().map(String::as_str).collect::<Vec<_>>(),
@@ -138,6 +207,35 @@ mod tests {
             symbols.texts["ep_poll_callback"],
             (0xffff_ffff_8100_0000, 0xffff_ffff_8100_0100)
         );
+    }
+
+    #[test]
+    fn lines_that_fill_more_than_one_buffer_are_whole() {
+        let filler = vec!["ffffffff81000000 t something_that_nobody_asks_for_x"; 3000];
+        let last = ["ffffffff82000000 t do_epoll_wait", "ffffffff82000100 T schedule"];
+        let symbols = symbols(&[filler.as_slice(), &last].concat());
+        assert_eq!(
+            symbols.texts["do_epoll_wait"],
+            (0xffff_ffff_8200_0000, 0xffff_ffff_8200_0100)
+        );
+    }
+
+    #[test]
+    fn asked_by_name_it_says_the_same_but_where_functions_end() {
+        let kernel = ["ep_poll_callback", "ep_item_poll.isra.0", "eventpoll_fops"];
+        let asked = |names: &[String]| {
+            let found = names.iter().filter(|name| kernel.contains(&name.as_str()));
+            Some(found.map(|name| (name.clone(), 16)).collect())
+        };
+        let symbols = Symbols::by_name(asked).unwrap();
+        assert_eq!(symbols.address("eventpoll_fops"), Some(16));
+        assert!(symbols.find("ep_poll_callback").is_yes() && symbols.texts.is_empty());
+        assert_eq!(
+            symbols.find("ep_item_poll"),
+            Support::no("no symbol ep_item_poll, only ep_item_poll.isra.0")
+        );
+        assert_eq!(Symbols::by_name(|_| None), None);
+        assert_eq!(Symbols::by_name(|_| Some(BTreeMap::new())), None);
     }
 
     #[test]

@@ -33,7 +33,7 @@ fn no_privilege_is_one_sentence_and_nothing_is_tried() {
         ("proc/sys/kernel/osrelease", "6.1.0-test\n"),
     ]);
     let probe = Counting::default();
-    let facts = Facts::read(root.path(), &probe);
+    let facts = Facts::read(root.path(), &probe, Detail::EVERYTHING);
     assert_eq!(facts.release, "6.1.0-test");
     assert!(facts.privilege.reason().unwrap().starts_with("not root"));
     assert_eq!(
@@ -47,7 +47,7 @@ fn no_privilege_is_one_sentence_and_nothing_is_tried() {
 fn no_btf_is_one_sentence_and_nothing_is_tried() {
     let root = root_with(&[("proc/self/status", "CapEff:\t000001ffffffffff\n")]);
     let probe = Counting::default();
-    let facts = Facts::read(root.path(), &probe);
+    let facts = Facts::read(root.path(), &probe, Detail::EVERYTHING);
     assert_eq!(facts.privilege, Support::Yes);
     let reason = facts.btf.reason().unwrap();
     assert_eq!(Some(reason), canned::no_btf().btf.reason());
@@ -70,7 +70,7 @@ fn a_damaged_btf_is_a_reason() {
         ("sys/kernel/btf/vmlinux", "nonsense"),
     ]);
     assert!(
-        Facts::read(root.path(), &Counting::default())
+        Facts::read(root.path(), &Counting::default(), Detail::EVERYTHING)
             .btf
             .reason()
             .is_some()
@@ -122,7 +122,7 @@ fn facts_survive_json() {
 /// On the kernel at hand: what is read must be consistent, whatever that kernel allows.
 #[test]
 fn this_kernel() {
-    let facts = Facts::read(Path::new("/"), &RunningKernel);
+    let facts = Facts::read(Path::new("/"), &RunningKernel, Detail::EVERYTHING);
     if let Some(reason) = [&facts.privilege, &facts.btf]
         .iter()
         .find_map(|support| support.reason())

@@ -2,10 +2,12 @@
 //! kernel itself takes for being traced. The benchmark measures ours against that.
 
 use anyhow::{Context as _, anyhow};
-use aya::{Btf, Ebpf, EbpfLoader};
+use aya::Ebpf;
 
 use super::catalog::Program as Spec;
 use super::load::{Link, attach_program, ends_first, first_lines, load_program};
+use super::{loader, types};
+use crate::kernel::btf::Targets;
 
 /// Empty programs, loaded. Dropping it unloads and detaches everything.
 pub struct Floor {
@@ -15,15 +17,13 @@ pub struct Floor {
 }
 
 impl Floor {
-    /// Loads those of the BPF object `object` that are called as `programs` are.
+    /// Loads those of the BPF object `object` that are called as `programs` are; they attach to `targets`.
     ///
     /// # Errors
     /// When the object cannot be used, has not all of them, or the kernel refuses one.
-    pub fn load(object: &[u8], programs: &[&'static Spec]) -> anyhow::Result<Self> {
-        let btf = Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
-        let mut loader = EbpfLoader::new();
-        let mut ebpf = loader
-            .btf(Some(&btf))
+    pub fn load(object: &[u8], programs: &[&'static Spec], targets: &Targets) -> anyhow::Result<Self> {
+        let btf = types::only(targets)?;
+        let mut ebpf = loader::loader()
             .load(object)
             .context("cannot load the BPF object")?;
         for program in programs {

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use aya::{
-    Btf, Ebpf, EbpfLoader,
+    Btf, Ebpf,
     maps::Map,
     programs::Program,
     sys::{Stats, enable_stats},
@@ -17,6 +17,8 @@ use aya::{
 use epoll_trace_ebpf as abi;
 
 use super::catalog::{Hook, Program as Spec};
+use super::{loader, types};
+use crate::kernel::btf::Targets;
 use crate::model::overhead::{MapMemory, ProgramRuns};
 use crate::model::snapshot::Metric;
 
@@ -132,24 +134,24 @@ pub struct Loaded {
     pub broken: BTreeMap<String, String>,
 }
 
-/// Loads `programs` with the offsets of this kernel. One that fails does not stop the rest: see [`Loaded::broken`].
+/// Loads `programs`, which attach to `targets`, with the offsets of this kernel. One that fails does not stop the rest: see [`Loaded::broken`].
 ///
 /// # Errors
 /// When the object as a whole cannot be used: no BTF, no memory for the maps, no permission.
 pub fn load(
     programs: &[&'static Spec],
+    targets: &Targets,
     offsets: &[(String, u64)],
     options: &Options,
 ) -> anyhow::Result<Loaded> {
-    let btf = Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
+    let btf = types::only(targets)?;
     let options_globals = options.globals();
     let rows = if options.rows == 0 {
         abi::DEFAULT_ROWS
     } else {
         options.rows
     };
-    let mut loader = EbpfLoader::new();
-    loader.btf(Some(&btf));
+    let mut loader = loader::loader();
     for (name, value) in offsets.iter().chain(&options_globals) {
         loader.override_global(name, value, false);
     }
@@ -157,13 +159,20 @@ pub fn load(
     for map in ["ROWS", "ROW_INDEX", "FREE_ROWS"] {
         loader.map_max_entries(map, rows);
     }
+    loader.map_max_entries("ROW_BLOCKS", rows.div_ceil(abi::BLOCK));
     let blocks = chunk_blocks(rows, options.kept().len() as u32);
     loader.map_max_entries("FREE_BLOCKS", blocks);
     for map in ["CHUNKS", "FREE_CHUNKS"] {
-        loader.map_max_entries(map, blocks * abi::BLOCK_CHUNKS);
+        loader.map_max_entries(map, blocks * abi::BLOCK);
     }
     if !options.count_wakers {
         loader.map_max_entries("WAKERS", 1);
+    }
+    if !options.count_per_epoll {
+        loader.map_max_entries("ITEMS", 1);
+    }
+    if options.scope == Scope::Everything && !options.by_cgroup {
+        loader.map_max_entries("TRACED", 1);
     }
     if !options.locks {
         for map in OF_LOCKS {
@@ -197,7 +206,7 @@ fn chunk_blocks(rows: u32, metrics: u32) -> u32 {
     let per_row = metrics
         .saturating_mul(CHUNKS_PER_HISTOGRAM)
         .clamp(1, CHUNKS_PER_ROW);
-    rows.saturating_mul(per_row).div_ceil(abi::BLOCK_CHUNKS)
+    rows.saturating_mul(per_row).div_ceil(abi::BLOCK)
 }
 
 fn program<'a>(ebpf: &'a mut Ebpf, spec: &Spec) -> anyhow::Result<&'a mut Program> {

@@ -5,6 +5,8 @@
 pub mod catalog;
 pub mod floor;
 pub mod load;
+mod loader;
 pub mod numbers;
 pub mod plan;
 pub mod status;
+mod types;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use xtask::measure::{AFTER, BEFORE, Measured};
 
-use super::subjects::{At, CEILINGS, Ceiling, LOADS, SUBJECTS, Whose};
+use super::subjects::{At, CEILINGS, Ceiling, LOADS, STARTS, SUBJECTS, StartCeiling, Whose};
 use crate::compare;
 
 /// How far what is measured with none may be apart before and after all subjects; else something of them stayed behind.
@@ -218,7 +218,31 @@ impl Kernel {
             .iter()
             .filter(of_this)
             .filter_map(|ceiling| self.ceiling(ceiling))
+            .chain(STARTS.iter().filter_map(|ceiling| self.start_ceiling(ceiling)))
             .collect()
+    }
+
+    fn start_ceiling(&self, ceiling: &StartCeiling) -> Option<(bool, String)> {
+        if ceiling.kernel.is_some_and(|kernel| kernel != self.kernel) {
+            return None;
+        }
+        let start = self
+            .starts
+            .iter()
+            .find(|start| start.subject == ceiling.subject)?;
+        let (value, mb) = (start.first_output?, start.rss_mb?);
+        let good = value <= ceiling.most && mb <= ceiling.most_mb;
+        Some((
+            good || !ceiling.kept,
+            format!(
+                "{} {} on {}: start: {value:.0} M instructions and {mb:.1} MB, at most {:.0} and {:.1}",
+                verdict(good, ceiling.kept),
+                ceiling.subject,
+                self.kernel,
+                ceiling.most,
+                ceiling.most_mb
+            ),
+        ))
     }
 
     fn ceiling(&self, ceiling: &Ceiling) -> Option<(bool, String)> {
@@ -235,12 +259,7 @@ impl Kernel {
             }
         };
         let good = value <= most;
-        let word = match (good, ceiling.kept) {
-            (true, true) => "ok",
-            (true, false) => "ok, and so far not kept: mark it as kept:",
-            (false, true) => "FAIL",
-            (false, false) => "not yet",
-        };
+        let word = verdict(good, ceiling.kept);
         let digits = if matches!(ceiling.at, At::Most(_)) { 0 } else { 2 };
         Some((
             good || !ceiling.kept,
@@ -279,6 +298,15 @@ impl Kernel {
             })
         };
         self.figures.iter().filter(ours).filter_map(changed).collect()
+    }
+}
+
+fn verdict(good: bool, kept: bool) -> &'static str {
+    match (good, kept) {
+        (true, true) => "ok",
+        (true, false) => "ok, and so far not kept: mark it as kept:",
+        (false, true) => "FAIL",
+        (false, false) => "not yet",
     }
 }
 
@@ -333,6 +361,24 @@ mod tests {
         assert!(first(8600.0).0);
         let fails = "FAIL top, fentry on 6.1: pp: 1601 instructions, at most 1600";
         assert_eq!(first(8601.0), (false, fails.to_owned()));
+    }
+
+    #[test]
+    fn starts_have_ceilings() {
+        let with = |instructions, mb| {
+            let mut kernel = kernel(7000.0, 7600.0).unwrap();
+            kernel.kernel = "6.18".to_owned();
+            kernel.starts.push(Start {
+                subject: "hist, fentry".to_owned(),
+                first_output: Some(instructions),
+                rss_mb: Some(mb),
+                peak_mb: None,
+            });
+            let told = kernel.ceilings();
+            told.into_iter().all(|(holds, _)| holds)
+        };
+        assert!(with(500.0, 20.0));
+        assert!(!with(501.0, 20.0) && !with(500.0, 20.1));
     }
 
     #[test]

@@ -375,16 +375,49 @@ pub(super) const CEILINGS: [Ceiling; 15] = [
     ceiling(HIST_TRACEPOINT, GETPPID, At::TimesOf(HIST_FLOOR_TRACEPOINT, 1.15)),
     ceiling(TOP_TRACEPOINT, GETPPID, At::TimesOf(TOP_FLOOR_TRACEPOINT, 1.15)),
 ];
+
+/// What a start of `subject` on `kernel` (none: on each) may take until its first output.
+#[derive(Debug)]
+pub(super) struct StartCeiling {
+    pub(super) subject: &'static str,
+    pub(super) kernel: Option<&'static str>,
+    /// Millions of instructions.
+    pub(super) most: f64,
+    /// Resident memory, MB.
+    pub(super) most_mb: f64,
+    /// As of [`Ceiling`].
+    pub(super) kept: bool,
+}
+
+/// Asserted in every run that starts the subject.
+pub(super) const STARTS: [StartCeiling; 2] = [
+    StartCeiling {
+        subject: HIST,
+        kernel: Some("6.18"),
+        most: 500.0,
+        most_mb: 20.0,
+        kept: true,
+    },
+    StartCeiling {
+        subject: HIST,
+        kernel: None,
+        most: 500.0,
+        most_mb: 20.0,
+        kept: false,
+    },
+];
+
 /// Instructions per operation by which a load that nobody touches differs from itself: the agent's own ticks.
 const NOTHING: f64 = 2.0;
 
 #[cfg(test)]
 mod tests {
-    use super::{At, CEILINGS, LOADS, SUBJECTS};
+    use super::{At, CEILINGS, LOADS, STARTS, SUBJECTS};
 
     #[test]
     fn ceilings_name_what_is_measured() {
         let subject = |name| SUBJECTS.iter().any(|row| row.name == name);
+        assert!(STARTS.iter().all(|ceiling| subject(ceiling.subject)));
         for ceiling in &CEILINGS {
             assert!(subject(ceiling.subject), "{ceiling:?}");
             assert!(LOADS.iter().any(|load| load.name == ceiling.load), "{ceiling:?}");

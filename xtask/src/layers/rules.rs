@@ -20,7 +20,7 @@ pub(super) const ROOTS: [&str; 2] = ["lib", "main"];
 
 /// Modules of the agent that may name files below [`PROC`]: facts, names after the start, the programs' own counts,
 /// and loads that watch themselves.
-pub(super) const PROC_READERS: &[&str] = &["identity", "kernel", "probe::load", "workload"];
+pub(super) const PROC_READERS: &[&str] = &["identity", "kernel", "probe::load", "probe::loader", "workload"];
 /// Where the kernel shows processes.
 pub(super) const PROC: &str = "/proc";
 

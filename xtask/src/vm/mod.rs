@@ -34,6 +34,9 @@ pub(crate) struct Arguments {
     /// Program of this machine to put into /bin of the VM, with its shared libraries
     #[arg(long, value_name = "PROGRAM")]
     with: Vec<String>,
+    /// One virtual CPU and a clock that counts instructions: each is 1 ns, so what measures time measures them
+    #[arg(long)]
+    instructions: bool,
     /// What to run
     #[arg(last = true, required = true)]
     command: Vec<String>,
@@ -68,6 +71,13 @@ impl Machine {
         }
     }
 
+    fn with_one_cpu(&self) -> Self {
+        Self {
+            smp: 1,
+            ..self.clone()
+        }
+    }
+
     /// With at least `cpus` CPUs.
     pub(crate) fn with_cpus(&self, cpus: u32) -> Self {
         Self {
@@ -92,15 +102,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         timeout_ms: arguments.machine.timeout.unwrap_or(TIMEOUT).saturating_mul(1000),
         output: Output::Ports,
     };
+    let (clock, machine) = match arguments.instructions {
+        true => (Clock::Instructions, arguments.machine.with_one_cpu()),
+        false => (Clock::Real, arguments.machine.clone()),
+    };
     let guests = kernels::select(&arguments.kernel);
     let mut code = 0;
     for guest in &guests {
         if guests.len() > 1 {
             eprintln!("== {}", guest.name);
         }
-        let outcome = prepared.boot(
+        let outcome = prepared.boot_by(
+            clock,
             guest,
-            &arguments.machine,
+            &machine,
             &arguments.with,
             std::slice::from_ref(&job),
         )?;

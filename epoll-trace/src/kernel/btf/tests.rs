@@ -75,7 +75,7 @@ impl Builder {
         );
         bytes.extend(self.types);
         bytes.extend(self.strings);
-        Btf::from_bytes(&bytes).unwrap()
+        Btf::parse(bytes, &wanted()).unwrap()
     }
 }
 
@@ -126,7 +126,7 @@ fn the_timeout_is_told_by_its_type() {
         let target = builder.add("", PTR, 0, int);
         let timeout = builder.add("timeout_t", TYPEDEF, 0, if pointer { target } else { int });
         builder.function("do_epoll_wait", &[int, target, int, timeout]);
-        facts(&builder.finish())
+        all(&builder.finish())
     };
     assert_eq!(with(true).timeout_is_pointer, Some(true));
     assert_eq!(with(false).timeout_is_pointer, Some(false));
@@ -134,7 +134,7 @@ fn the_timeout_is_told_by_its_type() {
         with(false).functions,
         BTreeSet::from(["do_epoll_wait".to_owned()])
     );
-    assert_eq!(facts(&Builder::default().with_int()).timeout_is_pointer, None);
+    assert_eq!(all(&Builder::default().with_int()).timeout_is_pointer, None);
 }
 
 #[test]
@@ -145,18 +145,51 @@ fn names_of_another_kind_do_not_count() {
     builder.structure("btf_trace_sys_exit", &[("member", int, 0)]);
     builder.add("btf_trace_sched_switch", TYPEDEF, 0, int);
     let btf = builder.finish();
-    assert_eq!(
-        facts(&btf).tracepoints,
-        BTreeSet::from(["sched_switch".to_owned()])
-    );
-    assert!(facts(&btf).functions.is_empty());
+    assert_eq!(all(&btf).tracepoints, BTreeSet::from(["sched_switch".to_owned()]));
+    assert!(all(&btf).functions.is_empty());
     assert_eq!(
         targets(&btf),
         Targets {
-            function: None,
-            tracepoint: Some(4)
+            functions: BTreeMap::new(),
+            tracepoints: BTreeMap::from([("sched_switch".to_owned(), 4)]),
+            symbols_are_sorted: false,
         }
     );
+}
+
+#[test]
+fn what_is_no_btf_is_refused() {
+    let error = |bytes: Vec<u8>| Btf::parse(bytes, &wanted()).err();
+    assert_eq!(error(vec![]).as_deref(), Some("it does not begin as BTF does"));
+    assert_eq!(error(vec![0x9f, 0xeb, 1, 0]).as_deref(), Some("it is cut short"));
+    let words = |words: [u32; 6], more: &[u32]| {
+        let words = words.iter().chain(more);
+        words.flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>()
+    };
+    let outside = words([0x0001_eb9f, 24, 0, 12, 12, 1], &[]);
+    assert_eq!(error(outside).as_deref(), Some("its parts lie outside of it"));
+    let unknown = words([0x0001_eb9f, 24, 0, 12, 12, 0], &[0, 31 << 24, 0]);
+    assert_eq!(error(unknown).as_deref(), Some("it has a type of kind 31"));
+}
+
+#[test]
+fn members_of_structures_with_bit_fields_have_their_place_in_the_lower_bits() {
+    let mut builder = Builder::default();
+    let int = builder.int("int");
+    let flagged = STRUCT | 1 << 7;
+    let members = [("f_mode", 3 << 24 | 8), ("f_op", 8 << 3), ("f_inode", 65)];
+    builder.add("file", flagged, members.len(), 256);
+    for (name, place) in members {
+        let name = builder.string(name);
+        builder.words(&[name, int, place]);
+    }
+    let btf = builder.finish();
+    assert_eq!(field_offset(&btf, Field::FileFop), Some(8));
+    assert_eq!(field_offset(&btf, Field::FileInode), None);
+}
+
+fn all(btf: &Btf) -> TypeFacts {
+    facts(btf, &targets(btf))
 }
 
 impl Builder {

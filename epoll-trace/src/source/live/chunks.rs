@@ -16,9 +16,7 @@ pub(super) struct ChunkMaps {
 /// All chunks. The programs say in each whose it is, so the agent needs nothing else to find them.
 pub(super) struct Chunks {
     maps: ChunkMaps,
-    blocks: Pool,
-    /// In blocks that were handed out, and not in use when last seen.
-    unused: Vec<u32>,
+    pool: Pool,
 }
 
 const ZERO: abi::Chunk = abi::Chunk {
@@ -32,12 +30,8 @@ impl Chunks {
     /// # Errors
     /// When the kernel refuses to fill the queue.
     pub(super) fn new(mut maps: ChunkMaps) -> anyhow::Result<Self> {
-        let blocks = Pool::fill(&mut maps.free_blocks, maps.chunks.len() / abi::BLOCK_CHUNKS)?;
-        Ok(Self {
-            maps,
-            blocks,
-            unused: Vec::new(),
-        })
+        let pool = Pool::fill(&mut maps.free_blocks, maps.chunks.len())?;
+        Ok(Self { maps, pool })
     }
 
     /// The chunks that were taken since the last call, and by whom.
@@ -45,26 +39,17 @@ impl Chunks {
     /// # Errors
     /// When the kernel refuses a read.
     pub(super) fn discover(&mut self) -> anyhow::Result<Vec<(u32, Owner)>> {
-        let known = self.blocks.used.len();
         let chunks = &mut self.maps.chunks;
-        // Who takes a block takes its first chunk.
-        self.blocks.discover(|block| {
-            let owner = owner(chunks, block * abi::BLOCK_CHUNKS)?;
+        self.pool.discover(|index| {
+            let owner = owner(chunks, index)?;
             anyhow::Ok(owner.map_or(Found::Unused, |_| Found::Used))
         })?;
-        for &block in &self.blocks.used[known..] {
-            let first = block * abi::BLOCK_CHUNKS;
-            self.unused.extend(first..first + abi::BLOCK_CHUNKS);
-        }
-        let mut taken = Vec::new();
-        let mut unused = Vec::with_capacity(self.unused.len());
-        for index in self.unused.drain(..) {
-            match owner(chunks, index)? {
-                Some(owner) => taken.push((index, owner)),
-                None => unused.push(index),
+        let mut taken = Vec::with_capacity(self.pool.used.len());
+        for index in self.pool.used.drain(..) {
+            if let Some(owner) = owner(chunks, index)? {
+                taken.push((index, owner));
             }
         }
-        self.unused = unused;
         Ok(taken)
     }
 
@@ -83,7 +68,7 @@ impl Chunks {
     pub(super) fn give_back(&mut self, index: u32) -> anyhow::Result<()> {
         self.maps.chunks.set(index, ZERO)?;
         self.maps.free.push(index, 0)?;
-        self.unused.push(index);
+        self.pool.recycled(index);
         Ok(())
     }
 }

@@ -13,11 +13,12 @@ use super::text;
 use crate::identity;
 use crate::model::snapshot::{Epoll, EpollCounter, EpollId, Known};
 
-/// The three maps that hold epolls.
+/// The maps that hold epolls.
 pub(super) struct EpollMaps {
     pub(super) rows: Mapped<abi::Epoll>,
     pub(super) known: BpfHashMap<MapData, u64, abi::KnownEpoll>,
     pub(super) free: Queue<MapData, u32>,
+    pub(super) free_blocks: Queue<MapData, u32>,
 }
 
 /// All epolls.
@@ -84,7 +85,7 @@ impl Epolls {
     /// # Errors
     /// When the kernel refuses to fill the queue.
     pub(super) fn new(mut maps: EpollMaps) -> anyhow::Result<Self> {
-        let pool = Pool::fill(&mut maps.free, maps.rows.len())?;
+        let pool = Pool::fill(&mut maps.free_blocks, maps.rows.len())?;
         Ok(Self {
             maps,
             pool,
@@ -285,10 +286,19 @@ impl Epolls {
         let values = |counts: [u64; EpollCounter::COUNT]| {
             std::array::from_fn(|index| known.epolls[index].then_some(counts[index]))
         };
-        let mut epolls: Vec<Epoll> = self
-            .live
-            .values()
-            .map(|raw| Epoll {
+        // What stands for closed ones lies at address 0. Sorted before they are large: ten thousand of them take their time.
+        let mut live: Vec<&abi::Epoll> = self.live.values().collect();
+        live.sort_unstable_by_key(|raw| raw.id);
+        let closed = self.closed.iter().map(|(&id, &counts)| Epoll {
+            id,
+            creator: id.process_of_closed(),
+            opened: None,
+            items: Some(0).filter(|_| known.items),
+            flags: None,
+            counters: values(counts),
+        });
+        closed
+            .chain(live.into_iter().map(|raw| Epoll {
                 id: EpollId {
                     address: raw.id.address,
                     born_ns: raw.id.born_ns,
@@ -298,17 +308,7 @@ impl Epolls {
                 items: self.items(raw).filter(|_| known.items),
                 flags: self.flags(raw).filter(|_| known.flags),
                 counters: values(epoll_counters(&raw.counters)),
-            })
-            .chain(self.closed.iter().map(|(&id, &counts)| Epoll {
-                id,
-                creator: id.process_of_closed(),
-                opened: None,
-                items: Some(0).filter(|_| known.items),
-                flags: None,
-                counters: values(counts),
             }))
-            .collect();
-        epolls.sort_by_key(|epoll| epoll.id);
-        epolls
+            .collect()
     }
 }

@@ -106,6 +106,7 @@ impl Live {
             rows: Mapped::new(take("ROWS")?)?,
             index: take("ROW_INDEX")?.try_into()?,
             free: take("FREE_ROWS")?.try_into()?,
+            free_blocks: take("ROW_BLOCKS")?.try_into()?,
         };
         let chunks = Chunks::new(ChunkMaps {
             chunks: Mapped::new(take("CHUNKS")?)?,
@@ -116,6 +117,7 @@ impl Live {
             rows: Mapped::new(take("EPOLL_ROWS")?)?,
             known: take("EPOLLS")?.try_into()?,
             free: take("FREE_EPOLLS")?.try_into()?,
+            free_blocks: take("EPOLL_BLOCKS")?.try_into()?,
         };
         let shown = take("SHOWN")?.try_into()?;
         let wakers = WakerTable::new(take("WAKERS")?.try_into()?);
@@ -179,6 +181,11 @@ impl Live {
         let failed = || format!("cannot trace cgroup {}", directory.display());
         let file = File::open(directory).with_context(failed)?;
         self.cgroup.set(0, file, 0).with_context(failed)
+    }
+
+    /// Whether the kernel took every program.
+    pub fn is_whole(&self) -> bool {
+        self.loaded.broken.is_empty()
     }
 
     /// The loaded programs.

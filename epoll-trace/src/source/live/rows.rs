@@ -25,6 +25,7 @@ pub(super) struct RowMaps {
     pub(super) rows: Mapped<abi::Row>,
     pub(super) index: BpfHashMap<MapData, abi::RowKey, u32>,
     pub(super) free: Queue<MapData, u32>,
+    pub(super) free_blocks: Queue<MapData, u32>,
 }
 
 /// What was read last of one row.
@@ -94,7 +95,7 @@ impl Rows {
         wakers: WakerTable,
         metrics: Vec<Metric>,
     ) -> anyhow::Result<Self> {
-        let pool = Pool::fill(&mut maps.free, maps.rows.len())?;
+        let pool = Pool::fill(&mut maps.free_blocks, maps.rows.len())?;
         let forgotten = 0;
         let (live, closed, dying) = (HashMap::new(), BTreeMap::new(), BTreeSet::new());
         Ok(Self {
@@ -118,10 +119,13 @@ impl Rows {
     pub(super) fn read(&mut self) -> anyhow::Result<()> {
         let map = &mut self.maps.rows;
         let tombstones = self.pool.discover(|index| {
-            map.get(index).map(|row| match row.key.tgid {
-                0 => Found::Unused,
-                abi::TOMBSTONE => Found::Tombstone,
-                _ => Found::Used,
+            map.read(index, |row| {
+                // SAFETY: `read` gives the address of a row in mapped memory.
+                match unsafe { (&raw const (*row).key.tgid).read_volatile() } {
+                    0 => Found::Unused,
+                    abi::TOMBSTONE => Found::Tombstone,
+                    _ => Found::Used,
+                }
             })
         })?;
         for index in tombstones {
