@@ -141,7 +141,7 @@ ids! {
         CtlEbadf = "ctl_ebadf",
         /// epoll_ctl that failed with another error.
         CtlErrors = "ctl_errors",
-        /// Waits by io_uring (6.15 and later).
+        /// Waits by io_uring that ended (6.15 and later).
         UringWaits = "uring_waits",
         /// Events they delivered.
         UringEvents = "uring_events",

@@ -118,7 +118,7 @@ ids! {
         CtlEnoent = "ctl_enoent", "epoll_ctl that failed with ENOENT";
         CtlEbadf = "ctl_ebadf", "epoll_ctl that failed with EBADF";
         CtlErrors = "ctl_errors", "epoll_ctl that failed with another error";
-        UringWaits = "uring_waits", "Waits by io_uring";
+        UringWaits = "uring_waits", "Waits by io_uring that ended";
         UringEvents = "uring_events", "Events that these delivered";
         ItemsReleased = "items_released", "Items that went with their file, closed without EPOLL_CTL_DEL";
         Created = "created", "Epolls created";
