@@ -6,7 +6,7 @@ use super::{Need, Outputs, Problem, Test};
 use crate::kernels::{Capability, Guest};
 
 /// Every load of this kind.
-pub(super) const LOADS: [Load; 3] = [
+pub(super) const LOADS: [Load; 4] = [
     Load {
         scenario: OVERFLOW,
         events: EXPIRATIONS,
@@ -14,7 +14,14 @@ pub(super) const LOADS: [Load; 3] = [
     },
     load("lock-contention", 4),
     load("mutex-contention", 2),
+    LOCK_PATHS,
 ];
+/// The one with every way to wait for a lock but that of a notification. Its readers of fdinfo take their time.
+pub(super) const LOCK_PATHS: Load = Load {
+    scenario: "lock-paths",
+    events: 1_000,
+    waiters: Some(2),
+};
 /// The one that must meet scans.
 const OVERFLOW: &str = "overflow";
 /// Timers of that.
