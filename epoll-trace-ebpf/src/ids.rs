@@ -41,7 +41,7 @@ ids! {
         Scan = "scan",
         /// Events that a delivery returned: a number, not a time.
         EventsPerWait = "events_per_wait",
-        /// Items on the overflow list at the end of a scan that had any, at most [`OVERFLOW_WALK`](crate::OVERFLOW_WALK): a number, not a time.
+        /// Items that a scan's overflow list got, of scans where it got any: a number, not a time.
         OverflowLength = "overflow_length",
         /// Waiting for `ep->lock`. Kept in a [`LockRow`](crate::LockRow), not in a [`Row`](crate::Row).
         Lock = "lock",
@@ -119,9 +119,9 @@ ids! {
         Scans = "scans",
         /// Scans that ended with items on the overflow list.
         ScansOverflow = "ovf_scans",
-        /// Items found there, of each scan at most [`OVERFLOW_WALK`](crate::OVERFLOW_WALK).
+        /// Items on these lists.
         OverflowItems = "ovf_items",
-        /// Scans that ended with more than that.
+        /// Of these lists those with more than [`OVERFLOW_LONG`](crate::OVERFLOW_LONG).
         OverflowMore = "ovf_more",
         /// EPOLL_CTL_ADD that succeeded.
         CtlAdd = "ctl_add",
@@ -141,7 +141,7 @@ ids! {
         CtlEbadf = "ctl_ebadf",
         /// epoll_ctl that failed with another error.
         CtlErrors = "ctl_errors",
-        /// Waits by io_uring (6.15 and later).
+        /// Waits by io_uring that ended (6.15 and later).
         UringWaits = "uring_waits",
         /// Events they delivered.
         UringEvents = "uring_events",

@@ -6,7 +6,7 @@
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 /// Changes with every change of this file's layout; the agent refuses an object that says another one.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 
 mod bucket;
 mod context;
@@ -167,6 +167,8 @@ pub struct Epoll {
     pub queued_ns: u64,
     /// First notification that waits for the scan after the one in progress, ns; 0 = none.
     pub queued_in_scan_ns: u64,
+    /// Items that notifications put on the overflow list and no scan's end has counted yet.
+    pub listed: u64,
     /// By [`EpollCounter`].
     pub counters: [u64; EpollCounter::COUNT],
 }
@@ -198,8 +200,8 @@ pub struct ItemEvent {
 /// Bits of an item's mask that are flags, no events: EPOLLEXCLUSIVE, EPOLLWAKEUP, EPOLLONESHOT, EPOLLET
 /// (`EP_PRIVATE_BITS`, fs/eventpoll.c).
 pub const EVENT_FLAGS: u32 = 0xf << 28;
-/// Items of the overflow list that are counted at the end of a scan.
-pub const OVERFLOW_WALK: u32 = 64;
+/// Items of an overflow list that is not called long.
+pub const OVERFLOW_LONG: u64 = 64;
 /// Items of a closed file that are looked at.
 pub const RELEASE_WALK: u32 = 128;
 /// Items remembered at once.
@@ -318,7 +320,7 @@ const _: () = {
     );
     assert!(size_of::<Chunk>() == 8 + 4 * CHUNK_BUCKETS && CHUNKS_EACH * CHUNK_BUCKETS == BUCKETS);
     assert!(
-        size_of::<Epoll>() == 64 + 8 * EpollCounter::COUNT
+        size_of::<Epoll>() == 72 + 8 * EpollCounter::COUNT
             && size_of::<ItemKey>() == 16
             && size_of::<ItemEvent>() == 16
             && size_of::<KnownEpoll>() == 16

@@ -40,6 +40,8 @@ pub struct Thread {
     pub scan_ns: u64,
     /// First notification that the last scan of this wait took over from the queue; 0 = none.
     pub queued_ns: u64,
+    /// Items that the overflow list of its last scan got until that was seen to end.
+    pub listed: u64,
     /// The file that its last wait without a wakeup was on, 0 = none; the epoll behind it, and the value of [`EPOCH`] then.
     pub file: u64,
     /// See `file`.
@@ -56,8 +58,8 @@ pub struct Thread {
     pub scans_after: u32,
     /// Descriptor number of this wait, or [`UNSEEN`].
     pub epfd: i32,
-    /// Explicit padding.
-    pub pad: u32,
+    /// 1 + the index of the epoll that it scanned in this wait; 0 = none seen.
+    pub scanned: u32,
     /// epoll_ctl in progress, where its return is seen elsewhere; op 0 = none.
     pub ctl: Request,
     /// 1 between wait enter and return.

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 
 use crate::bench;
-use crate::builds::BPF_TARGET;
+use crate::builds::{self, BPF_TARGET};
 use crate::docs;
 use crate::exec;
 use crate::layers;
@@ -34,6 +34,9 @@ pub(crate) fn run(selection: &Selection) -> Result<bool> {
         step(&mut tally, "deny", deny);
         step(&mut tally, "docs", || Ok(Tally::of(docs::check()?)));
         step(&mut tally, "layers", || Ok(Tally::of(layers::run()?)));
+    }
+    if selection.only.is_none() {
+        step(&mut tally, "reading", || reading(&toolchain));
     }
     step(&mut tally, "VM tests", || matrix::run(selection));
     if selection.only.is_none() {
@@ -116,6 +119,11 @@ fn host_tests(toolchain: &BpfToolchain) -> Result<Tally> {
         bail!("cargo test failed with {status}, and no test says so: it did not build or a test was killed");
     }
     Ok(tally)
+}
+
+/// What a refresh costs with many epolls known. Host tests are not optimized; the VMs' build is, and needed anyway.
+fn reading(toolchain: &BpfToolchain) -> Result<Tally> {
+    bench::reading::run(&builds::guest(toolchain)?.epoll_trace)
 }
 
 /// Licences, sources, duplicate crates and known holes, as `.cargo/deny.toml` wants them.

@@ -167,10 +167,11 @@ unsafe fn remember(epoll: *mut Epoll, address: u64, request: &Request) {
     }
 }
 
-/// io_uring's wait on the epoll at `address` returns `ret`.
+/// io_uring's look at the epoll at `address` returns `ret`: events, or a negative errno. With 0 the wait goes on
+/// (`io_epoll_wait`, io_uring/epoll.c).
 #[inline(always)]
 pub fn uring_wait(address: u64, ret: i32) {
-    if thread::current().is_none() {
+    if ret == 0 || thread::current().is_none() {
         return;
     }
     let Some(epoll) = epoll::known_or_introduced(address) else {

@@ -131,9 +131,15 @@ fn bury(address: u64) -> bool {
 /// The counters of the epoll at `address`, if it is followed.
 #[inline(always)]
 pub fn counters(address: u64) -> Option<*mut Epoll> {
+    EPOLL_ROWS.get_ptr_mut(index(address)?)
+}
+
+/// Where they are in [`EPOLL_ROWS`].
+#[inline(always)]
+pub fn index(address: u64) -> Option<u32> {
     let known = EPOLLS.get_ptr(address)?;
     // SAFETY: a value of EPOLLS.
-    EPOLL_ROWS.get_ptr_mut(unsafe { (*known).index })
+    Some(unsafe { (*known).index })
 }
 
 /// Lets `thread` count into the row of its process and the epoll at `address`.

@@ -2,7 +2,7 @@
 
 use epoll_trace_ebpf::{EVENT_FLAGS, Epoll, EpollCounter, Loss, MAX_NESTING};
 
-use super::{aggregate::lose, epoll, lock};
+use super::{aggregate::lose, epoll, lock, scan};
 use crate::{
     globals::{COUNT_PER_EPOLL, EPOLL_BY_FD, LOCKS_WANTED, OFF_EP_OVFLIST, OFF_ITEM_EVENTS},
     kernel,
@@ -61,6 +61,7 @@ unsafe fn count_in(epoll: *mut Epoll, item: u64, address: u64, mask: u32, nested
         let in_scan = kernel::probed::<u64>(address, &OFF_EP_OVFLIST) != Some(u64::MAX);
         if in_scan {
             epoll::count(epoll, EpollCounter::NotificationsInScan, 1);
+            scan::listed(epoll, item);
         }
         if kernel::has_sleeper(address) {
             return;

@@ -4,7 +4,7 @@ use epoll_trace_ebpf::{Counter, Loss, Row};
 
 use super::{
     aggregate::{count, lose, record_in, row, since},
-    epoll, thread,
+    epoll, scan, thread,
 };
 use crate::{
     globals::{
@@ -37,6 +37,8 @@ pub fn wait_enter(epfd: i32, zero_timeout: bool) {
         (*thread).scans_after = 0;
         (*thread).scan_ns = 0;
         (*thread).queued_ns = 0;
+        (*thread).scanned = 0;
+        (*thread).listed = 0;
         (*thread).waiting = 1;
         (*thread).delivered = NOT_DELIVERED;
         if TIME_LOOPS.load() != 0 {
@@ -74,6 +76,7 @@ pub fn wait_return(ret: i32, call: impl FnOnce() -> Call, zero_timeout: impl FnO
                 return;
             }
             (*thread).waiting = 0;
+            scan::scans_over(thread);
         }
         let slept = (*thread).runnable_ns != 0;
         if !counted && !slept {

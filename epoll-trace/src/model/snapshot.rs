@@ -50,7 +50,7 @@ ids! {
         Busy = "busy", "A thread's time between a return and its next wait";
         Scan = "scan", "Window in which notifications go to the overflow list";
         EventsPerWait = "events_per_wait", "Events that a delivery returned";
-        OverflowLength = "overflow_length", "Items on the overflow list at the end of a scan that had any";
+        OverflowLength = "overflow_length", "Items that a scan's overflow list got, of scans where it got any";
         Lock = "lock", "Waiting for the lock of an epoll's ready list, by all threads";
         Mutex = "mutex", "Waiting for an epoll's mutex, by all threads";
     }
@@ -107,8 +107,8 @@ ids! {
         NotificationsNested = "notifications_nested", "Notifications by an epoll that is watched itself";
         Scans = "scans", "Scans of the ready list";
         ScansOverflow = "ovf_scans", "Scans that ended with items on the overflow list";
-        OverflowItems = "ovf_items", "Items on the overflow list, of each scan at most 64";
-        OverflowMore = "ovf_more", "Scans that ended with more than 64";
+        OverflowItems = "ovf_items", "Items on these lists";
+        OverflowMore = "ovf_more", "Of these lists those with more than 64 items";
         CtlAdd = "ctl_add", "EPOLL_CTL_ADD done";
         CtlMod = "ctl_mod", "EPOLL_CTL_MOD done";
         CtlDel = "ctl_del", "EPOLL_CTL_DEL done";
@@ -118,7 +118,7 @@ ids! {
         CtlEnoent = "ctl_enoent", "epoll_ctl that failed with ENOENT";
         CtlEbadf = "ctl_ebadf", "epoll_ctl that failed with EBADF";
         CtlErrors = "ctl_errors", "epoll_ctl that failed with another error";
-        UringWaits = "uring_waits", "Waits by io_uring";
+        UringWaits = "uring_waits", "Waits by io_uring that ended";
         UringEvents = "uring_events", "Events that these delivered";
         ItemsReleased = "items_released", "Items that went with their file, closed without EPOLL_CTL_DEL";
         Created = "created", "Epolls created";

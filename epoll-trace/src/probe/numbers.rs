@@ -120,7 +120,9 @@ impl Number {
             ],
             // A lock is an epoll's only where the epoll is known: from the begin of a wait on.
             Self::Metric(Metric::Lock | Metric::Mutex) => &[Signal::Contention, Signal::WaitEnter],
-            Self::Metric(Metric::OverflowLength) => &[Signal::WaitEnter, Signal::ScanEnd],
+            Self::Metric(Metric::OverflowLength) => {
+                &[Signal::WaitEnter, Signal::Notification, Signal::ScanEnd]
+            }
             Self::Counter(counter) => match counter {
                 Counter::Waits
                 | Counter::Events
@@ -158,7 +160,8 @@ impl Number {
                 | EpollCounter::NotificationsNested => &[Signal::Notification],
                 EpollCounter::Scans => &[Signal::Scan],
                 EpollCounter::ScansOverflow | EpollCounter::OverflowItems | EpollCounter::OverflowMore => {
-                    &[Signal::ScanEnd]
+                    // What a list gets is counted where it gets it.
+                    &[Signal::Notification, Signal::ScanEnd]
                 }
                 EpollCounter::CtlAdd
                 | EpollCounter::CtlMod

@@ -46,6 +46,10 @@ pub(super) struct Slot {
     pub(super) eagain: AtomicU64,
     /// Voluntary context switches within waits.
     pub(super) sleeps: AtomicU64,
+    /// Waits that io_uring completed for it.
+    pub(super) uring_waits: AtomicU64,
+    /// Their events.
+    pub(super) uring_events: AtomicU64,
     /// Time between waits, ns, where the waiter takes it.
     pub(super) busy_ns: AtomicU64,
     /// Time in waits, ns, where the waiter takes it.

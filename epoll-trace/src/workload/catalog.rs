@@ -1,6 +1,6 @@
 //! Every scenario, one row each: name, what it does, its parameters, and the laws its numbers keep.
 
-use super::race::{LOCK, MUTEX, Racers};
+use super::race::{LOCK, MUTEX, PATHS, Racers};
 use super::shared::Host::{self, Processes, Threads};
 use super::single::Mode::{self, Edge, Level, Oneshot};
 use super::source::Kind::{self, Eventfd, Pipe, Socketpair, Tcp, Timer};
@@ -42,6 +42,8 @@ pub(super) enum Family {
     Churn,
     /// Timers that expire during scans.
     Overflow,
+    /// Waits through io_uring.
+    Uring,
     /// Events that come while waiters run.
     Race(Racers),
 }
@@ -118,6 +120,8 @@ const MOST_ROUNDS: u64 = 200;
 const MOST_BURSTS: u64 = 40;
 /// Enough for most scans of the run to be met.
 const TIMED: u64 = 1000;
+/// Half of them come while the wait is pending.
+const URINGED: u64 = 100;
 /// A race takes many to happen.
 const RACED: u64 = 20_000;
 const MOST_RACED: u64 = 10_000_000;
@@ -340,7 +344,19 @@ const OVERFLOWING: &[&str] = &[
     "scans_repoll = 0",
     "ctl_add = 96",
 ];
+/// io_uring polls the epoll and scans it when that is ready: how often is its own affair.
+const URING: &[&str] = &[
+    "uring_waits = events_sent",
+    "uring_events = events_sent",
+    "events_received = events_sent",
+    "notifications = 2 * events_sent",
+    "notifications_unasked = events_sent",
+    "notifications_queued = events_sent",
+    "waits = 0",
+    "wakeups = 0",
+];
 const CONTENDED: &[&str] = raced!("ctl_add = 65", "ctl_mod = 0");
+const SHOWN: &[&str] = raced!("ctl_mod = 0");
 const CHANGED: &[&str] = raced!("ctl_add = 68", "ctl_mod = 3 * events_sent");
 
 /// Every scenario.
@@ -379,8 +395,10 @@ pub const CATALOG: &[Scenario] = &[
     row("et-single-accept", "bursts of 4 connects, one accept each", Family::SingleAccept, SINGLE_ACCEPT).events(ROUNDS, MOST_BURSTS),
     row("ctl-churn", "9 epoll_ctl per event, 5 of them fail", Family::Churn, CHURN).events(ROUNDS, MOST_EVENTS),
     row("overflow", "timers that expire during long scans", Family::Overflow, OVERFLOWING).events(TIMED, MOST_EVENTS),
+    row("uring", "waits through io_uring (Linux 6.15)", Family::Uring, URING).events(URINGED, MOST_EVENTS),
     row("lock-contention", "4 writers, several waiters, one epoll", Family::Race(LOCK), CONTENDED).events(RACED, MOST_RACED).waiters(4, 64),
     row("mutex-contention", "3 threads in epoll_ctl during scans", Family::Race(MUTEX), CHANGED).events(RACED, MOST_RACED).waiters(2, 64),
+    row("lock-paths", "fdinfo read, files closed during scans", Family::Race(PATHS), SHOWN).events(RACED, MOST_RACED).waiters(2, 64),
     row("many-blocked", "threads, own epoll each, all blocked", Family::Crowd, CROWD).events(4000, MOST_EVENTS).waiters(400, 4000),
     row("fleet", "processes, 10 own epolls each, by turns", Family::Fleet, FLEET).events(1100, MOST_EVENTS).waiters(100, 2000),
 ];

@@ -42,6 +42,10 @@ pub(super) struct Known {
     pub(super) raced: bool,
     /// Events came while waiters scanned: how many of them met a scan cannot be told.
     pub(super) overflows: bool,
+    /// Waits that io_uring completed.
+    pub(super) uring_waits: u64,
+    /// Their events.
+    pub(super) uring_events: u64,
     /// Connections that were left when the waiter found nothing more.
     pub(super) stranded: Option<u64>,
     /// Calls of epoll_ctl, of scenarios that are about them; in all others none fails, and none is idle.
@@ -204,6 +208,8 @@ fn of_epolls(counter: EpollCounter, known: &Known) -> Option<u64> {
         | EpollCounter::LockWaits
         | EpollCounter::MutexWaits
         | EpollCounter::SourceLockWaits => None,
-        EpollCounter::CtlErrors | EpollCounter::UringWaits | EpollCounter::UringEvents => Some(0),
+        EpollCounter::UringWaits => Some(known.uring_waits),
+        EpollCounter::UringEvents => Some(known.uring_events),
+        EpollCounter::CtlErrors => Some(0),
     }
 }

@@ -25,6 +25,7 @@ mod single;
 mod source;
 #[cfg(test)]
 mod tests;
+mod uring;
 mod waiter;
 mod witness;
 
@@ -131,6 +132,7 @@ fn perform_from(start: Start, name: &str, events: Option<u64>, waiters: Option<u
         Family::SingleAccept => mistakes::run_single_accept(events),
         Family::Churn => mistakes::run_churn(events),
         Family::Overflow => overflow::run(events),
+        Family::Uring => uring::run(events),
         Family::Race(racers) => race::run(racers, waiters, events, start),
         Family::Crowd => crowd::run(waiters, events, start),
         Family::Fleet => fleet::run(waiters, events, start),

@@ -76,7 +76,9 @@ fn broken_laws(report: &Report) -> Vec<String> {
 }
 
 /// Scenarios whose events have no time of their own, or were there before the wait.
-const UNSTAMPED: [&str; 6] = [
+const UNSTAMPED: [&str; 8] = [
+    "lock-paths",
+    "uring",
     "unread-level",
     "et-single-accept",
     "ctl-churn",
@@ -223,7 +225,7 @@ fn churn_knows_its_calls_by_result() {
 
 #[test]
 fn a_race_knows_what_was_sent_and_delivered_and_not_who_slept() {
-    for (name, waiters) in [("lock-contention", 3), ("mutex-contention", 2)] {
+    for (name, waiters) in [("lock-contention", 3), ("mutex-contention", 2), ("lock-paths", 2)] {
         let report = check(name, 5003, Some(waiters));
         assert_eq!(
             report.expect["notifications"].exact(),
@@ -249,6 +251,20 @@ fn timers_expire_while_their_waiter_scans() {
         perform("pipe-lt", Some(3), None).unwrap().expect["ovf_notifications"].exact(),
         Some(0)
     );
+}
+
+#[test]
+fn io_uring_waits_or_says_in_a_sentence_why_not() {
+    if let Err(error) = perform("uring", Some(1), None) {
+        let error = format!("{error:#}");
+        assert!(error.contains("io_uring"), "{error}");
+        println!("skip: {error}");
+        return;
+    }
+    // Neither the first nor the second of each pair is missed.
+    let report = check("uring", 21, None);
+    assert_eq!(report.expect["uring_waits"].exact(), Some(21));
+    assert_eq!(report.returns, 0, "it never calls epoll_wait");
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn own_switches() -> u64 {
 }
 
 /// Only the waiter itself writes its counters, so no read-modify-write is needed.
-fn add(counter: &AtomicU64, by: u64) {
+pub(super) fn add(counter: &AtomicU64, by: u64) {
     counter.store(counter.load(Ordering::Relaxed) + by, Ordering::Release);
 }
 

@@ -20,11 +20,11 @@ use crate::builds;
 use crate::setup::bpf;
 
 /// Epolls of each process of the fleet: `bench scenario fleet`.
-const EPOLLS_EACH: u32 = 10;
+pub(super) const EPOLLS_EACH: u32 = 10;
 /// A tool or load that says nothing for so long hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// After the load begins, until rows are known and memory is what it stays.
-const SETTLING: Duration = Duration::from_secs(3);
+pub(super) const SETTLING: Duration = Duration::from_secs(3);
 /// A tool that is told to end may take so long.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -40,13 +40,15 @@ pub(crate) struct Arguments {
 }
 
 /// What is measured.
-struct Tool {
-    name: &'static str,
-    arguments: &'static [&'static str],
+pub(super) struct Tool {
+    /// Its command.
+    pub(super) name: &'static str,
+    /// What follows the program's name.
+    pub(super) arguments: &'static [&'static str],
     /// On a terminal.
-    screen: bool,
+    pub(super) screen: bool,
     /// Resident memory at most, MB, with 1,000 processes.
-    most_mb: f64,
+    pub(super) most_mb: f64,
 }
 
 const TOOLS: &[Tool] = &[
@@ -66,7 +68,7 @@ const TOOLS: &[Tool] = &[
 
 /// What it watches.
 #[derive(Clone, Copy, Debug)]
-enum Load {
+pub(super) enum Load {
     /// So many processes, all of whose epolls have delivered.
     Fleet(u32),
     /// Two threads that wake each other as fast as they can.
@@ -190,14 +192,14 @@ fn measure(program: &Path, tool: &Tool, load: Load, seconds: u32) -> Result<Row>
 }
 
 /// A load, killed when dropped; its processes end with it.
-struct RunningLoad {
+pub(super) struct RunningLoad {
     child: Child,
     held: bool,
 }
 
 impl RunningLoad {
     /// Starts it; a fleet waits for [`Self::begin`].
-    fn start(program: &Path, load: Load) -> Result<Self> {
+    pub(super) fn start(program: &Path, load: Load) -> Result<Self> {
         let mut command = Command::new(program);
         match load {
             Load::Fleet(processes) => command.args([
@@ -227,7 +229,7 @@ impl RunningLoad {
     }
 
     /// Lets a fleet deliver on each of its epolls, and hold again.
-    fn begin(&mut self) -> Result<()> {
+    pub(super) fn begin(&mut self) -> Result<()> {
         if !self.held {
             return Ok(());
         }
@@ -260,13 +262,13 @@ impl Drop for RunningLoad {
 }
 
 /// The tool while it runs. Dropped, it is ended as by Ctrl-C.
-struct Running {
+pub(super) struct Running {
     child: Child,
 }
 
 impl Running {
     /// Starts it and waits for its first output.
-    fn start(program: &Path, tool: &Tool) -> Result<Self> {
+    pub(super) fn start(program: &Path, tool: &Tool) -> Result<Self> {
         let mut command = Command::new(program);
         command.args(tool.arguments).stdin(Stdio::null());
         let (child, output): (_, OwnedFd) = if tool.screen {
@@ -294,14 +296,14 @@ impl Running {
     }
 
     /// Processor time of all its threads, of those that ended too.
-    fn spent(&self) -> Result<Duration> {
+    pub(super) fn spent(&self) -> Result<Duration> {
         let clock = clock_getcpuclockid(self.pid()).context("the tool has ended")?;
         let time = clock_gettime(clock).context("the tool has ended")?;
         Ok(time.into())
     }
 
     /// A line of its `/proc/PID/status`, MB.
-    fn memory_mb(&self, line: &str) -> Result<f64> {
+    pub(super) fn memory_mb(&self, line: &str) -> Result<f64> {
         let status =
             fs::read_to_string(format!("/proc/{}/status", self.child.id())).context("the tool has ended")?;
         kilobytes(&status, line)

@@ -8,6 +8,7 @@ mod figures;
 mod native;
 mod pairs;
 mod peer;
+pub(crate) mod reading;
 mod report;
 mod row;
 mod subjects;

@@ -12,8 +12,11 @@ use crate::kernels;
 
 /// QEMU's system emulator; also the name of the program to look for.
 pub(crate) const QEMU: &str = "qemu-system-x86_64";
-/// The lister of BPF programs; program and package have the same name.
-const BPFTOOL: &str = "bpftool";
+/// What the tests in the VM need of the distribution, and what for; program and package have the same name.
+const BPF_TOOLS: [(&str, &str); 2] = [
+    ("bpftool", "shows in the tests what is left in the kernel"),
+    ("bpftrace", "counts in the tests what the tool counts"),
+];
 
 /// The BPF toolchain, and with `vm` also QEMU and the kernels.
 pub(crate) fn run(vm: bool) -> Result<()> {
@@ -21,7 +24,7 @@ pub(crate) fn run(vm: bool) -> Result<()> {
     println!("setup: BPF programs are built by toolchain {}", toolchain.name);
     if vm {
         ensure_qemu()?;
-        ensure_bpftool()?;
+        ensure_bpf_tools()?;
         for image in &kernels::IMAGES {
             let kernel = kernels::fetch::ensure(image)?;
             println!("setup: kernel {} is {}", image.name, kernel.version);
@@ -30,12 +33,14 @@ pub(crate) fn run(vm: bool) -> Result<()> {
     Ok(())
 }
 
-/// bpftool, from the distribution where it is missing: it tells what a program under test leaves behind.
-pub(crate) fn ensure_bpftool() -> Result<()> {
-    if find_program(BPFTOOL).is_some() {
-        return Ok(());
+/// Other tools on BPF, from the distribution where they are missing.
+pub(crate) fn ensure_bpf_tools() -> Result<()> {
+    for (name, what_for) in BPF_TOOLS {
+        if find_program(name).is_none() {
+            apt::ensure(&[name], what_for)?;
+        }
     }
-    apt::ensure(&[BPFTOOL], "shows in the tests what is left in the kernel")
+    Ok(())
 }
 
 /// QEMU, from the distribution where it is missing.

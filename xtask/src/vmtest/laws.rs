@@ -74,9 +74,25 @@ const GROUP_SECONDS: u64 = 120;
 /// The same for the longest.
 const LONG_SECONDS: u64 = 300;
 
+/// Waits through io_uring, on kernels that have such.
+const URING: Load = Load {
+    scenario: "uring",
+    events: EVENTS,
+    waiters: None,
+};
+/// The first kernel of the list that has them.
+const URING_SINCE: (u32, u32) = (6, 18);
+
 /// Every group of loads with every family, and that no scenario is left out.
 pub(super) fn tests() -> Vec<Test> {
-    let mut tests = vec![complete()];
+    let (major, minor) = URING_SINCE;
+    let mut tests = vec![complete(), without_uring()];
+    tests.extend(FAMILIES.map(|family| {
+        // It never calls epoll_wait, so without addresses the tool knows nothing of its epoll.
+        law("waits by io_uring", &[URING], family)
+            .needs(Need::Since(major, minor))
+            .needs(Need::Can(Capability::ProbeRead))
+    }));
     for (title, loads) in groups() {
         tests.extend(FAMILIES.map(|family| law(title, &loads, family)));
     }
@@ -116,7 +132,7 @@ fn complete() -> Test {
     let check = |outputs: &Outputs<'_>| {
         let listed = outputs.json_lines(0)?;
         let groups = groups().into_iter().flat_map(|(_, loads)| loads);
-        let named: Vec<Load> = groups.chain(races::LOADS).collect();
+        let named: Vec<Load> = groups.chain(races::LOADS).chain([URING]).collect();
         let missing: Vec<&str> = listed
             .iter()
             .filter_map(|line| line["name"].as_str())
@@ -134,6 +150,23 @@ fn complete() -> Test {
         "--list",
         "--json",
     ])
+}
+
+/// Where there are none the load says so in a sentence.
+fn without_uring() -> Test {
+    let check = |outputs: &Outputs<'_>| {
+        let job = outputs.exited(0, 1)?;
+        match job.stderr.trim_end().lines().collect::<Vec<_>>()[..] {
+            [line] if line.contains("cannot wait on an epoll") => Ok(()),
+            _ => Err(format!("it says {:?}", job.stderr).into()),
+        }
+    };
+    let words = URING.argv();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let (major, minor) = URING_SINCE;
+    Test::new("laws: no waits by io_uring, and a load that says so", check)
+        .needs(Need::Before(major, minor))
+        .job(&words)
 }
 
 fn law(title: &str, loads: &[Load], family: Family) -> Test {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::trace::{FAMILIES, FENTRY, Family, Load, Trace, traced};
-use super::{Need, Outputs, Problem, Test};
+use super::{Need, Outputs, Problem, Test, races::LOCK_PATHS};
 use crate::kernels::Capability;
 
 /// So many that two of them scan at once again and again: each event wakes all, one by one.
@@ -42,9 +42,12 @@ pub(super) fn tests() -> Vec<Test> {
     let bench = Test::new("locks: bench wait, one epoll against one each", check_bench)
         .needs(FENTRY.need())
         .run(bench_words(), SECONDS);
+    let paths = Test::new("locks: fdinfo and close among the paths", check_paths)
+        .needs(FENTRY.need())
+        .run(words("locks", FENTRY, &[LOCK_PATHS]), SECONDS);
     shown
         .into_iter()
-        .chain([counted, bench])
+        .chain([counted, bench, paths])
         .map(|test| test.needs(Need::Can(Capability::ProbeRead)).cpus(CPUS))
         .collect()
 }
@@ -147,6 +150,30 @@ fn check_shared(outputs: &Outputs<'_>) -> Result<(), Problem> {
         return Err(format!("nobody else takes these: {alone:?}").into());
     }
     Ok(())
+}
+
+/// Who reads fdinfo, closes files and adds some waits for the same mutex, each named by its path, and paths add up.
+fn check_paths(outputs: &Outputs<'_>) -> Result<(), Problem> {
+    let trace = Trace::new(outputs.json_lines(0)?, outputs.guest())?;
+    let runs = trace.runs(&[LOCK_PATHS])?;
+    let lines = runs[0].lines("lock");
+    let mut mutexes = lines.iter().filter(|line| line["lock"] == "mutex");
+    let (Some(mutex), None) = (mutexes.next(), mutexes.next()) else {
+        return Err(format!("not one mutex among {lines:?}").into());
+    };
+    let paths = mutex["paths"].as_object().ok_or("a lock without paths")?;
+    let counts = paths.values().map(|path| number(path, "count"));
+    let sum: u64 = counts.sum::<Result<_, _>>()?;
+    // What nobody waited on is not listed.
+    let unseen = ["fdinfo", "close", "ctl"].map(|path| paths.get(path).is_none());
+    println!(
+        "VM {}: waits for a mutex by path: {paths:?}",
+        outputs.guest().name
+    );
+    if unseen == [false; 3] && sum == number(mutex, "count")? && !paths.contains_key("other") {
+        return Ok(());
+    }
+    Err(format!("{sum} waits by path: {mutex}").into())
 }
 
 /// The counter, the histogram and the epoll's name are of one kind.

@@ -50,7 +50,7 @@ pub(crate) fn run(selection: &Selection) -> Result<Tally> {
             bail!("no VM test has {part:?} in its name");
         }
     }
-    setup::ensure_bpftool()?;
+    setup::ensure_bpf_tools()?;
     let prepared = Prepared::new()?;
     let guests = kernels::select(&selection.kernel);
     let boots: Vec<Boot<'_>> = guests.iter().flat_map(|guest| boots(&tests, guest)).collect();
@@ -84,6 +84,7 @@ pub(crate) fn run(selection: &Selection) -> Result<Tally> {
 struct Boot<'a> {
     guest: &'a Guest,
     cpus: u32,
+    programs: BTreeSet<&'static str>,
     jobs: Vec<Job>,
 }
 
@@ -98,6 +99,11 @@ fn boots<'a>(tests: &[Test], guest: &'a Guest) -> Vec<Boot<'a>> {
     let boot = |cpus| Boot {
         guest,
         cpus,
+        programs: run()
+            .filter(|test| test.cpus == cpus)
+            .flat_map(|test| test.programs.iter().copied())
+            .chain(PROGRAMS)
+            .collect(),
         jobs: run().filter(|test| test.cpus == cpus).flat_map(jobs).collect(),
     };
     cpus.into_iter().map(boot).collect()
@@ -138,7 +144,7 @@ fn boot_all(prepared: &Prepared, machine: &Machine, boots: &[Boot<'_>]) -> Resul
 /// One boot, with what went wrong in it printed.
 fn run_boot(prepared: &Prepared, machine: &Machine, boot: &Boot<'_>) -> Result<Outcome> {
     let start = Instant::now();
-    let programs = PROGRAMS.map(str::to_owned);
+    let programs: Vec<String> = boot.programs.iter().map(|&name| name.to_owned()).collect();
     let name = boot.guest.name;
     let outcome = prepared.boot(boot.guest, machine, &programs, &boot.jobs)?;
     for warning in &outcome.warnings {

@@ -5,6 +5,7 @@
 
 mod basics;
 mod benches;
+mod beside;
 mod cgroup;
 mod cost;
 mod ends;
@@ -51,6 +52,7 @@ pub(crate) fn all(length: Length) -> Vec<Test> {
         laws::tests(),
         light::tests(),
         races::tests(),
+        beside::tests(),
         benches::tests(),
         laws::repeated(length),
         views::tests(),
@@ -73,6 +75,7 @@ pub(crate) struct Test {
     needs: Vec<Need>,
     jobs: Vec<Spec>,
     cpus: u32,
+    programs: Vec<&'static str>,
     check: Check,
 }
 
@@ -95,6 +98,7 @@ impl Test {
             needs: Vec::new(),
             jobs: Vec::new(),
             cpus: 0,
+            programs: Vec::new(),
             check: Box::new(check),
         }
     }
@@ -108,6 +112,12 @@ impl Test {
     /// Runs it in a VM with at least so many CPUs; tests with the same number share a boot.
     pub(crate) fn cpus(mut self, cpus: u32) -> Self {
         self.cpus = cpus;
+        self
+    }
+
+    /// Brings one more program of this machine into its VM.
+    pub(crate) fn with(mut self, program: &'static str) -> Self {
+        self.programs.push(program);
         self
     }
 
@@ -131,10 +141,6 @@ impl Test {
 /// What a test says it needs of a kernel. The matrix holds the test to it: skipping on a kernel that meets every need
 /// is a failure, and so is a need that no kernel meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "series are for tests that one kernel alone needs")
-)]
 pub(crate) enum Need {
     /// This series or a later one.
     Since(u32, u32),

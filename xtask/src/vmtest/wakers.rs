@@ -56,7 +56,9 @@ fn interrupted(family: Family) -> Test {
             other => Err(format!("wakeups_timer is absent because of {other:?}").into()),
         }
     };
-    let words = traced(&[load], family, &["-E", "--wakers"]);
+    // Waits for locks want the list of symbols; else the tool asks the kernel by name, where it can.
+    let options = ["-E", "--wakers", "--metric", "wakeup,lock"];
+    let words = traced(&[load], family, &options);
     let script = format!("{HIDDEN}{}", words.join(" "));
     Test::new(
         format!("wakers: a timer not told is an interrupt, {}", family.name),

@@ -76,6 +76,7 @@ const ZERO: abi::Epoll = abi::Epoll {
     creator_comm: [0; abi::COMM_LEN],
     queued_ns: 0,
     queued_in_scan_ns: 0,
+    listed: 0,
     counters: [0; abi::EpollCounter::COUNT],
 };
 
