@@ -67,6 +67,8 @@ pub struct Options {
     pub by_cgroup: bool,
     /// Measure waits for locks.
     pub locks: bool,
+    /// Count what files that several watch bring.
+    pub sources: bool,
     /// Notifications are seen.
     pub notifications_seen: bool,
     /// Rows at most; 0 = the object's default.
@@ -103,6 +105,7 @@ impl Options {
             ("COUNT_ACCEPTS".to_owned(), u64::from(self.count_accepts)),
             ("TIME_LOOPS".to_owned(), u64::from(self.time_loops)),
             ("LOCKS_WANTED".to_owned(), u64::from(self.locks)),
+            ("COUNT_SOURCES".to_owned(), u64::from(self.sources)),
             (
                 "NOTIFICATIONS_SEEN".to_owned(),
                 u64::from(self.notifications_seen),
@@ -164,6 +167,9 @@ pub fn load(
     }
     if !options.count_wakers {
         loader.map_max_entries("WAKERS", 1);
+    }
+    if !options.sources {
+        loader.map_max_entries("SOURCE_ITEMS", 1);
     }
     if !options.locks {
         for map in OF_LOCKS {
