@@ -201,20 +201,15 @@ pub fn herds(window: &Window, filter: &Filter, all: bool) -> Vec<Herd> {
         .into_iter()
         .filter(|(_, items)| passes(items))
         .map(|(id, items)| herd(window, id, &items))
-        .filter(|herd| herd.events > 0 || (all && herd.items > 0))
+        .filter(|herd| all || herd.events > 0)
         .collect();
     herds.sort_by_key(|herd| std::cmp::Reverse((herd.surplus(), herd.events, herd.id)));
     herds
 }
 
 fn herd(window: &Window, id: SourceId, items: &[&SourceItem]) -> Herd {
-    // What was closed before the window is history.
-    let shown: Vec<&&SourceItem> = items
-        .iter()
-        .filter(|item| item.open || item.notifications > 0)
-        .collect();
     let mut by_epoll: BTreeMap<EpollId, Vec<&SourceItem>> = BTreeMap::new();
-    for item in &shown {
+    for item in items {
         by_epoll.entry(item.key.epoll).or_default().push(item);
     }
     let mut workers: Vec<Worker> = by_epoll
@@ -226,8 +221,8 @@ fn herd(window: &Window, id: SourceId, items: &[&SourceItem]) -> Herd {
     Herd {
         id,
         named: named.map_or_else(|| Err("".into()), |item| item.named.clone()),
-        items: shown.len() as u64,
-        events: shown.iter().map(|item| item.notifications).max().unwrap_or(0),
+        items: items.len() as u64,
+        events: items.iter().map(|item| item.notifications).max().unwrap_or(0),
         workers,
     }
 }

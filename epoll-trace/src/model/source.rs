@@ -60,9 +60,10 @@ pub struct SourceItem {
     pub waiters: Vec<Arc<Row>>,
 }
 
-/// Takes off `later` what `earlier` had counted already. A row that an item did not have then is in `rows`.
+/// Takes off `later` what `earlier` had counted already, and what was over by then. A row that an item did not have then is
+/// what `row` finds.
 pub(super) fn take_off<'a>(
-    later: &mut [SourceItem],
+    later: &mut Vec<SourceItem>,
     earlier: &'a [SourceItem],
     row: impl Fn(RowKey) -> Option<&'a Row>,
     minus: impl Fn(&Row, &Row) -> Row,
@@ -71,6 +72,11 @@ pub(super) fn take_off<'a>(
         return;
     }
     let before: HashMap<SourceItemKey, &SourceItem> = earlier.iter().map(|item| (item.key, item)).collect();
+    later.retain(|item| {
+        before.get(&item.key).is_none_or(|old| {
+            old.open || item.open || item.notifications > old.notifications || item.woken > old.woken
+        })
+    });
     let waiters: BTreeMap<RowKey, &'a Row> = earlier
         .iter()
         .flat_map(|item| &item.waiters)

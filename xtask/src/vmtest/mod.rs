@@ -8,6 +8,7 @@ mod benches;
 mod cgroup;
 mod cost;
 mod ends;
+mod herds;
 mod instances;
 mod judge;
 mod laws;
@@ -59,6 +60,7 @@ pub(crate) fn all(length: Length) -> Vec<Test> {
         loops::tests(),
         wakers::tests(),
         locks::tests(),
+        herds::tests(),
         together::tests(),
         cgroup::tests(),
         instances::tests(),

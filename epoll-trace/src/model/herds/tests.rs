@@ -75,16 +75,18 @@ fn a_quiet_source_is_shown_where_all_are_asked_for() {
 }
 
 #[test]
-fn what_was_closed_before_the_window_is_not_shown() {
+fn what_was_closed_before_the_window_is_not_shown_and_what_closed_in_it_is() {
     let mut source = Synthetic::demo();
     source.share();
-    look(&mut source);
     let first = look(&mut source);
     let mut second = first.clone();
     for item in &mut second.sources {
         item.open = false;
     }
     let window = Window::between(&first, &second);
+    let shown = herds(&window, &Filter::default(), true);
+    assert_eq!(shown.iter().map(|herd| herd.items).collect::<Vec<_>>(), [2, 2]);
+    let window = Window::between(&second, &second.clone());
     assert!(herds(&window, &Filter::default(), true).is_empty());
 }
 
