@@ -6,13 +6,14 @@ use std::sync::Arc;
 use super::delta::Window;
 use super::entry::{EntryKey, EpollRef};
 use super::filter::Filter;
-use super::snapshot::{Counter, EpollId, Row};
+use super::snapshot::{Counter, EpollId, Row, RowKey};
 use super::source::{Named, SourceId, SourceItem};
 
 /// An epoll that watches a source, and what its waiters did. `None` is "cannot be known here".
 #[derive(Clone, Debug, PartialEq)]
 pub struct Worker {
-    /// Its name: of several processes the lowest.
+    /// Its name: of several processes the lowest; of one that nobody waited on yet who made it, or had it at the start. Process
+    /// 0 where that is not known.
     pub key: EntryKey,
     /// Name of that process. Not yet safe for a terminal.
     pub name: String,
@@ -193,18 +194,38 @@ pub fn herds(window: &Window, filter: &Filter, all: bool) -> Vec<Herd> {
     for item in &counted.sources {
         groups.entry(item.key.source).or_default().push(item);
     }
-    let passes = |items: &[&SourceItem]| {
-        let mut rows = items.iter().flat_map(|item| &item.waiters);
-        filter.is_empty() || rows.any(|row| filter.passes(row, counted))
-    };
     let mut herds: Vec<Herd> = groups
         .into_iter()
-        .filter(|(_, items)| passes(items))
-        .map(|(id, items)| herd(window, id, &items))
-        .filter(|herd| all || herd.events > 0)
+        .filter_map(|(id, items)| {
+            let herd = herd(window, id, &items);
+            let shown = (all || herd.events > 0) && passes(window, filter, &items, &herd);
+            shown.then_some(herd)
+        })
         .collect();
     herds.sort_by_key(|herd| std::cmp::Reverse((herd.surplus(), herd.events, herd.id)));
     herds
+}
+
+/// Whether a waiter of the source passes, or who has an epoll there that nobody waited on yet.
+fn passes(window: &Window, filter: &Filter, items: &[&SourceItem], herd: &Herd) -> bool {
+    let counted = &window.counted;
+    let mut rows = items.iter().flat_map(|item| &item.waiters);
+    let mut owners = herd.workers.iter().map(|worker| worker.key);
+    let admits = |key: EntryKey| {
+        let row = RowKey {
+            pid: key.pid,
+            ..RowKey::default()
+        };
+        filter.admits(row, key.epoll.and_then(|epoll| epoll.epfd), counted)
+    };
+    filter.is_empty() || rows.any(|row| filter.passes(row, counted)) || owners.any(admits)
+}
+
+/// The process that is known to have an epoll, and its descriptor there.
+fn owner(window: &Window, epoll: EpollId) -> Option<(u32, Option<i32>)> {
+    let epoll = window.counted.epolls.iter().find(|known| known.id == epoll)?;
+    let opened = epoll.opened.map(|(pid, epfd)| (pid, Some(epfd)));
+    opened.or(epoll.creator.map(|pid| (pid, None)))
 }
 
 fn herd(window: &Window, id: SourceId, items: &[&SourceItem]) -> Herd {
@@ -233,8 +254,8 @@ fn worker(window: &Window, epoll: EpollId, items: &[&SourceItem]) -> Worker {
         .flat_map(|item| &item.waiters)
         .map(|row| (row.key, &**row))
         .collect();
-    let first = rows.values().next();
-    let pid = first.map_or(0, |row| row.key.pid);
+    let first = rows.values().next().map(|row| (row.key.pid, row.epfd));
+    let (pid, epfd) = first.or_else(|| owner(window, epoll)).unwrap_or((0, None));
     let sum = |index: usize| -> Option<u64> {
         // Without a waiter nobody did anything, as far as that can be known at all.
         let known = !window.counted.absent.contains_key(Counter::ALL[index].name());
@@ -247,7 +268,7 @@ fn worker(window: &Window, epoll: EpollId, items: &[&SourceItem]) -> Worker {
             tid: None,
             epoll: Some(EpollRef {
                 id: Some(epoll),
-                epfd: first.and_then(|row| row.epfd),
+                epfd,
             }),
         },
         name: window.counted.names.get(&pid).cloned().unwrap_or_default(),

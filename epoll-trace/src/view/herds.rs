@@ -161,7 +161,7 @@ fn row(out: &mut dyn Write, herd: &Herd, worker: &Worker, ascii: bool) -> io::Re
     let filled = share.map_or(0, |share| (share * bar as f64).round() as usize);
     let line = format!(
         "{INDENT}{:name$} {process:comm$} {:flag$} {:>woken$} {:>deliveries$} {:>empty$} {:>accepts$} {:>part$} {}",
-        worker.key.epoll_name().unwrap_or_default(),
+        name_of(worker).unwrap_or_else(|| ABSENT.to_owned()),
         flags(worker.events),
         count(Some(worker.woken), woken),
         count(worker.deliveries(), deliveries),
@@ -171,6 +171,15 @@ fn row(out: &mut dyn Write, herd: &Herd, worker: &Worker, ascii: bool) -> io::Re
         "#".repeat(filled),
     );
     writeln!(out, "{}", line.trim_end())
+}
+
+fn process_of(worker: &Worker) -> Option<u32> {
+    (worker.key.pid != 0).then_some(worker.key.pid)
+}
+
+/// `PID:epfd`, if its process is known.
+fn name_of(worker: &Worker) -> Option<String> {
+    worker.key.epoll_name().filter(|_| worker.key.pid != 0)
 }
 
 /// In full where that fits its column.
@@ -189,7 +198,7 @@ fn count(count: Option<u64>, width: usize) -> String {
 struct SourceLine<'a> {
     v: u32,
     kind: &'static str,
-    pid: u32,
+    pid: Option<u32>,
     fd: Option<i32>,
     source: Option<&'a str>,
     name: Option<&'a str>,
@@ -217,8 +226,8 @@ struct SourceLine<'a> {
 
 #[derive(Serialize)]
 struct WorkerLine<'a> {
-    pid: u32,
-    epoll: String,
+    pid: Option<u32>,
+    epoll: Option<String>,
     comm: &'a str,
     processes: u64,
     fd: i32,
@@ -250,7 +259,7 @@ fn line(herd: &Herd, span_ns: u64) -> SourceLine<'_> {
     SourceLine {
         v: VERSION,
         kind: "source",
-        pid: herd.workers.first().map_or(0, |worker| worker.key.pid),
+        pid: herd.workers.iter().find_map(process_of),
         fd: herd.workers.first().map(|worker| worker.fd),
         source: named.map(|named| named.kind.as_str()),
         name: named.and_then(|named| named.name.as_deref()),
@@ -281,8 +290,8 @@ fn line(herd: &Herd, span_ns: u64) -> SourceLine<'_> {
 
 fn worker_line<'a>(herd: &Herd, worker: &'a Worker) -> WorkerLine<'a> {
     WorkerLine {
-        pid: worker.key.pid,
-        epoll: worker.key.epoll_name().unwrap_or_default(),
+        pid: process_of(worker),
+        epoll: name_of(worker),
         comm: &worker.name,
         processes: worker.processes,
         fd: worker.fd,
@@ -338,7 +347,7 @@ pub fn write_csv(out: &mut dyn Write, report: &HerdReport<'_>) -> io::Result<()>
         let record: [String; COLUMNS.len()] = [
             counted.at_ns.to_string(),
             line.span_ns.to_string(),
-            line.pid.to_string(),
+            csv::optional(line.pid),
             csv::optional(line.fd),
             text(line.source),
             text(line.name),

@@ -91,6 +91,31 @@ fn what_was_closed_before_the_window_is_not_shown_and_what_closed_in_it_is() {
 }
 
 #[test]
+fn an_epoll_that_nobody_waited_on_yet_has_its_owners_name_and_no_work() {
+    let mut source = Synthetic::demo();
+    source.share();
+    let first = look(&mut source);
+    let mut second = look(&mut source);
+    let idle = &mut second.sources[1];
+    idle.waiters.clear();
+    let epoll = second.epolls.iter_mut().find(|epoll| epoll.id == idle.key.epoll);
+    epoll.unwrap().opened = Some((77, 6));
+    let window = Window::between(&first, &second);
+    let filter = Filter {
+        pids: vec![77],
+        ..Filter::default()
+    };
+    let herds = herds(&window, &filter, false);
+    let [listener] = &herds[..] else {
+        panic!("{herds:?}")
+    };
+    let worker = &listener.workers[0];
+    assert_eq!(worker.key.epoll_name().as_deref(), Some("77:6"));
+    assert_eq!((worker.deliveries(), worker.processes), (Some(0), 0));
+    assert_eq!(listener.gini(), Some(0.5));
+}
+
+#[test]
 fn an_item_whose_waiters_were_there_before_it_does_not_have_their_past() {
     let mut source = Synthetic::demo();
     look(&mut source);
