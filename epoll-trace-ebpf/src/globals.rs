@@ -118,6 +118,8 @@ globals! {
     COUNT_WAKERS;
     /// 1: accepts after deliveries are counted.
     COUNT_ACCEPTS;
+    /// 1: notifications and wakeups are counted per item of files that several watch.
+    COUNT_SOURCES;
     /// 1: waits for locks are measured.
     LOCKS_WANTED;
     /// 1: notifications are seen, so that what runs inside one is known.

@@ -203,6 +203,12 @@ ids! {
         LockThreadsFull = "lock_threads_full",
         /// A wait for a lock was not followed to its end: too many at once.
         LockWaitsFull = "lock_waits_full",
+        /// Notifications of a shared file went to no item: the table of these was full.
+        SourceItemsFull = "source_items_full",
+        /// A shared file was closed and its address another file's before its last counts were read.
+        SourcesReused = "sources_reused",
+        /// A shared file has more items than are looked at: of the others it shows those that are notified.
+        SourcesCut = "sources_cut",
     }
 }
 

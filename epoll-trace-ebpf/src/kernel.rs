@@ -195,13 +195,13 @@ impl Watchers {
         self.next != 0 && self.next != self.head
     }
 
-    /// Address of the eventpoll of the next item; [`Watchers::has_next`] comes first.
+    /// Addresses of the next item and its eventpoll; [`Watchers::has_next`] comes first.
     #[inline(always)]
-    pub fn next_epoll(&mut self) -> Option<u64> {
+    pub fn next_item(&mut self) -> Option<(u64, u64)> {
         let item = self.next.wrapping_sub(OFF_ITEM_FLLINK.load());
         // `next` comes first in both kinds of nodes.
         self.next = probed_at(self.next).unwrap_or(0);
-        probed(item, &OFF_ITEM_EP)
+        Some((item, probed(item, &OFF_ITEM_EP)?))
     }
 }
 

@@ -11,10 +11,12 @@ pub const ABI_VERSION: u32 = 4;
 mod bucket;
 mod context;
 mod ids;
+mod sources;
 
 pub use bucket::{BUCKETS, SUB_BUCKETS, bucket, bucket_low};
 pub use context::context_of;
 pub use ids::{Counter, EpollCounter, LockKind, LockPath, Loss, Metric, WakeContext};
+pub use sources::{RELEASED, REMOVED, SOURCE_WALK, SourceItem, SourceKey, WATCHED};
 
 /// Rows (process × epoll pairs) followed at once, unless the agent says otherwise.
 pub const DEFAULT_ROWS: u32 = 16_384;
@@ -257,6 +259,8 @@ pub const MAX_LOCK_THREADS: u32 = 16_384;
 pub const MAX_MUTEX_WAITS: u32 = 4096;
 /// Wait queues of watched files remembered at once.
 pub const MAX_SOURCES: u32 = 16_384;
+/// Items of files that several watch, followed at once, where herds are wanted.
+pub const MAX_SOURCE_ITEMS: u32 = 16_384;
 /// Slots of the table that tells cheaply that a lock is none of an epoll's.
 pub const LOCK_FILTER_SLOTS: usize = 1 << 16;
 

@@ -8,8 +8,8 @@ use aya_ebpf::{
 use epoll_trace_ebpf::{
     BLOCK, Chunk, DEFAULT_CHUNKS, DEFAULT_ROWS, Epoll, EpollId, ItemEvent, ItemKey, KnownEpoll,
     LOCK_FILTER_SLOTS, LockKey, LockRow, LockThread, Loss, MAX_EPOLLS, MAX_ITEMS, MAX_LOCK_THREADS,
-    MAX_LOCKS, MAX_MUTEX_WAITS, MAX_NESTING, MAX_SOURCES, MAX_THREADS, MAX_TREE, MAX_WAKERS, Row, RowKey,
-    Shown, TID_FILTER_SLOTS, Waker, WakerKey,
+    MAX_LOCKS, MAX_MUTEX_WAITS, MAX_NESTING, MAX_SOURCE_ITEMS, MAX_SOURCES, MAX_THREADS, MAX_TREE,
+    MAX_WAKERS, Row, RowKey, Shown, SourceItem, SourceKey, TID_FILTER_SLOTS, Waker, WakerKey,
 };
 
 /// What is known of a thread that waits on epolls, or of one that is not traced.
@@ -85,6 +85,8 @@ pub struct Cpu {
     pub entered_ns: [u64; MAX_NESTING],
     /// Wait-queue entry of the outermost.
     pub source: u64,
+    /// Their items, where several watch the file, outermost first; file 0 = nobody else does, or herds are not wanted.
+    pub sources: [SourceKey; MAX_NESTING],
     /// Address of this CPU's `preempt_count()`; 0 = not asked for yet.
     pub preempt_count: u64,
     /// Where a pointer becomes a number, see `signals::as_number`.
@@ -250,6 +252,10 @@ pub static MUTEX_WAITS: HashMap<u64, LockWait> = HashMap::with_max_entries(MAX_M
 /// and begins of waits for locks. Full: the source unused for longest is forgotten until it notifies again.
 #[map]
 pub static SOURCES: LruHashMap<u64, WatchedSource> = LruHashMap::with_max_entries(MAX_SOURCES, 0);
+/// By file, epoll and descriptor: what an item of a file that several watch counted. Written by notifications and wakeups, where herds
+/// are wanted, marked by EPOLL_CTL_DEL and the file's end, removed by the agent. Read by notifications, wakeups and the agent. Full: `source_items_full`.
+#[map]
+pub static SOURCE_ITEMS: HashMap<SourceKey, SourceItem> = HashMap::with_max_entries(MAX_SOURCE_ITEMS, 0);
 /// Process (or thread) ids to trace, where a filter is on; with a cgroup those in it at the start. Written by the agent and by fork, removed by exit. Read by
 /// threads seen for the first time. Full: `tree_full`.
 #[map]

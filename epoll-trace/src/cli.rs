@@ -16,10 +16,12 @@ use crate::view::units::TimeUnit;
 use crate::workload::{CostArgs, CtlArgs, ScenarioArgs, WaitArgs};
 
 mod floor;
+mod herd;
 mod locks;
 mod values;
 
 pub use floor::FloorArgs;
+pub use herd::HerdArgs;
 pub use locks::{LockSort, LocksArgs};
 pub use values::Counters;
 use values::{column_parser, epoll_column_parser, field_parser, metric_parser, screen_seconds, seconds};
@@ -167,6 +169,9 @@ pub enum Command {
     /// One row per epoll: what it watches, who uses it, and how well that goes
     #[command(after_help = EPOLLS_EXAMPLES)]
     Epolls(EpollsArgs),
+    /// Files that several watch: whom an event wakes, for nothing or not, and who gets the work
+    #[command(after_help = herd::EXAMPLES)]
+    Herd(HerdArgs),
     /// Who waits for the locks of epolls: ep->lock, ep->mtx, and those of watched files
     #[command(after_help = locks::EXAMPLES)]
     Locks(LocksArgs),
@@ -197,6 +202,7 @@ impl Command {
         match self {
             Self::Hist(args) => Some(&args.trace),
             Self::Epolls(args) => Some(&args.trace),
+            Self::Herd(args) => Some(&args.trace),
             Self::Locks(args) => Some(&args.trace),
             Self::Overhead(args) => Some(&args.trace),
             Self::Top(_) | Self::Probes(_) | Self::Bench(_) => None,

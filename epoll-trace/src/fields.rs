@@ -150,7 +150,8 @@ const FLAG_NAMES: [(u32, &str); 4] = [
     (1 << 29, "WAKE"),
 ];
 
-fn flags(flags: u32) -> String {
+/// The flags in a mask of epoll_ctl, as people write them.
+pub fn flags(flags: u32) -> String {
     let names = FLAG_NAMES.iter().filter(|(bit, _)| flags & bit != 0);
     let names: Vec<_> = names.map(|&(_, name)| name).collect();
     if names.is_empty() {

@@ -1,5 +1,7 @@
 //! Names of processes and threads, what epolls they had at the start, and our own memory: the only reader of /proc after start.
 
+pub mod source;
+
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::PathBuf;

@@ -5,11 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use epoll_trace::cli::{
-    Cli, Command, Counters, EpollsArgs, GlobalArgs, HistArgs, LocksArgs, OverheadArgs, TopArgs, TraceArgs,
+    Cli, Command, Counters, EpollsArgs, GlobalArgs, HerdArgs, HistArgs, LocksArgs, OverheadArgs, TopArgs,
+    TraceArgs,
 };
 use epoll_trace::commands::attach::{Wishes, start};
 use epoll_trace::commands::child::{Gated, gate};
 use epoll_trace::commands::epolls::Epolls;
+use epoll_trace::commands::herd::Herds;
 use epoll_trace::commands::hist::Hist;
 use epoll_trace::commands::locks::{self, Locks};
 use epoll_trace::commands::output::{Streams, is_broken_pipe, open};
@@ -69,6 +71,7 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
         }
         Command::Hist(args) => block_on(hist(args, global)),
         Command::Epolls(args) => block_on(epolls(args, global)),
+        Command::Herd(args) => block_on(herd(args, global)),
         Command::Locks(args) => block_on(show_locks(args, global)),
         Command::Overhead(args) => block_on(overhead(args, global)),
         Command::Top(args) => {
@@ -103,6 +106,16 @@ async fn epolls(args: &EpollsArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
         ..Wishes::default()
     };
     trace(&args.trace, global, wishes, Epolls::new(args, global)).await
+}
+
+async fn herd(args: &HerdArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
+    let wishes = Wishes {
+        counters: Some(Counters::All),
+        sources: true,
+        per_thread: args.trace.filter.needs_threads(),
+        ..Wishes::default()
+    };
+    trace(&args.trace, global, wishes, Herds::new(args, global)).await
 }
 
 async fn show_locks(args: &LocksArgs, global: &GlobalArgs) -> anyhow::Result<u8> {

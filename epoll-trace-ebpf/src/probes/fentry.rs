@@ -9,7 +9,10 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 
 use crate::{
-    globals::{OFF_ENTRY_PREV, OFF_ENTRY_PRIVATE, OFF_EP_WQ_HEAD, OFF_FILE_PRIVATE, TIMEOUT_IS_POINTER},
+    globals::{
+        OFF_ENTRY_NEXT, OFF_ENTRY_PREV, OFF_ENTRY_PRIVATE, OFF_EP_WQ_HEAD, OFF_FILE_PRIVATE,
+        TIMEOUT_IS_POINTER,
+    },
     kernel::{is_asleep_behind, typed},
     signals,
 };
@@ -47,7 +50,11 @@ fn return_fexit(ctx: FExitContext) -> i32 {
 /// `ep_poll_callback(wait, mode, sync, key)`.
 #[fentry(function = "ep_poll_callback")]
 fn notify_fentry(ctx: FEntryContext) -> i32 {
-    signals::notification_enter(ctx.arg(0), ctx.arg::<u64>(3) as u32);
+    let entry: *const u8 = ctx.arg(0);
+    // SAFETY: a typed `struct wait_queue_entry *`. Alone both its neighbours are the head of the queue.
+    let is_shared =
+        || unsafe { typed::<u64>(entry, &OFF_ENTRY_NEXT) != typed::<u64>(entry, &OFF_ENTRY_PREV) };
+    signals::notification_enter(ctx.arg(0), ctx.arg::<u64>(3) as u32, is_shared);
     0
 }
 

@@ -9,7 +9,10 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 
 use crate::{
-    globals::{OFF_ENTRY_PREV, OFF_ENTRY_PRIVATE, OFF_EP_WQ_HEAD, OFF_FILE_PRIVATE, TIMEOUT_IS_POINTER},
+    globals::{
+        OFF_ENTRY_NEXT, OFF_ENTRY_PREV, OFF_ENTRY_PRIVATE, OFF_EP_WQ_HEAD, OFF_FILE_PRIVATE,
+        TIMEOUT_IS_POINTER,
+    },
     kernel::{is_asleep, probed, probed_at},
     signals,
 };
@@ -33,7 +36,9 @@ fn enter_kprobe(ctx: ProbeContext) -> u32 {
 #[kprobe]
 fn notify_kprobe(ctx: ProbeContext) -> u32 {
     if let (Some(wait), Some(key)) = (ctx.arg(0), ctx.arg::<u64>(3)) {
-        signals::notification_enter(wait, key as u32);
+        // Both neighbours (`list_head` has `next` before `prev`) at once; alone both are the head of the queue.
+        let is_shared = || probed::<[u64; 2]>(wait, &OFF_ENTRY_NEXT).is_some_and(|[next, prev]| next != prev);
+        signals::notification_enter(wait, key as u32, is_shared);
     }
     0
 }

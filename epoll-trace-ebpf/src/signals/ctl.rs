@@ -2,7 +2,7 @@
 
 use epoll_trace_ebpf::{EVENT_FLAGS, Epoll, EpollCounter, ItemEvent, ItemKey};
 
-use super::{epoll, thread};
+use super::{epoll, source, thread};
 use crate::{globals::COUNT_PER_EPOLL, kernel, maps::ITEMS};
 
 /// What epoll_ctl was asked.
@@ -81,6 +81,9 @@ pub fn ctl(request: &Request, ret: i32) {
         epoll::count(epoll, counter, 1);
         if ret == 0 {
             remember(epoll, address, request);
+            if request.op == DEL {
+                source::removed((*epoll).id, request.fd);
+            }
         }
     }
 }

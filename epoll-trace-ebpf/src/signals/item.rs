@@ -2,7 +2,7 @@
 
 use epoll_trace_ebpf::{EpollCounter, EpollId, Loss, RELEASE_WALK, Shown};
 
-use super::{aggregate::lose, epoll};
+use super::{aggregate::lose, epoll, source};
 use crate::{
     globals::{COUNT_PER_EPOLL, OWN_TGID},
     kernel,
@@ -19,11 +19,14 @@ pub fn file_released(file: u64) {
     let mut seen = 0;
     while seen < RELEASE_WALK && watchers.has_next() {
         seen += 1;
-        if let Some(address) = watchers.next_epoll()
+        if let Some((item, address)) = watchers.next_item()
             && let Some(epoll) = epoll::counters(address)
         {
             // SAFETY: a value of EPOLL_ROWS.
-            unsafe { epoll::count(epoll, EpollCounter::ItemsReleased, 1) };
+            unsafe {
+                epoll::count(epoll, EpollCounter::ItemsReleased, 1);
+                source::released(file, item, (*epoll).id);
+            }
         }
     }
     if watchers.has_next() {

@@ -9,6 +9,7 @@ mod lock;
 mod notification;
 mod places;
 mod scan;
+mod source;
 mod thread;
 mod wait;
 mod waker;

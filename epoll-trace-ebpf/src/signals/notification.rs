@@ -2,16 +2,17 @@
 
 use epoll_trace_ebpf::{EVENT_FLAGS, Epoll, EpollCounter, Loss, MAX_NESTING};
 
-use super::{aggregate::lose, epoll, lock, scan};
+use super::{aggregate::lose, epoll, lock, scan, source};
 use crate::{
-    globals::{COUNT_PER_EPOLL, EPOLL_BY_FD, LOCKS_WANTED, OFF_EP_OVFLIST, OFF_ITEM_EVENTS},
+    globals::{COUNT_PER_EPOLL, COUNT_SOURCES, EPOLL_BY_FD, LOCKS_WANTED, OFF_EP_OVFLIST, OFF_ITEM_EVENTS},
     kernel,
     maps::CPUS,
 };
 
-/// `wait` is the wait-queue entry it was called with, `mask` the events it brings (0 = unknown).
+/// `wait` is the wait-queue entry it was called with, `mask` the events it brings (0 = unknown); `is_shared` tells whether others
+/// stand in that queue.
 #[inline(always)]
-pub fn notification_enter(wait: u64, mask: u32) {
+pub fn notification_enter(wait: u64, mask: u32, is_shared: impl FnOnce() -> bool) {
     let Some(cpu) = CPUS.get_ptr_mut(0) else { return };
     let now = kernel::now();
     // SAFETY: this CPU's value of CPUS; interrupts are off.
@@ -19,6 +20,7 @@ pub fn notification_enter(wait: u64, mask: u32) {
         let depth = (*cpu).depth as usize;
         if depth < MAX_NESTING {
             (&raw mut (*cpu).entered_ns).cast::<u64>().add(depth).write(now);
+            source::begin(cpu, depth);
         } else {
             lose(Loss::NestingTooDeep);
         }
@@ -40,7 +42,18 @@ pub fn notification_enter(wait: u64, mask: u32) {
             // SAFETY: a value of EPOLL_ROWS.
             unsafe { count_in(epoll, item, address, mask, depth > 0, now) };
         }
+        if COUNT_SOURCES.load() != 0 && is_shared() {
+            // SAFETY: values of CPUS and EPOLL_ROWS.
+            unsafe { source::notified(cpu, depth, item, epoll, mask, now) };
+        }
     }
+}
+
+/// Whether an item with mask and flags `events` asks for what `mask` brings.
+#[inline(always)]
+pub fn is_asked(events: u32, mask: u32) -> bool {
+    let asked = events & !EVENT_FLAGS;
+    asked != 0 && (mask == 0 || mask & asked != 0)
 }
 
 /// # Safety
@@ -53,8 +66,7 @@ unsafe fn count_in(epoll: *mut Epoll, item: u64, address: u64, mask: u32, nested
         if nested {
             epoll::count(epoll, EpollCounter::NotificationsNested, 1);
         }
-        let asked = kernel::probed::<u32>(item, &OFF_ITEM_EVENTS).unwrap_or(0) & !EVENT_FLAGS;
-        if asked == 0 || (mask != 0 && mask & asked == 0) {
+        if !is_asked(kernel::probed(item, &OFF_ITEM_EVENTS).unwrap_or(0), mask) {
             epoll::count(epoll, EpollCounter::NotificationsUnasked, 1);
             return;
         }

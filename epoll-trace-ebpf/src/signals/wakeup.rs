@@ -4,10 +4,13 @@ use epoll_trace_ebpf::Counter;
 
 use super::{
     aggregate::{count, row},
-    epoll, notification, thread, waker,
+    epoll, notification, source, thread, waker,
 };
 use crate::{
-    globals::{COUNT_PER_EPOLL, COUNT_WAITS, COUNT_WAKERS, EPOLL_BY_FD, NOTIFICATIONS_SEEN, WAITS_SEEN},
+    globals::{
+        COUNT_PER_EPOLL, COUNT_SOURCES, COUNT_WAITS, COUNT_WAKERS, EPOLL_BY_FD, NOTIFICATIONS_SEEN,
+        WAITS_SEEN,
+    },
     kernel,
     maps::{NO_ROW, Thread},
 };
@@ -38,6 +41,9 @@ pub fn wakeup(task: u64, address: u64, is_asleep: impl FnOnce() -> bool) {
         } else {
             None
         };
+        if COUNT_SOURCES.load() != 0 && notified.is_some() {
+            source::woke();
+        }
         let (counted, with_wakers) = (COUNT_WAITS.load() != 0, COUNT_WAKERS.load() != 0);
         if (counted || with_wakers)
             && let Some(row) = row((*thread).row)

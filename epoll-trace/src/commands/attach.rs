@@ -12,6 +12,7 @@ use crate::kernel::cgroup::Cgroup;
 use crate::kernel::{Detail, Facts, caps::RunningKernel, offsets};
 use crate::model::probes::{Outcome, Status};
 use crate::model::snapshot::{Counter, LOCK_PATHS, Metric, NOT_MEASURED};
+use crate::model::source::SOURCES;
 use crate::model::waker::WAKERS;
 use crate::probe::catalog::{Family, Program, Signal};
 use crate::probe::load::{Loaded, Options, Scope, load};
@@ -31,6 +32,9 @@ pub struct Wishes {
     pub fdinfo: bool,
     /// Who wakes.
     pub wakers: bool,
+    /// What files that several watch bring; with every counter. Whoever else watches them belongs to that, so named processes and
+    /// threads narrow only what is shown.
+    pub sources: bool,
     /// Rows per thread.
     pub per_thread: bool,
     /// What the programs themselves cost; counting that costs time at each run.
@@ -58,6 +62,12 @@ impl Wishes {
             if !identity::exists(tid) {
                 bail!("there is no thread {tid}; see `ps -eL` for the threads that run");
             }
+        }
+        if self.sources {
+            return match &filter.cgroup {
+                Some(path) => self.narrow_to(Cgroup::find(Path::new("/"), path)?),
+                None => Ok(()),
+            };
         }
         // With both, processes narrow the kernel's work and the model picks the threads.
         if !filter.pid.is_empty() {
@@ -105,6 +115,7 @@ impl Wishes {
     fn signals(&self) -> BTreeSet<Signal> {
         let metrics = self.metrics.iter().copied().map(Number::Metric);
         let metrics = metrics.chain(self.wakers.then_some(Number::Wakers));
+        let metrics = metrics.chain(self.sources.then_some(Number::Sources));
         let counted = |number: &Number| match self.counters {
             _ if number.is_of_locks() => self.locks(),
             Some(Counters::All) => is_counter(number),
@@ -123,7 +134,7 @@ impl Wishes {
 }
 
 fn is_counter(number: &Number) -> bool {
-    !matches!(number, Number::Metric(_) | Number::Wakers)
+    !matches!(number, Number::Metric(_) | Number::Wakers | Number::Sources)
 }
 
 /// What a family on the command line means to the plan.
@@ -287,6 +298,7 @@ fn load_plan(facts: &Facts, plan: &Plan, wishes: &Wishes, verbose: u8) -> anyhow
         count_accepts: everything,
         time_loops: everything || wishes.metrics.contains(&Metric::Busy),
         locks: wishes.locks(),
+        sources: wishes.sources && !plan.absent().contains_key(SOURCES),
         notifications_seen: seen(Signal::Notification),
         epoll_by_fd: matches!(plan.identity, Identity::Descriptor(_)),
         scope: wishes.scope.clone(),
@@ -321,7 +333,11 @@ fn add_unmeasured(wishes: &Wishes, absent: &mut BTreeMap<String, String>) {
         .iter()
         .filter(|&&counter| !counted(counter))
         .map(|counter| counter.name());
-    for name in metrics.chain(uncounted).chain((!wishes.wakers).then_some(WAKERS)) {
+    let whole = [(wishes.wakers, WAKERS), (wishes.sources, SOURCES)];
+    let unasked = whole
+        .into_iter()
+        .filter_map(|(asked, name)| (!asked).then_some(name));
+    for name in metrics.chain(uncounted).chain(unasked) {
         absent
             .entry(name.to_owned())
             .or_insert_with(|| NOT_MEASURED.to_owned());

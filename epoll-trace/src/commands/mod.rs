@@ -5,6 +5,7 @@ pub mod bench;
 pub mod child;
 pub mod epolls;
 pub mod floor;
+pub mod herd;
 pub mod hist;
 pub mod locks;
 pub mod metrics;

@@ -43,6 +43,7 @@ fn try_everything(global: &GlobalArgs) -> Status {
         count_per_epoll: true,
         time_loops: true,
         locks: true,
+        sources: true,
         epoll_by_fd: matches!(plan.identity, Identity::Descriptor(_)),
         // Nobody is named: the programs run and count nothing.
         scope: Scope::Processes,

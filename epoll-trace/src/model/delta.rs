@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::histogram::Histogram;
 use super::snapshot::{Epoll, EpollId, Lock, LockKey, LockPath, PathSum, Row, RowKey, Snapshot};
-use super::waker;
+use super::{source, waker};
 
 /// What was counted between two looks.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,9 +33,9 @@ impl Window {
                 *row = Arc::new(row.minus(old));
             }
         }
-        let before = Sorted::new(&earlier.epolls, |epoll| epoll.id);
-        let folded = epolls_folded_since(earlier, later, &before);
-        let mut places = before.places();
+        let epolls = Sorted::new(&earlier.epolls, |epoll| epoll.id);
+        let folded = epolls_folded_since(earlier, later, &epolls);
+        let mut places = epolls.places();
         for epoll in &mut counted.epolls {
             let old = folded.get(&epoll.id).or_else(|| places.find(epoll.id));
             if let Some(old) = old {
@@ -49,6 +49,12 @@ impl Window {
                 lock.waited = lock.waited.minus(&old.waited);
             }
         }
+        source::take_off(
+            &mut counted.sources,
+            &earlier.sources,
+            |key| before.places().find(key).map(|old| &**old),
+            Row::minus,
+        );
         if let (Some(spent), Some(old)) = (&mut counted.spent, &earlier.spent) {
             spent.take_off(old);
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::overhead::Spent;
 
 use super::histogram::Histogram;
+use super::source::SourceItem;
 use super::waker::Wakers;
 
 /// Declares ids together with their names and one line of help.
@@ -361,6 +362,8 @@ pub struct Snapshot {
     pub epolls: Vec<Epoll>,
     /// Waits for locks; empty unless they are measured.
     pub locks: Vec<Lock>,
+    /// Items of files that several watch; empty unless they are counted.
+    pub sources: Vec<SourceItem>,
     /// Names of the processes and threads in `rows`, and of those that woke them, by id; raw bytes of the kernel made text, not yet safe for a terminal.
     pub names: BTreeMap<u32, String>,
     /// Loss counters by name; every one is listed, 0 included.

@@ -69,6 +69,8 @@ pub struct Options {
     pub by_cgroup: bool,
     /// Measure waits for locks.
     pub locks: bool,
+    /// Count what files that several watch bring.
+    pub sources: bool,
     /// Notifications are seen.
     pub notifications_seen: bool,
     /// Rows at most; 0 = the object's default.
@@ -105,6 +107,7 @@ impl Options {
             ("COUNT_ACCEPTS".to_owned(), u64::from(self.count_accepts)),
             ("TIME_LOOPS".to_owned(), u64::from(self.time_loops)),
             ("LOCKS_WANTED".to_owned(), u64::from(self.locks)),
+            ("COUNT_SOURCES".to_owned(), u64::from(self.sources)),
             (
                 "NOTIFICATIONS_SEEN".to_owned(),
                 u64::from(self.notifications_seen),
@@ -173,6 +176,9 @@ pub fn load(
     }
     if options.scope == Scope::Everything && !options.by_cgroup {
         loader.map_max_entries("TRACED", 1);
+    }
+    if !options.sources {
+        loader.map_max_entries("SOURCE_ITEMS", 1);
     }
     if !options.locks {
         for map in OF_LOCKS {

@@ -8,6 +8,7 @@ use crate::kernel::caps::Capability;
 use crate::kernel::offsets::Offset;
 use crate::kernel::{Facts, names};
 use crate::model::snapshot::{Counter, EpollCounter, FLAGS, ITEMS, Metric};
+use crate::model::source::SOURCES;
 use crate::model::waker::WAKERS;
 
 /// A number that a view may show.
@@ -25,6 +26,8 @@ pub enum Number {
     Flags,
     /// Who wakes.
     Wakers,
+    /// What files that several watch bring.
+    Sources,
 }
 
 impl Number {
@@ -36,7 +39,7 @@ impl Number {
         metrics
             .chain(counters)
             .chain(epolls)
-            .chain([Self::Items, Self::Flags, Self::Wakers])
+            .chain([Self::Items, Self::Flags, Self::Wakers, Self::Sources])
     }
 
     /// The number called `name`.
@@ -53,6 +56,7 @@ impl Number {
             Self::Items => ITEMS,
             Self::Flags => FLAGS,
             Self::Wakers => WAKERS,
+            Self::Sources => SOURCES,
         }
     }
 
@@ -61,7 +65,7 @@ impl Number {
     pub const fn is_of_locks(self) -> bool {
         match self {
             Self::Metric(metric) => metric.is_of_locks(),
-            Self::Counter(_) | Self::Items | Self::Flags | Self::Wakers => false,
+            Self::Counter(_) | Self::Items | Self::Flags | Self::Wakers | Self::Sources => false,
             Self::Epoll(counter) => matches!(
                 counter,
                 EpollCounter::LockWaits | EpollCounter::MutexWaits | EpollCounter::SourceLockWaits
@@ -152,6 +156,7 @@ impl Number {
                 }
             },
             Self::Wakers => CAUSES,
+            Self::Sources => &[Signal::Wakeup, Signal::Notification],
             Self::Epoll(counter) => match counter {
                 EpollCounter::Notifications
                 | EpollCounter::NotificationsUnasked
@@ -196,6 +201,16 @@ impl Number {
                 Need::Offset(Offset::FileFop),
             ],
             Self::Wakers => &[PROBE_READ, Need::PreemptCount, Need::Data(names::PER_CPU_OFFSETS)],
+            Self::Sources => &[
+                PROBE_READ,
+                Need::Offset(Offset::EntryNext),
+                Need::Offset(Offset::EntryPrev),
+                Need::Offset(Offset::ItemFile),
+                Need::Offset(Offset::ItemFd),
+                Need::Offset(Offset::ItemEvents),
+                Need::Offset(Offset::ItemFllink),
+                Need::Offset(Offset::FileEp),
+            ],
             _ => &[],
         }
     }
@@ -205,6 +220,8 @@ impl Number {
         match self {
             // What an epoll had before us is read once.
             Self::Items | Self::Flags => &[Signal::EpollShown],
+            // A file that goes unseen is another source only once its address is used again.
+            Self::Sources => &[Signal::FileRelease],
             // What waits for a lock inside a notification is told from the wait it interrupts.
             Self::Metric(Metric::Lock | Metric::Mutex) => &[Signal::Notification],
             _ => &[],
@@ -255,6 +272,7 @@ pub(super) fn absent(
             Number::Epoll(_)
             | Number::Items
             | Number::Flags
+            | Number::Sources
             | Number::Metric(Metric::Queue | Metric::OverflowLength | Metric::Lock | Metric::Mutex)
             | Number::Counter(Counter::AlreadyRunnable),
             Identity::Descriptor(why),

@@ -10,6 +10,7 @@ use crate::model::snapshot::{
     Counter, Epoll, EpollCounter, EpollId, FLAGS, ITEMS, Lock, LockKey, LockKind, LockPath, Metric, PathSum,
     Row, RowKey, Snapshot,
 };
+use crate::model::source::{Named, SourceId, SourceItem, SourceItemKey};
 use crate::model::waker::{WakerId, Wakers};
 
 /// PID of the process `nginx` of [`Synthetic::demo`]: two epolls, 400 wakeups per look.
@@ -116,6 +117,17 @@ const CONTENTION: &[Contention] = &[
     (NGINX, 1, LockKind::Source, Some(12), 3, LockPath::Other, 7, 1_500),
 ];
 
+/// An item of a shared file: file, epoll, descriptor, flags, notifications and waiters woken between two looks.
+type Shared = (u64, u64, i32, u32, u64, u64);
+
+/// A listener that wakes both epolls of nginx, and an eventfd of strangers with one exclusive item that gets everything.
+const SHARED: &[Shared] = &[
+    (1, 1, 12, 0, 100, 100),
+    (1, 2, 12, 0, 100, 90),
+    (2, 3, 7, 1 << 28, 50, 50),
+    (2, 4, 7, 1 << 28, 0, 0),
+];
+
 /// Processes whose numbers grow by the same amounts at every look, one second apart.
 #[derive(Clone, Debug)]
 pub struct Synthetic {
@@ -126,6 +138,7 @@ pub struct Synthetic {
     absent: BTreeMap<String, String>,
     losses: BTreeMap<String, u64>,
     contention: &'static [Contention],
+    shared: &'static [Shared],
 }
 
 impl Synthetic {
@@ -142,6 +155,7 @@ impl Synthetic {
                 .map(|name| (name.to_owned(), 0))
                 .collect(),
             contention: &[],
+            shared: &[],
         }
     }
 
@@ -161,6 +175,11 @@ impl Synthetic {
     /// Locks are waited for from now on.
     pub fn contend(&mut self) {
         self.contention = CONTENTION;
+    }
+
+    /// Files that several watch have events from now on.
+    pub fn share(&mut self) {
+        self.shared = SHARED;
     }
 
     /// Makes the counters and metrics called `names` unknowable.
@@ -268,6 +287,33 @@ impl Synthetic {
         }
     }
 
+    fn item(&self, item: &Shared, looks: u64) -> SourceItem {
+        let &(file, epoll, fd, flags, notifications, woken) = item;
+        let waiters = self.waiters.iter().filter(|waiter| waiter.epoll == epoll);
+        let listener = Named {
+            kind: "tcp".to_owned(),
+            name: Some("127.0.0.1:8080".to_owned()),
+            inode: Some(4242),
+            accept_queue: Some(3),
+        };
+        SourceItem {
+            key: SourceItemKey {
+                source: SourceId { file, born_ns: 1 },
+                epoll: epoll_id(epoll),
+                fd,
+            },
+            notifications: notifications * looks,
+            woken: woken * looks,
+            events: 1 | flags,
+            open: true,
+            named: match file {
+                1 => Ok(Arc::new(listener)),
+                _ => Err("descriptor 7 of process 210 cannot be looked up: ev\u{1b}il".into()),
+            },
+            waiters: waiters.map(|waiter| Arc::new(self.row(waiter, looks))).collect(),
+        }
+    }
+
     fn epolls(&self, looks: u64) -> Vec<Epoll> {
         let mut epolls: BTreeMap<u64, Epoll> = BTreeMap::new();
         for waiter in &self.waiters {
@@ -310,6 +356,7 @@ impl Source for Synthetic {
                 .iter()
                 .map(|contention| self.lock(contention, looks))
                 .collect(),
+            sources: self.shared.iter().map(|item| self.item(item, looks)).collect(),
             names: self
                 .waiters
                 .iter()

@@ -352,13 +352,9 @@ const fn ceiling(subject: &'static str, load: &'static str, at: At) -> Ceiling {
 }
 
 /// Asserted in every run that measures the row.
-pub(super) const CEILINGS: [Ceiling; 15] = [
+pub(super) const CEILINGS: [Ceiling; 14] = [
     goal(ceiling(HIST, PP, At::Most(650.0))),
-    Ceiling {
-        kernel: Some("6.1"),
-        ..ceiling(HIST, NULL, At::Most(230.0))
-    },
-    goal(ceiling(HIST, NULL, At::Most(230.0))),
+    ceiling(HIST, NULL, At::Most(230.0)),
     goal(ceiling(HIST_PHASES, PP, At::Most(1200.0))),
     Ceiling {
         kernel: Some("6.1"),
@@ -371,7 +367,7 @@ pub(super) const CEILINGS: [Ceiling; 15] = [
     ceiling(HIST, GETPPID, At::Most(NOTHING)),
     ceiling(TOP, GETPPID, At::Most(NOTHING)),
     ceiling(HIST, FUTEX, At::Most(120.0)),
-    goal(ceiling(TOP, FUTEX, At::Most(120.0))),
+    ceiling(TOP, FUTEX, At::Most(120.0)),
     ceiling(HIST_TRACEPOINT, GETPPID, At::TimesOf(HIST_FLOOR_TRACEPOINT, 1.15)),
     ceiling(TOP_TRACEPOINT, GETPPID, At::TimesOf(TOP_FLOOR_TRACEPOINT, 1.15)),
 ];
@@ -390,22 +386,14 @@ pub(super) struct StartCeiling {
 }
 
 /// Asserted in every run that starts the subject.
-pub(super) const STARTS: [StartCeiling; 2] = [
-    StartCeiling {
-        subject: HIST,
-        kernel: Some("6.18"),
-        most: 500.0,
-        most_mb: 20.0,
-        kept: true,
-    },
-    StartCeiling {
-        subject: HIST,
-        kernel: None,
-        most: 500.0,
-        most_mb: 20.0,
-        kept: false,
-    },
-];
+pub(super) const STARTS: [StartCeiling; 1] = [StartCeiling {
+    subject: HIST,
+    kernel: None,
+    most: 500.0,
+    most_mb: 20.0,
+    // 381 and 493 M seen: too little below for every build to keep it.
+    kept: false,
+}];
 
 /// Instructions per operation by which a load that nobody touches differs from itself: the agent's own ticks.
 const NOTHING: f64 = 2.0;

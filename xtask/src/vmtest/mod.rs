@@ -9,6 +9,7 @@ mod beside;
 mod cgroup;
 mod cost;
 mod ends;
+mod herds;
 mod instances;
 mod judge;
 mod laws;
@@ -61,6 +62,7 @@ pub(crate) fn all(length: Length) -> Vec<Test> {
         loops::tests(),
         wakers::tests(),
         locks::tests(),
+        herds::tests(),
         together::tests(),
         cgroup::tests(),
         instances::tests(),

@@ -163,6 +163,7 @@ fn what_is_lost_with_the_notification() {
             "ovf_scans",
             "queue",
             "source_lock_waits",
+            "sources",
             "uring_events",
             "uring_waits",
             "wakers",
@@ -199,6 +200,7 @@ fn without_addresses_nothing_is_counted_per_epoll() {
             "scan",
             "scans_repoll",
             "scans_spurious",
+            "sources",
             "wakers",
             "wakeups_timer"
         ]

@@ -8,6 +8,7 @@ mod mapped;
 mod names;
 mod pool;
 mod rows;
+mod sources;
 mod tally;
 mod wakers;
 
@@ -33,6 +34,7 @@ use self::{
     mapped::Mapped,
     names::Names,
     rows::{RowMaps, Rows},
+    sources::Sources,
     wakers::WakerTable,
 };
 use super::Source;
@@ -42,6 +44,7 @@ use crate::{
         histogram::Shape,
         overhead::Spent,
         snapshot::{FLAGS, ITEMS, Known, Metric, Snapshot},
+        source::SOURCES,
     },
     probe::load::Loaded,
 };
@@ -64,6 +67,7 @@ pub struct Live {
     /// Why it is not known of every epoll what it watches.
     partly: String,
     locks: Option<Locks>,
+    sources: Sources,
     losses: Array<MapData, u64>,
     traced: BpfHashMap<MapData, u32, u32>,
     names: Names,
@@ -126,6 +130,7 @@ impl Live {
             rows: take("LOCKS")?.try_into()?,
             threads: take("LOCK_THREADS")?.try_into()?,
         };
+        let sources = Sources::new(take("SOURCE_ITEMS")?.try_into()?);
         let losses = take("LOSSES")?.try_into()?;
         let traced = take("TRACED")?.try_into()?;
         let cgroup = take("CGROUP")?.try_into()?;
@@ -140,6 +145,7 @@ impl Live {
                     .collect(),
             )?,
             locks: wants_locks.then(|| Locks::new(locks)),
+            sources,
             epolls: Epolls::new(epolls)?,
             shown,
             fdinfo_cut: 0,
@@ -256,7 +262,7 @@ impl Live {
         }
         losses.insert(items::FDINFO_CUT.to_owned(), self.fdinfo_cut);
         let of_locks = self.locks.as_ref().map_or(0, |locks| locks.forgotten);
-        let forgotten = self.rows.forgotten + self.epolls.forgotten + of_locks;
+        let forgotten = self.rows.forgotten + self.epolls.forgotten + self.sources.forgotten + of_locks;
         losses.insert(CLOSED_FORGOTTEN.to_owned(), forgotten);
         if let Some(misses) = self.loaded.misses() {
             losses.insert(PROBE_MISSES.to_owned(), misses);
@@ -282,8 +288,16 @@ impl Source for Live {
         for (creator, name) in self.epolls.creators() {
             names.entry(creator).or_insert(name);
         }
+        if !absent.contains_key(SOURCES) {
+            self.sources.read(&rows)?;
+        }
+        let dead = self.epolls.dead();
+        let ids = self.epolls.ids();
+        let is_alive = |epoll: &abi::EpollId| ids.contains(epoll) && !dead.contains(epoll);
+        let sources = self.sources.model(is_alive);
         let snapshot = Snapshot {
             at_ns,
+            sources,
             epolls: self.epolls.model(&known),
             locks: self
                 .locks
@@ -295,7 +309,7 @@ impl Source for Live {
             absent: self.absent_now(),
             spent: self.spent(),
         };
-        let dead = self.epolls.dead();
+        self.sources.fold(is_alive)?;
         self.epolls.fold(&self.rows.waiters())?;
         // A row keeps its process's part in an epoll that others still use: it goes when the epoll does, where that is seen.
         let none = BTreeSet::new();

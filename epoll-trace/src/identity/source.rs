@@ -1,0 +1,189 @@
+//! What a watched file is: the link of a descriptor, and for a socket its line in its network namespace's tables.
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Read as _};
+
+use procfs_core::net::{TcpNetEntries, TcpState, UdpNetEntries};
+use procfs_core::{ExplicitSystemInfo, FromBufReadSI};
+
+use crate::model::source::Named;
+
+/// Bytes of one table at most: some 50,000 sockets.
+const MOST_BYTES: u64 = 8 << 20;
+
+/// A table of sockets: its file, the kind of its sockets, and the column of the inode (net/ipv4/tcp_ipv4.c,
+/// net/ipv4/udp.c, net/unix/af_unix.c).
+const TABLES: [(&str, &str, usize); 5] = [
+    ("tcp", "tcp", 9),
+    ("tcp6", "tcp", 9),
+    ("udp", "udp", 9),
+    ("udp6", "udp", 9),
+    ("unix", "unix", 6),
+];
+
+/// Where descriptor `fd` of process `pid` points to.
+///
+/// # Errors
+/// A reason for people: it is gone, or may not be read.
+pub fn link_of(pid: u32, fd: i32) -> Result<String, String> {
+    let link = fs::read_link(format!("/proc/{pid}/fd/{fd}"))
+        .map_err(|error| format!("descriptor {fd} of process {pid} cannot be looked up: {error}"))?;
+    Ok(link.to_string_lossy().into_owned())
+}
+
+/// What `link` stands for; a socket is looked up in the network namespace of process `pid`.
+pub fn named(pid: u32, link: &str) -> Named {
+    let (kind, inode) = parts(link);
+    if kind == "socket"
+        && let Some(inode) = inode
+    {
+        return socket(pid, inode);
+    }
+    Named {
+        name: (kind == "file").then(|| link.to_owned()),
+        kind,
+        inode,
+        accept_queue: None,
+    }
+}
+
+/// Kind and inode from `socket:[7]`, `pipe:[7]`, `anon_inode:[eventfd]`, `anon_inode:inotify` or a path.
+fn parts(link: &str) -> (String, Option<u64>) {
+    let within = |text: &str| text.strip_prefix('[')?.strip_suffix(']').map(str::to_owned);
+    match link.split_once(':') {
+        Some(("anon_inode", kind)) => (within(kind).unwrap_or_else(|| kind.to_owned()), None),
+        Some((kind @ ("socket" | "pipe"), rest)) => {
+            (kind.to_owned(), within(rest).and_then(|inode| inode.parse().ok()))
+        }
+        _ => ("file".to_owned(), None),
+    }
+}
+
+/// The socket with this inode; without a name where no table has it.
+fn socket(pid: u32, inode: u64) -> Named {
+    let found = TABLES.iter().find_map(|&(table, kind, column)| {
+        let line = line_of(&format!("/proc/{pid}/net/{table}"), column, inode)?;
+        let (name, accept_queue) = match kind {
+            "tcp" => tcp(&line)?,
+            "udp" => (udp(&line)?, None),
+            _ => (unix(&line)?, None),
+        };
+        Some(Named {
+            kind: kind.to_owned(),
+            name: Some(name),
+            inode: Some(inode),
+            accept_queue,
+        })
+    });
+    found.unwrap_or_else(|| Named {
+        kind: "socket".to_owned(),
+        name: None,
+        inode: Some(inode),
+        accept_queue: None,
+    })
+}
+
+/// The line of the table at `path` whose `column` is `inode`.
+fn line_of(path: &str, column: usize, inode: u64) -> Option<String> {
+    let wanted = inode.to_string();
+    let table = BufReader::new(File::open(path).ok()?.take(MOST_BYTES));
+    table
+        .split(b'\n')
+        .map_while(Result::ok)
+        .map(|line| String::from_utf8_lossy(&line).into_owned())
+        .find(|line| line.split_whitespace().nth(column) == Some(&wanted))
+}
+
+/// Of the machine only the order of bytes matters here.
+const MACHINE: ExplicitSystemInfo = ExplicitSystemInfo {
+    boot_time_secs: 0,
+    ticks_per_second: 0,
+    page_size: 0,
+    is_little_endian: cfg!(target_endian = "little"),
+};
+
+/// Both ends of a connection; of a listener its address and how many connections wait to be accepted.
+fn tcp(line: &str) -> Option<(String, Option<u64>)> {
+    // The first line of a table is its head.
+    let table = format!("\n{line}");
+    let TcpNetEntries(entries) = TcpNetEntries::from_buf_read(table.as_bytes(), &MACHINE).ok()?;
+    let entry = entries.first()?;
+    if entry.state == TcpState::Listen {
+        return Some((entry.local_address.to_string(), Some(u64::from(entry.rx_queue))));
+    }
+    let name = format!("{} > {}", entry.local_address, entry.remote_address);
+    Some((name, None))
+}
+
+fn udp(line: &str) -> Option<String> {
+    let table = format!("\n{line}");
+    let UdpNetEntries(entries) = UdpNetEntries::from_buf_read(table.as_bytes(), &MACHINE).ok()?;
+    Some(entries.first()?.local_address.to_string())
+}
+
+/// The path, which may hold spaces; nothing else names a unix socket.
+fn unix(line: &str) -> Option<String> {
+    let mut rest = line.trim_start();
+    for _ in 0..7 {
+        let end = rest.find(char::is_whitespace)?;
+        rest = rest[end..].trim_start();
+    }
+    (!rest.is_empty()).then(|| rest.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixListener;
+
+    fn own(file: &impl AsRawFd) -> Named {
+        let pid = std::process::id();
+        named(pid, &link_of(pid, file.as_raw_fd()).unwrap())
+    }
+
+    #[test]
+    fn links_have_a_kind_and_maybe_an_inode() {
+        let parts = |link| {
+            let (kind, inode) = parts(link);
+            (kind, inode)
+        };
+        assert_eq!(parts("socket:[7]"), ("socket".to_owned(), Some(7)));
+        assert_eq!(parts("pipe:[81]"), ("pipe".to_owned(), Some(81)));
+        assert_eq!(parts("anon_inode:[eventfd]"), ("eventfd".to_owned(), None));
+        assert_eq!(parts("anon_inode:inotify"), ("inotify".to_owned(), None));
+        assert_eq!(parts("/tmp/socket:[7]"), ("file".to_owned(), None));
+    }
+
+    #[test]
+    fn own_sockets_have_their_addresses() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let waiting = TcpStream::connect(address).unwrap();
+        let named = own(&listener);
+        assert_eq!((named.kind.as_str(), named.accept_queue), ("tcp", Some(1)));
+        assert_eq!(named.name, Some(address.to_string()));
+        let client = own(&waiting).name.unwrap();
+        assert!(client.ends_with(&format!(" > {address}")), "{client}");
+        let six = TcpListener::bind("[::1]:0").unwrap();
+        assert_eq!(own(&six).name, Some(six.local_addr().unwrap().to_string()));
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        assert_eq!(own(&udp).name, Some(udp.local_addr().unwrap().to_string()));
+    }
+
+    #[test]
+    fn a_path_may_hold_spaces() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a b");
+        let listener = UnixListener::bind(&path).unwrap();
+        assert_eq!(own(&listener).kind, "unix");
+        assert_eq!(own(&listener).name.as_deref(), path.to_str());
+    }
+
+    #[test]
+    fn what_is_gone_has_a_reason() {
+        let why = link_of(std::process::id(), 1_000_000).unwrap_err();
+        assert!(why.contains("No such file"), "{why}");
+    }
+}

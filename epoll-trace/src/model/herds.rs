@@ -1,0 +1,285 @@
+//! Herds: who is woken by one event of a file that several watch, and who of them gets the work.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::delta::Window;
+use super::entry::{EntryKey, EpollRef};
+use super::filter::Filter;
+use super::snapshot::{Counter, EpollId, Row, RowKey};
+use super::source::{Named, SourceId, SourceItem};
+
+/// An epoll that watches a source, and what its waiters did. `None` is "cannot be known here".
+#[derive(Clone, Debug, PartialEq)]
+pub struct Worker {
+    /// Its name: of several processes the lowest; of one that nobody waited on yet who made it, or had it at the start. Process
+    /// 0 where that is not known.
+    pub key: EntryKey,
+    /// Name of that process. Not yet safe for a terminal.
+    pub name: String,
+    /// How many processes wait on it.
+    pub processes: u64,
+    /// The descriptor it watches the source as; of several the lowest.
+    pub fd: i32,
+    /// Mask and flags of its items there.
+    pub events: u32,
+    /// Notifications of the source of events that it asks for.
+    pub notifications: u64,
+    /// Waiters that these made runnable.
+    pub woken: u64,
+    /// By [`Counter`]: all that its waiters counted, of this source or any other.
+    pub counters: [Option<u64>; Counter::COUNT],
+}
+
+impl Worker {
+    /// One counter.
+    pub fn counter(&self, counter: Counter) -> Option<u64> {
+        self.counters[counter as usize]
+    }
+
+    /// Wakeups of all causes.
+    pub fn wakeups(&self) -> Option<u64> {
+        const CAUSES: [Counter; 4] = [
+            Counter::WakeupsSource,
+            Counter::WakeupsChain,
+            Counter::WakeupsCtl,
+            Counter::WakeupsUnclassified,
+        ];
+        CAUSES.iter().map(|&cause| self.counter(cause)).sum()
+    }
+
+    /// Waits that returned events.
+    pub fn deliveries(&self) -> Option<u64> {
+        self.counter(Counter::DeliveriesSlept)?
+            .checked_add(self.counter(Counter::DeliveriesAtOnce)?)
+    }
+}
+
+/// A source in a window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Herd {
+    /// Which.
+    pub id: SourceId,
+    /// What it is; else why that is not known.
+    pub named: Result<Arc<Named>, Arc<str>>,
+    /// Items that watch it, or did in the window.
+    pub items: u64,
+    /// Events that reached anybody: notifications of the item that got most.
+    pub events: u64,
+    /// Who watches it, by name.
+    pub workers: Vec<Worker>,
+}
+
+impl Herd {
+    /// Notifications of all items.
+    pub fn notifications(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.notifications).sum()
+    }
+
+    /// Waiters that these made runnable.
+    pub fn woken(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.woken).sum()
+    }
+
+    /// Items that an event reaches, on average; `None` without events.
+    pub fn fan_out(&self) -> Option<f64> {
+        self.per_event(self.notifications())
+    }
+
+    /// Waiters that an event makes runnable, on average; `None` without events.
+    pub fn woken_per_event(&self) -> Option<f64> {
+        self.per_event(self.woken())
+    }
+
+    fn per_event(&self, count: u64) -> Option<f64> {
+        (self.events > 0).then(|| count as f64 / self.events as f64)
+    }
+
+    /// Waiters beyond one per event.
+    pub fn surplus(&self) -> u64 {
+        self.woken().saturating_sub(self.events)
+    }
+
+    /// A number of all workers; `None` where it is not known of one, or there is none.
+    pub fn sum(&self, number: impl Fn(&Worker) -> Option<u64>) -> Option<u64> {
+        if self.workers.is_empty() {
+            return None;
+        }
+        self.workers.iter().map(number).sum()
+    }
+
+    /// Part of the wakeups of its workers, by this source or any other, after which there was nothing to deliver, 0 to 1.
+    pub fn empty_share(&self) -> Option<f64> {
+        let empty = self.sum(|worker| worker.counter(Counter::EmptyWakeups))?;
+        let wakeups = self.sum(Worker::wakeups)?;
+        (wakeups > 0).then(|| empty as f64 / wakeups as f64)
+    }
+
+    /// What the workers' shares are of: accepts where there are any, else deliveries.
+    pub fn shared_work(&self) -> Work {
+        match self.sum(|worker| worker.counter(Counter::Accepts)) {
+            Some(accepts) if accepts > 0 => Work::Accepts,
+            _ => Work::Deliveries,
+        }
+    }
+
+    /// The part of `worker` in [`Herd::shared_work`], 0 to 1.
+    pub fn share(&self, worker: &Worker) -> Option<f64> {
+        let work = self.shared_work();
+        let whole = self.sum(|worker| work.of(worker))?;
+        (whole > 0).then_some(())?;
+        Some(work.of(worker)? as f64 / whole as f64)
+    }
+
+    /// How unequal the shares are: [`gini`] over the workers.
+    pub fn gini(&self) -> Option<f64> {
+        let work = self.shared_work();
+        let parts: Vec<u64> = self
+            .workers
+            .iter()
+            .map(|worker| work.of(worker))
+            .collect::<Option<_>>()?;
+        gini(&parts)
+    }
+}
+
+/// What workers share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Connections accepted.
+    Accepts,
+    /// Waits that returned events, of this source or any other.
+    Deliveries,
+}
+
+impl Work {
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accepts => "accepts",
+            Self::Deliveries => "deliveries",
+        }
+    }
+
+    fn of(self, worker: &Worker) -> Option<u64> {
+        match self {
+            Self::Accepts => worker.counter(Counter::Accepts),
+            Self::Deliveries => worker.deliveries(),
+        }
+    }
+}
+
+/// The Gini coefficient: 0 where all have the same, (n - 1) / n where one of n has everything. `None` where nobody has anything.
+pub fn gini(parts: &[u64]) -> Option<f64> {
+    let mut sorted = parts.to_vec();
+    sorted.sort_unstable();
+    let whole: f64 = sorted.iter().map(|&part| part as f64).sum();
+    if whole <= 0.0 {
+        return None;
+    }
+    let count = sorted.len() as f64;
+    let weighted: f64 = sorted
+        .iter()
+        .enumerate()
+        .map(|(index, &part)| (2.0 * (index as f64 + 1.0) - count - 1.0) * part as f64)
+        .sum();
+    Some((weighted / (count * whole)).clamp(0.0, 1.0))
+}
+
+/// The sources that `filter` lets pass: those that a waiter watches who passes. Without `all` only those with events in the window.
+/// Most surplus first, equal ones by events.
+pub fn herds(window: &Window, filter: &Filter, all: bool) -> Vec<Herd> {
+    let counted = &window.counted;
+    let mut groups: BTreeMap<SourceId, Vec<&SourceItem>> = BTreeMap::new();
+    for item in &counted.sources {
+        groups.entry(item.key.source).or_default().push(item);
+    }
+    let mut herds: Vec<Herd> = groups
+        .into_iter()
+        .filter_map(|(id, items)| {
+            let herd = herd(window, id, &items);
+            let shown = (all || herd.events > 0) && passes(window, filter, &items, &herd);
+            shown.then_some(herd)
+        })
+        .collect();
+    herds.sort_by_key(|herd| std::cmp::Reverse((herd.surplus(), herd.events, herd.id)));
+    herds
+}
+
+/// Whether a waiter of the source passes, or who has an epoll there that nobody waited on yet.
+fn passes(window: &Window, filter: &Filter, items: &[&SourceItem], herd: &Herd) -> bool {
+    let counted = &window.counted;
+    let mut rows = items.iter().flat_map(|item| &item.waiters);
+    let mut owners = herd.workers.iter().map(|worker| worker.key);
+    let admits = |key: EntryKey| {
+        let row = RowKey {
+            pid: key.pid,
+            ..RowKey::default()
+        };
+        filter.admits(row, key.epoll.and_then(|epoll| epoll.epfd), counted)
+    };
+    filter.is_empty() || rows.any(|row| filter.passes(row, counted)) || owners.any(admits)
+}
+
+/// The process that is known to have an epoll, and its descriptor there.
+fn owner(window: &Window, epoll: EpollId) -> Option<(u32, Option<i32>)> {
+    let epoll = window.counted.epolls.iter().find(|known| known.id == epoll)?;
+    let opened = epoll.opened.map(|(pid, epfd)| (pid, Some(epfd)));
+    opened.or(epoll.creator.map(|pid| (pid, None)))
+}
+
+fn herd(window: &Window, id: SourceId, items: &[&SourceItem]) -> Herd {
+    let mut by_epoll: BTreeMap<EpollId, Vec<&SourceItem>> = BTreeMap::new();
+    for item in items {
+        by_epoll.entry(item.key.epoll).or_default().push(item);
+    }
+    let mut workers: Vec<Worker> = by_epoll
+        .into_iter()
+        .map(|(epoll, items)| worker(window, epoll, &items))
+        .collect();
+    workers.sort_by_key(|worker| worker.key);
+    let named = items.iter().find(|item| item.named.is_ok()).or(items.first());
+    Herd {
+        id,
+        named: named.map_or_else(|| Err("".into()), |item| item.named.clone()),
+        items: items.len() as u64,
+        events: items.iter().map(|item| item.notifications).max().unwrap_or(0),
+        workers,
+    }
+}
+
+fn worker(window: &Window, epoll: EpollId, items: &[&SourceItem]) -> Worker {
+    let rows: BTreeMap<_, &Row> = items
+        .iter()
+        .flat_map(|item| &item.waiters)
+        .map(|row| (row.key, &**row))
+        .collect();
+    let first = rows.values().next().map(|row| (row.key.pid, row.epfd));
+    let (pid, epfd) = first.or_else(|| owner(window, epoll)).unwrap_or((0, None));
+    let sum = |index: usize| -> Option<u64> {
+        // Without a waiter nobody did anything, as far as that can be known at all.
+        let known = !window.counted.absent.contains_key(Counter::ALL[index].name());
+        known.then_some(())?;
+        rows.values().map(|row| row.counters[index]).sum()
+    };
+    Worker {
+        key: EntryKey {
+            pid,
+            tid: None,
+            epoll: Some(EpollRef {
+                id: Some(epoll),
+                epfd,
+            }),
+        },
+        name: window.counted.names.get(&pid).cloned().unwrap_or_default(),
+        processes: rows.keys().map(|key| key.pid).collect::<BTreeSet<_>>().len() as u64,
+        fd: items.iter().map(|item| item.key.fd).min().unwrap_or(-1),
+        events: items.iter().fold(0, |events, item| events | item.events),
+        notifications: items.iter().map(|item| item.notifications).sum(),
+        woken: items.iter().map(|item| item.woken).sum(),
+        counters: std::array::from_fn(sum),
+    }
+}
+
+#[cfg(test)]
+mod tests;
