@@ -367,7 +367,7 @@ mod tests {
     fn starts_have_ceilings() {
         let with = |instructions, mb| {
             let mut kernel = kernel(7000.0, 7600.0).unwrap();
-            kernel.kernel = "6.18".to_owned();
+            kernel.kernel = "6.1".to_owned();
             kernel.starts.push(Start {
                 subject: "hist, fentry".to_owned(),
                 first_output: Some(instructions),
