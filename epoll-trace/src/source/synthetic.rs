@@ -1,11 +1,13 @@
 //! A source without a kernel: a few processes whose numbers grow by the same known amounts at every look.
 //! Views and models are tested on it.
 
+use std::array;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Source;
 use crate::model::histogram::{Histogram, Shape};
+use crate::model::shared::Shared;
 use crate::model::snapshot::{
     Counter, Epoll, EpollCounter, EpollId, FLAGS, ITEMS, Lock, LockKey, LockKind, LockPath, Metric, PathSum,
     Row, RowKey, Snapshot,
@@ -198,9 +200,9 @@ impl Synthetic {
                 Counter::WakeupsChain | Counter::EmptyWakeups => waiter.chain,
                 _ => 0,
             };
-            row.counters[counter as usize] = self.known(counter.name(), per_look * looks);
+            row.numbers.counters[counter as usize] = self.known(counter.name(), per_look * looks);
         }
-        row.wakers = Wakers::from([
+        row.numbers.wakers = Wakers::from([
             (WakerId::Softirq, waiter.wakeups * looks),
             (
                 WakerId::Thread {
@@ -212,7 +214,8 @@ impl Synthetic {
         ]);
         for &metric in Metric::ALL.iter().filter(|metric| !metric.is_of_locks()) {
             let value = self.histogram(waiter, metric, looks);
-            row.metrics[metric as usize] = self.known(metric.name(), value);
+            let known = self.known(metric.name(), value);
+            row.numbers.metrics.extend(known.map(|values| (metric, values)));
         }
         row
     }
@@ -277,12 +280,9 @@ impl Synthetic {
                 flags: self.known(FLAGS, (waiter.epoll as u32 % 2) << 31),
                 id: epoll_id(waiter.epoll),
                 creator: Some(waiter.pid),
-                counters: EpollCounter::ALL
-                    .iter()
-                    .map(|counter| self.known(counter.name(), 0))
-                    .collect::<Vec<_>>()
-                    .try_into()
-                    .unwrap_or_default(),
+                counters: Shared::from(array::from_fn(|index| {
+                    self.known(EpollCounter::ALL[index].name(), 0)
+                })),
             });
             for counter in epoll.counters.iter_mut().flatten() {
                 *counter += waiter.wakeups * looks;
@@ -302,7 +302,7 @@ impl Source for Synthetic {
             rows: self
                 .waiters
                 .iter()
-                .map(|waiter| Arc::new(self.row(waiter, looks)))
+                .map(|waiter| self.row(waiter, looks))
                 .collect(),
             epolls: self.epolls(looks),
             locks: self
@@ -315,7 +315,8 @@ impl Source for Synthetic {
                 .iter()
                 .flat_map(|waiter| [waiter.pid, waiter.tid].map(|id| (id, waiter.name.to_owned())))
                 .chain([(CLIENT.1, "client".to_owned())])
-                .collect(),
+                .collect::<BTreeMap<_, _>>()
+                .into(),
             losses: self.losses.clone(),
             absent: Arc::new(self.absent.clone()),
         })

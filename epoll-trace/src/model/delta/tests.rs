@@ -12,14 +12,14 @@ fn row(pid: u32, epoll: Option<u64>, waits: Option<u64>) -> Row {
         },
         ..Row::default()
     };
-    row.counters[Counter::Waits as usize] = waits;
+    row.numbers.counters[Counter::Waits as usize] = waits;
     row
 }
 
 fn look(at_ns: u64, rows: Vec<Row>) -> Snapshot {
     Snapshot {
         at_ns,
-        rows: rows.into_iter().map(Arc::new).collect(),
+        rows,
         ..Snapshot::default()
     }
 }
@@ -29,7 +29,7 @@ fn waits(window: &Window) -> Vec<Option<u64>> {
         .counted
         .rows
         .iter()
-        .map(|row| row.counters[Counter::Waits as usize])
+        .map(|row| row.numbers.counters[Counter::Waits as usize])
         .collect()
 }
 
