@@ -6,7 +6,8 @@ use super::delta::{Window, add_counters, add_metric};
 use super::entry::{Entry, EntryKey, EpollRef};
 use super::filter::Filter;
 use super::instances::Instances;
-use super::snapshot::{EpollCounter, EpollId, Known, Lock, Row, RowKey, Snapshot};
+use super::shared::Shared;
+use super::snapshot::{EpollCounter, EpollId, Known, Lock, Numbers, Row, RowKey, Snapshot};
 use super::waker::{self, Wakers};
 
 /// What one entry stands for.
@@ -182,7 +183,11 @@ fn entry(slot: Slot, group: &Group<'_>, instances: &Instances<'_>, window: &Wind
     entry.name = counted.names.get(&owner).cloned().unwrap_or_default();
     entry.epolls = waited_on(&group.rows);
     let mut wakers = Wakers::new();
+    let mut zeroes = Zeroes::default();
     for row in &group.rows {
+        if zeroes.again(&row.numbers, Numbers::is_quiet) {
+            continue;
+        }
         waker::add(&mut wakers, &row.numbers.wakers);
         add_counters(&mut entry.counters, &row.numbers.counters);
         for (metric, values) in &row.numbers.metrics {
@@ -276,6 +281,27 @@ fn key(slot: Slot, group: &Group<'_>, instances: &Instances<'_>) -> EntryKey {
     }
 }
 
+/// What is quiet shares its zeroes: to add them again changes nothing.
+struct Zeroes<'a, T>(Option<&'a Shared<T>>);
+
+impl<T> Default for Zeroes<'_, T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<'a, T> Zeroes<'a, T> {
+    fn again(&mut self, value: &'a Shared<T>, is_zero: impl FnOnce(&T) -> bool) -> bool {
+        if self.0.is_some_and(|zeroes| zeroes.is_same(value)) {
+            return true;
+        }
+        if is_zero(value) {
+            self.0 = Some(value);
+        }
+        false
+    }
+}
+
 /// An entry without an epoll has 0 of what can be known: what its closed epolls counted stands with another of their processes.
 fn epoll_sums(
     ids: &[EpollId],
@@ -284,7 +310,13 @@ fn epoll_sums(
 ) -> [Option<u64>; EpollCounter::COUNT] {
     let mut sums = known.epolls.map(|known| known.then_some(0_u64));
     let shared = ids.iter().filter(|id| !id.is_private());
+    let mut zeroes = Zeroes::default();
     for epoll in shared.filter_map(|&id| instances.epoll(id)) {
+        if zeroes.again(&epoll.counters, |counters| {
+            counters.iter().flatten().all(|&count| count == 0)
+        }) {
+            continue;
+        }
         for (sum, count) in sums.iter_mut().zip(epoll.counters.iter()) {
             *sum = sum.map(|sum| sum.saturating_add(count.unwrap_or(0)));
         }

@@ -274,6 +274,14 @@ pub struct Numbers {
     pub wakers: Wakers,
 }
 
+impl Numbers {
+    /// Whether nothing was counted.
+    pub fn is_quiet(&self) -> bool {
+        let mut counters = self.counters.iter().flatten();
+        counters.all(|&count| count == 0) && self.metrics.is_empty() && self.wakers.is_empty()
+    }
+}
+
 /// The numbers of one epoll since the start of tracing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Epoll {

@@ -50,6 +50,24 @@ fn counters_are_differences_and_never_negative() {
 }
 
 #[test]
+fn what_two_looks_share_was_quiet_and_what_is_absent_stays_so() {
+    let mut shared = look(0, vec![row(1, Some(1), Some(5)), row(2, Some(2), None)]);
+    shared.absent = Arc::new(
+        [("timeouts", "no probe")]
+            .map(|(name, why)| (name.into(), why.into()))
+            .into(),
+    );
+    shared.rows[1].numbers = shared.rows[0].numbers.clone();
+    let mut later = shared.clone();
+    later.rows[1].numbers.counters[Counter::Waits as usize] = Some(7);
+    let window = Window::between(&shared, &later);
+    assert_eq!(waits(&window), [Some(0), Some(2)]);
+    let quiet = &window.counted.rows[0].numbers;
+    assert!(quiet.is_quiet() && !window.counted.rows[1].numbers.is_quiet());
+    assert_eq!(quiet.counters[Counter::Timeouts as usize], None);
+}
+
+#[test]
 fn unknown_stays_unknown() {
     let window = Window::between(
         &look(0, vec![row(1, None, None)]),

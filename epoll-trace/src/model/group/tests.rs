@@ -402,3 +402,37 @@ fn a_shared_epoll_has_all_its_processes_and_a_process_all_its_items() {
     let nginx = of(&processes, synthetic::NGINX);
     assert_eq!((nginx.items, nginx.flags), (Some(2 + 3), Some(1 << 31)));
 }
+
+#[test]
+fn quiet_rows_leave_out_nothing_that_others_counted() {
+    let of = |address, waits| {
+        let mut row = Row {
+            key: RowKey {
+                pid: 1,
+                tid: None,
+                epoll: Some(EpollId { address, born_ns: 1 }),
+            },
+            ..Row::default()
+        };
+        row.numbers.counters[Counter::Waits as usize] = Some(waits);
+        row
+    };
+    let (quiet, busy) = (of(1, 0), of(2, 3));
+    let again = |row: &Row, address| Row {
+        numbers: row.numbers.clone(),
+        ..of(address, 0)
+    };
+    let counted = Snapshot {
+        rows: vec![quiet.clone(), busy.clone(), again(&quiet, 3), again(&busy, 4)],
+        ..Snapshot::default()
+    };
+    let entries = group(
+        &Window { span_ns: 1, counted },
+        GroupBy::Process,
+        &Filter::default(),
+    );
+    assert_eq!(
+        (entries[0].counter(Counter::Waits), entries[0].epolls),
+        (Some(6), 4)
+    );
+}
