@@ -5,7 +5,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::histogram::Histogram;
-use super::snapshot::{Epoll, EpollId, Lock, LockKey, LockPath, PathSum, Row, RowKey, Snapshot};
+use super::shared::Shared;
+use super::snapshot::{
+    Epoll, EpollId, Known, Lock, LockKey, LockPath, Numbers, PathSum, Row, RowKey, Snapshot,
+};
 use super::{source, waker};
 
 /// What was counted between two looks.
@@ -21,27 +24,18 @@ pub struct Window {
 impl Window {
     /// What was counted after `earlier`, up to and with `later`.
     pub fn between(earlier: &Snapshot, later: &Snapshot) -> Self {
-        let before = Sorted::new(&earlier.rows, |row| row.key);
-        let folded = rows_folded_since(earlier, later, &before);
-        let mut places = before.places();
-        let mut counted = later.clone();
-        for row in &mut counted.rows {
-            let old = folded
-                .get(&row.key)
-                .or_else(|| places.find(row.key).map(|old| &**old));
-            if let Some(old) = old {
-                *row = Arc::new(row.minus(old));
-            }
-        }
-        let epolls = Sorted::new(&earlier.epolls, |epoll| epoll.id);
-        let folded = epolls_folded_since(earlier, later, &epolls);
-        let mut places = epolls.places();
-        for epoll in &mut counted.epolls {
-            let old = folded.get(&epoll.id).or_else(|| places.find(epoll.id));
-            if let Some(old) = old {
-                epoll.counters = less(&epoll.counters, &old.counters);
-            }
-        }
+        let known = Known::but(&later.absent);
+        let mut counted = Snapshot {
+            at_ns: later.at_ns,
+            rows: rows_since(earlier, later, &known),
+            epolls: epolls_since(earlier, later, &known),
+            locks: later.locks.clone(),
+            sources: later.sources.clone(),
+            names: Arc::clone(&later.names),
+            losses: later.losses.clone(),
+            absent: Arc::clone(&later.absent),
+            spent: later.spent.clone(),
+        };
         let locks = locks_as_folded_in(earlier, later);
         for lock in &mut counted.locks {
             if let Some(old) = locks.get(&lock.key) {
@@ -49,12 +43,15 @@ impl Window {
                 lock.waited = lock.waited.minus(&old.waited);
             }
         }
-        source::take_off(
-            &mut counted.sources,
-            &earlier.sources,
-            |key| before.places().find(key).map(|old| &**old),
-            Row::minus,
-        );
+        if !counted.sources.is_empty() {
+            let before = Sorted::new(&earlier.rows, |row| row.key);
+            let since = |row: &Row, old: &Row| Row {
+                numbers: row.numbers.minus(&old.numbers).into(),
+                ..*row
+            };
+            let row = |key| before.places().find(key);
+            source::take_off(&mut counted.sources, &earlier.sources, row, since);
+        }
         if let (Some(spent), Some(old)) = (&mut counted.spent, &earlier.spent) {
             spent.take_off(old);
         }
@@ -63,6 +60,45 @@ impl Window {
             counted,
         }
     }
+}
+
+/// The rows of `later` with those of `earlier` taken off. Most are quiet, and share one that says so.
+fn rows_since(earlier: &Snapshot, later: &Snapshot, known: &Known) -> Vec<Row> {
+    let before = Sorted::new(&earlier.rows, |row| row.key);
+    let folded = rows_folded_since(earlier, later, &before);
+    let mut places = before.places();
+    let quiet = Shared::from(Numbers {
+        counters: known.counters.map(|known| known.then_some(0)),
+        ..Numbers::default()
+    });
+    let since = |row: &Row| {
+        let old = folded.get(&row.key).or_else(|| places.find(row.key));
+        let numbers = match old {
+            Some(old) if row.numbers.is_same(&old.numbers) => quiet.clone(),
+            Some(old) => row.numbers.minus(&old.numbers).into(),
+            None => row.numbers.clone(),
+        };
+        Row { numbers, ..*row }
+    };
+    later.rows.iter().map(since).collect()
+}
+
+/// The epolls of `later`, likewise.
+fn epolls_since(earlier: &Snapshot, later: &Snapshot, known: &Known) -> Vec<Epoll> {
+    let before = Sorted::new(&earlier.epolls, |epoll| epoll.id);
+    let folded = epolls_folded_since(earlier, later, &before);
+    let mut places = before.places();
+    let quiet = Shared::from(known.epolls.map(|known| known.then_some(0)));
+    let since = |epoll: &Epoll| {
+        let old = folded.get(&epoll.id).or_else(|| places.find(epoll.id));
+        let counters = match old {
+            Some(old) if epoll.counters.is_same(&old.counters) => quiet.clone(),
+            Some(old) => less(&epoll.counters, &old.counters).into(),
+            None => epoll.counters.clone(),
+        };
+        Epoll { counters, ..*epoll }
+    };
+    later.epolls.iter().map(since).collect()
 }
 
 /// Items by key. Looks come sorted, and two looks are walked in step: that is cheaper than hashing ten thousand keys.
@@ -103,28 +139,34 @@ impl<'a, K: Ord + Copy, T> Places<'_, 'a, K, T> {
     }
 }
 
-impl Row {
-    /// What was counted since `old`. A row that two looks share has no values.
+impl Numbers {
+    /// What was counted since `old`.
     fn minus(&self, old: &Self) -> Self {
-        let metric = |index: usize| -> Option<Histogram> {
-            let new = self.metrics[index].as_ref()?;
-            Some(match &old.metrics[index] {
-                Some(old) => new.minus(old),
-                None => new.clone(),
-            })
-        };
         let mut wakers = self.wakers.clone();
         waker::take_off(&mut wakers, &old.wakers);
+        let metrics = self.metrics.iter().map(|(metric, new)| {
+            let old = old.metrics.iter().find(|(other, _)| other == metric);
+            (
+                *metric,
+                old.map_or_else(|| new.clone(), |(_, old)| new.minus(old)),
+            )
+        });
         Self {
-            key: self.key,
-            epfd: self.epfd,
             counters: less(&self.counters, &old.counters),
-            metrics: if std::ptr::eq(self, old) {
-                Default::default()
-            } else {
-                std::array::from_fn(metric)
-            },
+            metrics: metrics.collect(),
             wakers,
+        }
+    }
+
+    /// Adds the numbers of `more`; what one of both does not know, the sum does not know.
+    fn add(&mut self, more: &Self) {
+        add_counters(&mut self.counters, &more.counters);
+        waker::add(&mut self.wakers, &more.wakers);
+        for (metric, more) in &more.metrics {
+            match self.metrics.binary_search_by_key(metric, |&(metric, _)| metric) {
+                Ok(place) => self.metrics[place].1.merge(more),
+                Err(place) => self.metrics.insert(place, (*metric, more.clone())),
+            }
         }
     }
 }
@@ -134,7 +176,7 @@ impl Row {
 fn rows_folded_since(
     earlier: &Snapshot,
     later: &Snapshot,
-    before: &Sorted<'_, RowKey, Arc<Row>>,
+    before: &Sorted<'_, RowKey, Row>,
 ) -> HashMap<RowKey, Row> {
     let alive = Sorted::new(&later.rows, |row| row.key);
     let mut places = alive.places();
@@ -145,14 +187,11 @@ fn rows_folded_since(
             ..row.key
         };
         match rows.get_mut(&key) {
-            Some(sum) => add_row(sum, row),
+            Some(sum) => sum.numbers.add(&row.numbers),
             None => {
-                let mut sum = Row {
-                    key,
-                    ..Row::clone(row)
-                };
+                let mut sum = Row { key, ..row.clone() };
                 if let Some(common) = before.places().find(key).filter(|_| row.key.epoll.is_some()) {
-                    add_row(&mut sum, common);
+                    sum.numbers.add(&common.numbers);
                 }
                 rows.insert(key, sum);
             }
@@ -245,15 +284,6 @@ fn without(
     })
 }
 
-/// Adds the numbers of `row` to `sum`; what one of both does not know, the sum does not know.
-fn add_row(sum: &mut Row, row: &Row) {
-    add_counters(&mut sum.counters, &row.counters);
-    waker::add(&mut sum.wakers, &row.wakers);
-    for (sum, metric) in sum.metrics.iter_mut().zip(&row.metrics) {
-        add_metric(sum, metric.as_ref());
-    }
-}
-
 /// Adds counter by counter; unknown plus anything is unknown.
 pub(super) fn add_counters<const N: usize>(sum: &mut [Option<u64>; N], counters: &[Option<u64>; N]) {
     for (sum, counter) in sum.iter_mut().zip(counters) {
@@ -263,12 +293,11 @@ pub(super) fn add_counters<const N: usize>(sum: &mut [Option<u64>; N], counters:
     }
 }
 
-/// Adds a histogram; a row without one has no values.
-pub(super) fn add_metric(sum: &mut Option<Histogram>, metric: Option<&Histogram>) {
-    match (sum.as_mut(), metric) {
-        (Some(sum), Some(metric)) => sum.merge(metric),
-        (None, Some(metric)) => *sum = Some(metric.clone()),
-        (_, None) => {}
+/// Adds a histogram.
+pub(super) fn add_metric(sum: &mut Option<Histogram>, metric: &Histogram) {
+    match sum {
+        Some(sum) => sum.merge(metric),
+        None => *sum = Some(metric.clone()),
     }
 }
 

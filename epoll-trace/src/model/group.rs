@@ -1,11 +1,13 @@
 //! From rows to entries: the sums over a process, a thread or an epoll.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::delta::{Window, add_counters, add_metric};
 use super::entry::{Entry, EntryKey, EpollRef};
 use super::filter::Filter;
-use super::snapshot::{Epoll, EpollCounter, EpollId, Known, Lock, Metric, Row, RowKey, Snapshot};
+use super::instances::Instances;
+use super::shared::Shared;
+use super::snapshot::{EpollCounter, EpollId, Known, Lock, Numbers, Row, RowKey, Snapshot};
 use super::waker::{self, Wakers};
 
 /// What one entry stands for.
@@ -35,28 +37,32 @@ enum Slot {
 struct Group<'a> {
     rows: Vec<&'a Row>,
     locks: Vec<&'a Lock>,
-    epolls: BTreeSet<EpollId>,
+    /// Each once, once all are in.
+    epolls: Vec<EpollId>,
 }
 
 /// The entries of a window, ordered by key. An epoll belongs to those who wait on it, and to its creator only when nobody does.
 pub fn group(window: &Window, by: GroupBy, filter: &Filter) -> Vec<Entry> {
     let counted = &window.counted;
-    let epolls: HashMap<EpollId, &Epoll> = counted.epolls.iter().map(|epoll| (epoll.id, epoll)).collect();
+    let instances = Instances::of(counted);
+    let rows = counted.rows.iter().filter(|row| filter.passes(row, counted));
+    let rows: Vec<&Row> = rows.collect();
     let mut groups: BTreeMap<Slot, Group<'_>> = BTreeMap::new();
-    for row in counted.rows.iter().filter(|row| filter.passes(row, counted)) {
-        let group = groups.entry(slot(row.key, by)).or_default();
-        group.rows.push(row);
-        group.epolls.extend(row.key.epoll);
+    for rows in rows.chunk_by(|one, next| slot(one.key, by) == slot(next.key, by)) {
+        let group = groups.entry(slot(rows[0].key, by)).or_default();
+        group.rows.extend(rows);
+        group.epolls.extend(rows.iter().filter_map(|row| row.key.epoll));
     }
-    add_created(&mut groups, counted, by, filter);
+    add_created(&mut groups, &instances, by, filter);
     let known = Known::but(&counted.absent);
-    let users = users(counted);
     add_locks(&mut groups, counted, by, filter);
     groups
         .into_iter()
-        .map(|(slot, group)| {
-            let mut entry = entry(slot, &group, &epolls, window, &known);
-            add_instances(&mut entry, slot, &group, &epolls, &users);
+        .map(|(slot, mut group)| {
+            group.epolls.sort_unstable();
+            group.epolls.dedup();
+            let mut entry = entry(slot, &group, &instances, window, &known);
+            add_instances(&mut entry, slot, &group, &instances);
             entry
         })
         .collect()
@@ -94,17 +100,16 @@ fn slot(key: RowKey, by: GroupBy) -> Slot {
 
 /// An epoll without a waiter goes to its creator, or who had it at the start: to the entry there is, or to one of its own
 /// when anything happened to it, among epolls also when it has items.
-fn add_created(groups: &mut BTreeMap<Slot, Group<'_>>, counted: &Snapshot, by: GroupBy, filter: &Filter) {
+fn add_created(
+    groups: &mut BTreeMap<Slot, Group<'_>>,
+    instances: &Instances<'_>,
+    by: GroupBy,
+    filter: &Filter,
+) {
     if filter.epfd.is_some() {
         return;
     }
-    // Of all rows, not of those that pass: a waiter that the filter hides is a waiter still.
-    let waited_on: HashSet<EpollId> = counted.rows.iter().filter_map(|row| row.key.epoll).collect();
-    for epoll in counted
-        .epolls
-        .iter()
-        .filter(|epoll| !waited_on.contains(&epoll.id))
-    {
+    for epoll in instances.without_waiter() {
         let Some(creator) = epoll.creator.or(epoll.opened.map(|(process, _)| process)) else {
             continue;
         };
@@ -120,7 +125,7 @@ fn add_created(groups: &mut BTreeMap<Slot, Group<'_>>, counted: &Snapshot, by: G
         let wanted = filter.is_empty() || (only_pids(filter) && filter.pids.contains(&creator));
         let watches = by == GroupBy::Epoll && epoll.items.is_some_and(|items| items > 0);
         if groups.contains_key(&slot) || ((used || watches) && wanted) {
-            groups.entry(slot).or_default().epolls.insert(epoll.id);
+            groups.entry(slot).or_default().epolls.push(epoll.id);
         }
     }
 }
@@ -132,6 +137,9 @@ fn add_locks<'a>(
     by: GroupBy,
     filter: &Filter,
 ) {
+    if counted.locks.is_empty() {
+        return;
+    }
     let epfds: HashMap<EpollId, i32> = counted
         .rows
         .iter()
@@ -158,19 +166,13 @@ fn only_pids(filter: &Filter) -> bool {
     .is_empty()
 }
 
-fn entry(
-    slot: Slot,
-    group: &Group<'_>,
-    epolls: &HashMap<EpollId, &Epoll>,
-    window: &Window,
-    known: &Known,
-) -> Entry {
+fn entry(slot: Slot, group: &Group<'_>, instances: &Instances<'_>, window: &Window, known: &Known) -> Entry {
     let counted = &window.counted;
     let mut entry = Entry {
-        key: key(slot, group, epolls),
+        key: key(slot, group, instances),
         span_ns: window.span_ns,
         counters: known.counters.map(|known| known.then_some(0)),
-        epoll_counters: epoll_sums(&group.epolls, epolls, known),
+        epoll_counters: epoll_sums(&group.epolls, instances, known),
         ..Entry::default()
     };
     let owner = entry
@@ -179,22 +181,18 @@ fn entry(
         .filter(|tid| counted.names.contains_key(tid))
         .unwrap_or(entry.key.pid);
     entry.name = counted.names.get(&owner).cloned().unwrap_or_default();
-    entry.epolls = group
-        .rows
-        .iter()
-        .filter_map(|row| row.key.epoll)
-        .collect::<BTreeSet<_>>()
-        .len() as u64;
+    entry.epolls = waited_on(&group.rows);
     let mut wakers = Wakers::new();
+    let mut zeroes = Zeroes::default();
     for row in &group.rows {
-        waker::add(&mut wakers, &row.wakers);
-        add_counters(&mut entry.counters, &row.counters);
-        for metric in Metric::ALL {
+        if zeroes.again(&row.numbers, Numbers::is_quiet) {
+            continue;
+        }
+        waker::add(&mut wakers, &row.numbers.wakers);
+        add_counters(&mut entry.counters, &row.numbers.counters);
+        for (metric, values) in &row.numbers.metrics {
             if known.metrics[*metric as usize] {
-                add_metric(
-                    &mut entry.metrics[*metric as usize],
-                    row.metrics[*metric as usize].as_ref(),
-                );
+                add_metric(&mut entry.metrics[*metric as usize], values);
             }
         }
     }
@@ -203,32 +201,23 @@ fn entry(
         if let Some(metric) = lock.key.kind.metric()
             && !counted.absent.contains_key(metric.name())
         {
-            add_metric(&mut entry.metrics[metric as usize], Some(&lock.waited));
+            add_metric(&mut entry.metrics[metric as usize], &lock.waited);
         }
     }
     entry
 }
 
-/// Processes that waited on each epoll, hidden ones included; of epolls that only their process can name there is one.
-fn users(counted: &Snapshot) -> HashMap<EpollId, BTreeSet<u32>> {
-    let mut users: HashMap<EpollId, BTreeSet<u32>> = HashMap::new();
-    for row in &counted.rows {
-        if let Some(id) = row.key.epoll.filter(|id| !id.is_private()) {
-            users.entry(id).or_default().insert(row.key.pid);
-        }
-    }
-    users
+/// Different epolls of `rows`.
+fn waited_on(rows: &[&Row]) -> u64 {
+    let mut ids: Vec<EpollId> = rows.iter().filter_map(|row| row.key.epoll).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids.len() as u64
 }
 
 /// What the epolls of a group are, besides what they counted.
-fn add_instances(
-    entry: &mut Entry,
-    slot: Slot,
-    group: &Group<'_>,
-    epolls: &HashMap<EpollId, &Epoll>,
-    users: &HashMap<EpollId, BTreeSet<u32>>,
-) {
-    let of = |id: &EpollId| epolls.get(id).copied();
+fn add_instances(entry: &mut Entry, slot: Slot, group: &Group<'_>, instances: &Instances<'_>) {
+    let of = |id: &EpollId| instances.epoll(*id);
     entry.items = group.epolls.iter().map(|id| of(id)?.items).sum();
     entry.flags = group
         .epolls
@@ -236,18 +225,13 @@ fn add_instances(
         .map(|id| of(id)?.flags)
         .reduce(|one, other| Some(one? | other?))
         .flatten();
-    let processes: BTreeSet<u32> = group
-        .epolls
-        .iter()
-        .filter_map(|id| users.get(id))
-        .flatten()
-        .copied()
-        .collect();
+    let users = group.epolls.iter().flat_map(|&id| instances.users(id));
+    let processes: BTreeSet<u32> = users.collect();
     let own = matches!(slot, Slot::Private(..)) || !group.rows.is_empty();
     entry.processes = (processes.len() as u64).max(u64::from(own));
 }
 
-fn key(slot: Slot, group: &Group<'_>, epolls: &HashMap<EpollId, &Epoll>) -> EntryKey {
+fn key(slot: Slot, group: &Group<'_>, instances: &Instances<'_>) -> EntryKey {
     let pids = || group.rows.iter().map(|row| row.key.pid);
     let epfd_in = |pid| {
         group
@@ -275,7 +259,7 @@ fn key(slot: Slot, group: &Group<'_>, epolls: &HashMap<EpollId, &Epoll>) -> Entr
             }),
         },
         Slot::Epoll(id) => {
-            let epoll = epolls.get(&id);
+            let epoll = instances.epoll(id);
             let opened = epoll.and_then(|epoll| epoll.opened);
             let creator = epoll.and_then(|epoll| epoll.creator.or(opened.map(|(process, _)| process)));
             // The creator names it best, as long as it is one of those that know its number.
@@ -297,16 +281,43 @@ fn key(slot: Slot, group: &Group<'_>, epolls: &HashMap<EpollId, &Epoll>) -> Entr
     }
 }
 
+/// What is quiet shares its zeroes: to add them again changes nothing.
+struct Zeroes<'a, T>(Option<&'a Shared<T>>);
+
+impl<T> Default for Zeroes<'_, T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<'a, T> Zeroes<'a, T> {
+    fn again(&mut self, value: &'a Shared<T>, is_zero: impl FnOnce(&T) -> bool) -> bool {
+        if self.0.is_some_and(|zeroes| zeroes.is_same(value)) {
+            return true;
+        }
+        if is_zero(value) {
+            self.0 = Some(value);
+        }
+        false
+    }
+}
+
 /// An entry without an epoll has 0 of what can be known: what its closed epolls counted stands with another of their processes.
 fn epoll_sums(
-    ids: &BTreeSet<EpollId>,
-    epolls: &HashMap<EpollId, &Epoll>,
+    ids: &[EpollId],
+    instances: &Instances<'_>,
     known: &Known,
 ) -> [Option<u64>; EpollCounter::COUNT] {
     let mut sums = known.epolls.map(|known| known.then_some(0_u64));
-    for epoll in ids.iter().filter_map(|id| epolls.get(id)) {
-        let counted = sums.iter_mut().zip(epoll.counters);
-        for (sum, count) in counted.filter(|_| !epoll.id.is_private()) {
+    let shared = ids.iter().filter(|id| !id.is_private());
+    let mut zeroes = Zeroes::default();
+    for epoll in shared.filter_map(|&id| instances.epoll(id)) {
+        if zeroes.again(&epoll.counters, |counters| {
+            counters.iter().flatten().all(|&count| count == 0)
+        }) {
+            continue;
+        }
+        for (sum, count) in sums.iter_mut().zip(epoll.counters.iter()) {
             *sum = sum.map(|sum| sum.saturating_add(count.unwrap_or(0)));
         }
     }

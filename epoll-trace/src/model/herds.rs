@@ -252,7 +252,7 @@ fn worker(window: &Window, epoll: EpollId, items: &[&SourceItem]) -> Worker {
     let rows: BTreeMap<_, &Row> = items
         .iter()
         .flat_map(|item| &item.waiters)
-        .map(|row| (row.key, &**row))
+        .map(|row| (row.key, row))
         .collect();
     let first = rows.values().next().map(|row| (row.key.pid, row.epfd));
     let (pid, epfd) = first.or_else(|| owner(window, epoll)).unwrap_or((0, None));
@@ -260,7 +260,7 @@ fn worker(window: &Window, epoll: EpollId, items: &[&SourceItem]) -> Worker {
         // Without a waiter nobody did anything, as far as that can be known at all.
         let known = !window.counted.absent.contains_key(Counter::ALL[index].name());
         known.then_some(())?;
-        rows.values().map(|row| row.counters[index]).sum()
+        rows.values().map(|row| row.numbers.counters[index]).sum()
     };
     Worker {
         key: EntryKey {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::overhead::Spent;
 
 use super::histogram::Histogram;
+use super::shared::Shared;
 use super::source::SourceItem;
 use super::waker::Wakers;
 
@@ -259,12 +260,27 @@ pub struct Row {
     pub key: RowKey,
     /// Descriptor number the process last waited with.
     pub epfd: Option<i32>,
+    /// What was counted. Looks that saw no change share it.
+    pub numbers: Shared<Numbers>,
+}
+
+/// What is counted of one [`RowKey`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Numbers {
     /// By [`Counter`].
     pub counters: [Option<u64>; Counter::COUNT],
-    /// By [`Metric`]; `None` also without values.
-    pub metrics: [Option<Histogram>; Metric::COUNT],
+    /// By metric, ascending; one that is missing has no values.
+    pub metrics: Vec<(Metric, Histogram)>,
     /// Wakeups by who made the waiter runnable; empty unless asked for.
     pub wakers: Wakers,
+}
+
+impl Numbers {
+    /// Whether nothing was counted.
+    pub fn is_quiet(&self) -> bool {
+        let mut counters = self.counters.iter().flatten();
+        counters.all(|&count| count == 0) && self.metrics.is_empty() && self.wakers.is_empty()
+    }
 }
 
 /// The numbers of one epoll since the start of tracing.
@@ -281,8 +297,8 @@ pub struct Epoll {
     /// Flags that some item was seen to use: bits 28 to 31 of its mask, EPOLLEXCLUSIVE to EPOLLET. `None` where that of
     /// items from before is not known and none was seen since.
     pub flags: Option<u32>,
-    /// By [`EpollCounter`].
-    pub counters: [Option<u64>; EpollCounter::COUNT],
+    /// By [`EpollCounter`]. Looks that saw no change share it.
+    pub counters: Shared<[Option<u64>; EpollCounter::COUNT]>,
 }
 
 /// A lock, and a process that waited for it.
@@ -356,8 +372,8 @@ impl Known {
 pub struct Snapshot {
     /// CLOCK_MONOTONIC ns of this look.
     pub at_ns: u64,
-    /// Waiters. Looks that saw no change of a row share it.
-    pub rows: Vec<Arc<Row>>,
+    /// Waiters.
+    pub rows: Vec<Row>,
     /// Epolls.
     pub epolls: Vec<Epoll>,
     /// Waits for locks; empty unless they are measured.
@@ -365,7 +381,7 @@ pub struct Snapshot {
     /// Items of files that several watch; empty unless they are counted.
     pub sources: Vec<SourceItem>,
     /// Names of the processes and threads in `rows`, and of those that woke them, by id; raw bytes of the kernel made text, not yet safe for a terminal.
-    pub names: BTreeMap<u32, String>,
+    pub names: Arc<BTreeMap<u32, String>>,
     /// Loss counters by name; every one is listed, 0 included.
     pub losses: BTreeMap<String, u64>,
     /// Why a counter or metric (by name) cannot be known in this run.

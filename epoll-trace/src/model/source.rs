@@ -57,7 +57,7 @@ pub struct SourceItem {
     /// What the file is; else why that is not known.
     pub named: Result<Arc<Named>, Arc<str>>,
     /// The processes that wait on its epoll, with all that they count there.
-    pub waiters: Vec<Arc<Row>>,
+    pub waiters: Vec<Row>,
 }
 
 /// Takes off `later` what `earlier` had counted already, and what was over by then. A row that an item did not have then is
@@ -68,9 +68,6 @@ pub(super) fn take_off<'a>(
     row: impl Fn(RowKey) -> Option<&'a Row>,
     minus: impl Fn(&Row, &Row) -> Row,
 ) {
-    if later.is_empty() {
-        return;
-    }
     let before: HashMap<SourceItemKey, &SourceItem> = earlier.iter().map(|item| (item.key, item)).collect();
     later.retain(|item| {
         before.get(&item.key).is_none_or(|old| {
@@ -80,7 +77,7 @@ pub(super) fn take_off<'a>(
     let waiters: BTreeMap<RowKey, &'a Row> = earlier
         .iter()
         .flat_map(|item| &item.waiters)
-        .map(|row| (row.key, &**row))
+        .map(|row| (row.key, row))
         .collect();
     for item in later {
         if let Some(old) = before.get(&item.key) {
@@ -89,7 +86,7 @@ pub(super) fn take_off<'a>(
         }
         for waiter in &mut item.waiters {
             if let Some(old) = waiters.get(&waiter.key).copied().or_else(|| row(waiter.key)) {
-                *waiter = Arc::new(minus(waiter, old));
+                *waiter = minus(waiter, old);
             }
         }
     }

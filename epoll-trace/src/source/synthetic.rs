@@ -1,11 +1,13 @@
 //! A source without a kernel: a few processes whose numbers grow by the same known amounts at every look.
 //! Views and models are tested on it.
 
+use std::array;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Source;
 use crate::model::histogram::{Histogram, Shape};
+use crate::model::shared::Shared;
 use crate::model::snapshot::{
     Counter, Epoll, EpollCounter, EpollId, FLAGS, ITEMS, Lock, LockKey, LockKind, LockPath, Metric, PathSum,
     Row, RowKey, Snapshot,
@@ -118,10 +120,10 @@ const CONTENTION: &[Contention] = &[
 ];
 
 /// An item of a shared file: file, epoll, descriptor, flags, notifications and waiters woken between two looks.
-type Shared = (u64, u64, i32, u32, u64, u64);
+type SharedFile = (u64, u64, i32, u32, u64, u64);
 
 /// A listener that wakes both epolls of nginx, and an eventfd of strangers with one exclusive item that gets everything.
-const SHARED: &[Shared] = &[
+const SHARED: &[SharedFile] = &[
     (1, 1, 12, 0, 100, 100),
     (1, 2, 12, 0, 100, 90),
     (2, 3, 7, 1 << 28, 50, 50),
@@ -138,7 +140,7 @@ pub struct Synthetic {
     absent: BTreeMap<String, String>,
     losses: BTreeMap<String, u64>,
     contention: &'static [Contention],
-    shared: &'static [Shared],
+    shared: &'static [SharedFile],
 }
 
 impl Synthetic {
@@ -217,9 +219,9 @@ impl Synthetic {
                 Counter::WakeupsChain | Counter::EmptyWakeups => waiter.chain,
                 _ => 0,
             };
-            row.counters[counter as usize] = self.known(counter.name(), per_look * looks);
+            row.numbers.counters[counter as usize] = self.known(counter.name(), per_look * looks);
         }
-        row.wakers = Wakers::from([
+        row.numbers.wakers = Wakers::from([
             (WakerId::Softirq, waiter.wakeups * looks),
             (
                 WakerId::Thread {
@@ -231,7 +233,8 @@ impl Synthetic {
         ]);
         for &metric in Metric::ALL.iter().filter(|metric| !metric.is_of_locks()) {
             let value = self.histogram(waiter, metric, looks);
-            row.metrics[metric as usize] = self.known(metric.name(), value);
+            let known = self.known(metric.name(), value);
+            row.numbers.metrics.extend(known.map(|values| (metric, values)));
         }
         row
     }
@@ -287,7 +290,7 @@ impl Synthetic {
         }
     }
 
-    fn item(&self, item: &Shared, looks: u64) -> SourceItem {
+    fn item(&self, item: &SharedFile, looks: u64) -> SourceItem {
         let &(file, epoll, fd, flags, notifications, woken) = item;
         let waiters = self.waiters.iter().filter(|waiter| waiter.epoll == epoll);
         let listener = Named {
@@ -310,7 +313,7 @@ impl Synthetic {
                 1 => Ok(Arc::new(listener)),
                 _ => Err("descriptor 7 of process 210 cannot be looked up: ev\u{1b}il".into()),
             },
-            waiters: waiters.map(|waiter| Arc::new(self.row(waiter, looks))).collect(),
+            waiters: waiters.map(|waiter| self.row(waiter, looks)).collect(),
         }
     }
 
@@ -323,12 +326,9 @@ impl Synthetic {
                 flags: self.known(FLAGS, (waiter.epoll as u32 % 2) << 31),
                 id: epoll_id(waiter.epoll),
                 creator: Some(waiter.pid),
-                counters: EpollCounter::ALL
-                    .iter()
-                    .map(|counter| self.known(counter.name(), 0))
-                    .collect::<Vec<_>>()
-                    .try_into()
-                    .unwrap_or_default(),
+                counters: Shared::from(array::from_fn(|index| {
+                    self.known(EpollCounter::ALL[index].name(), 0)
+                })),
             });
             for counter in epoll.counters.iter_mut().flatten() {
                 *counter += waiter.wakeups * looks;
@@ -348,7 +348,7 @@ impl Source for Synthetic {
             rows: self
                 .waiters
                 .iter()
-                .map(|waiter| Arc::new(self.row(waiter, looks)))
+                .map(|waiter| self.row(waiter, looks))
                 .collect(),
             epolls: self.epolls(looks),
             locks: self
@@ -362,7 +362,8 @@ impl Source for Synthetic {
                 .iter()
                 .flat_map(|waiter| [waiter.pid, waiter.tid].map(|id| (id, waiter.name.to_owned())))
                 .chain([(CLIENT.1, "client".to_owned())])
-                .collect(),
+                .collect::<BTreeMap<_, _>>()
+                .into(),
             losses: self.losses.clone(),
             absent: Arc::new(self.absent.clone()),
         })

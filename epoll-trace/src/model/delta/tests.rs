@@ -12,14 +12,14 @@ fn row(pid: u32, epoll: Option<u64>, waits: Option<u64>) -> Row {
         },
         ..Row::default()
     };
-    row.counters[Counter::Waits as usize] = waits;
+    row.numbers.counters[Counter::Waits as usize] = waits;
     row
 }
 
 fn look(at_ns: u64, rows: Vec<Row>) -> Snapshot {
     Snapshot {
         at_ns,
-        rows: rows.into_iter().map(Arc::new).collect(),
+        rows,
         ..Snapshot::default()
     }
 }
@@ -29,7 +29,7 @@ fn waits(window: &Window) -> Vec<Option<u64>> {
         .counted
         .rows
         .iter()
-        .map(|row| row.counters[Counter::Waits as usize])
+        .map(|row| row.numbers.counters[Counter::Waits as usize])
         .collect()
 }
 
@@ -47,6 +47,24 @@ fn counters_are_differences_and_never_negative() {
     let window = Window::between(&earlier, &later);
     assert_eq!(window.span_ns, 3_000);
     assert_eq!(waits(&window), [Some(3), Some(0), Some(2)]);
+}
+
+#[test]
+fn what_two_looks_share_was_quiet_and_what_is_absent_stays_so() {
+    let mut shared = look(0, vec![row(1, Some(1), Some(5)), row(2, Some(2), None)]);
+    shared.absent = Arc::new(
+        [("timeouts", "no probe")]
+            .map(|(name, why)| (name.into(), why.into()))
+            .into(),
+    );
+    shared.rows[1].numbers = shared.rows[0].numbers.clone();
+    let mut later = shared.clone();
+    later.rows[1].numbers.counters[Counter::Waits as usize] = Some(7);
+    let window = Window::between(&shared, &later);
+    assert_eq!(waits(&window), [Some(0), Some(2)]);
+    let quiet = &window.counted.rows[0].numbers;
+    assert!(quiet.is_quiet() && !window.counted.rows[1].numbers.is_quiet());
+    assert_eq!(quiet.counters[Counter::Timeouts as usize], None);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::snapshot::Counter;
-use crate::model::snapshot::RowKey;
+use crate::model::snapshot::{Epoll, Metric, RowKey};
 use crate::source::Source;
 use crate::source::synthetic::{self, Synthetic};
 
@@ -89,7 +89,7 @@ fn created_by_1(waiter: Option<u32>, address: u64) -> Window {
         ..Row::default()
     };
     let counted = Snapshot {
-        rows: waiter.map(|pid| row(pid, Some(id)).into()).into_iter().collect(),
+        rows: waiter.map(|pid| row(pid, Some(id))).into_iter().collect(),
         epolls: vec![epoll],
         ..Snapshot::default()
     };
@@ -144,17 +144,14 @@ fn an_epoll_is_its_creators_only_while_nobody_waits_on_it() {
 #[test]
 fn closed_epolls_are_one_entry_of_their_process() {
     let mut window = created_by_1(None, 0);
-    window.counted.rows = vec![
-        Row {
-            key: RowKey {
-                pid: 1,
-                tid: None,
-                epoll: None,
-            },
-            ..Row::default()
-        }
-        .into(),
-    ];
+    window.counted.rows = vec![Row {
+        key: RowKey {
+            pid: 1,
+            tid: None,
+            epoll: None,
+        },
+        ..Row::default()
+    }];
     let entries = group(&window, GroupBy::Epoll, &Filter::default());
     let names: Vec<_> = entries
         .iter()
@@ -190,7 +187,6 @@ fn shared_and_closed(waiters: [u32; 2], by: GroupBy) -> Vec<(u32, Option<u64>)> 
                 },
                 ..Row::default()
             })
-            .map(Into::into)
             .into(),
         epolls,
         ..Snapshot::default()
@@ -263,7 +259,7 @@ fn descriptor_numbers_of_two_processes_are_two_epolls() {
         ..Row::default()
     });
     let counted = Snapshot {
-        rows: rows.iter().cloned().map(Into::into).collect(),
+        rows: rows.into(),
         ..Snapshot::default()
     };
     let entries = group(
@@ -358,7 +354,7 @@ fn without_an_epoll_nothing_was_counted_and_that_is_known() {
     };
     let counters = |absent: &[&str]| {
         let counted = Snapshot {
-            rows: vec![closed.clone().into()],
+            rows: vec![closed.clone()],
             absent: absent
                 .iter()
                 .map(|&name| (name.to_owned(), "no probe".to_owned()))
@@ -379,7 +375,7 @@ fn an_epoll_of_before_is_named_by_who_had_it_and_shown_for_its_items() {
     let mut window = created_by_1(None, 0x10);
     let epoll = &mut window.counted.epolls[0];
     (epoll.creator, epoll.opened, epoll.items, epoll.flags) = (None, Some((9, 4)), Some(3), Some(1 << 31));
-    epoll.counters = [Some(0); EpollCounter::COUNT];
+    epoll.counters = [Some(0); EpollCounter::COUNT].into();
     let entries = group(&window, GroupBy::Epoll, &Filter::default());
     let [entry] = &entries[..] else {
         panic!("{entries:?}")
@@ -405,4 +401,38 @@ fn a_shared_epoll_has_all_its_processes_and_a_process_all_its_items() {
     let processes = group(&window, GroupBy::Process, &Filter::default());
     let nginx = of(&processes, synthetic::NGINX);
     assert_eq!((nginx.items, nginx.flags), (Some(2 + 3), Some(1 << 31)));
+}
+
+#[test]
+fn quiet_rows_leave_out_nothing_that_others_counted() {
+    let of = |address, waits| {
+        let mut row = Row {
+            key: RowKey {
+                pid: 1,
+                tid: None,
+                epoll: Some(EpollId { address, born_ns: 1 }),
+            },
+            ..Row::default()
+        };
+        row.numbers.counters[Counter::Waits as usize] = Some(waits);
+        row
+    };
+    let (quiet, busy) = (of(1, 0), of(2, 3));
+    let again = |row: &Row, address| Row {
+        numbers: row.numbers.clone(),
+        ..of(address, 0)
+    };
+    let counted = Snapshot {
+        rows: vec![quiet.clone(), busy.clone(), again(&quiet, 3), again(&busy, 4)],
+        ..Snapshot::default()
+    };
+    let entries = group(
+        &Window { span_ns: 1, counted },
+        GroupBy::Process,
+        &Filter::default(),
+    );
+    assert_eq!(
+        (entries[0].counter(Counter::Waits), entries[0].epolls),
+        (Some(6), 4)
+    );
 }

@@ -8,9 +8,11 @@ use epoll_trace_ebpf as abi;
 use super::mapped::Mapped;
 use super::pool::{Found, Pool};
 use super::rows::MAX_CLOSED;
+use super::slots::Slots;
 use super::tally::epoll_counters;
 use super::text;
 use crate::identity;
+use crate::model::shared::Shared;
 use crate::model::snapshot::{Epoll, EpollCounter, EpollId, Known};
 
 /// The maps that hold epolls.
@@ -21,11 +23,27 @@ pub(super) struct EpollMaps {
     pub(super) free_blocks: Queue<MapData, u32>,
 }
 
+/// What was read last of one epoll.
+struct Followed {
+    raw: abi::Epoll,
+    /// What the model gets of its counters, until one changes.
+    counters: Option<Shared<[Option<u64>; EpollCounter::COUNT]>>,
+}
+
+impl Followed {
+    fn update(&mut self, raw: abi::Epoll) {
+        if self.raw.counters != raw.counters {
+            self.counters = None;
+        }
+        self.raw = raw;
+    }
+}
+
 /// All epolls.
 pub(super) struct Epolls {
     maps: EpollMaps,
     pool: Pool,
-    live: HashMap<u32, abi::Epoll>,
+    live: Slots<Followed>,
     /// Sums of the closed ones, by [`EpollId::closed_sums`].
     closed: BTreeMap<EpollId, [u64; EpollCounter::COUNT]>,
     /// Of these, how many had to make room.
@@ -90,7 +108,7 @@ impl Epolls {
         Ok(Self {
             maps,
             pool,
-            live: HashMap::new(),
+            live: Slots::new(),
             closed: BTreeMap::new(),
             forgotten: 0,
             dying: BTreeSet::new(),
@@ -144,9 +162,7 @@ impl Epolls {
 
     /// Whether there is an open epoll of which it is not known what it watches.
     pub(super) fn some_unknown(&self) -> bool {
-        self.live
-            .values()
-            .any(|raw| raw.dead == 0 && self.base(raw).is_none())
+        self.raws().any(|raw| raw.dead == 0 && self.base(raw).is_none())
     }
 
     /// An epoll that was created while we looked had nothing before.
@@ -186,20 +202,27 @@ impl Epolls {
             self.give_back(index)?;
         }
         for &index in &self.pool.used {
-            self.live.insert(index, self.maps.rows.get(index)?);
+            let raw = self.maps.rows.get(index)?;
+            match self.live.get_mut(index) {
+                Some(followed) => followed.update(raw),
+                None => self.live.insert(index, Followed { raw, counters: None }),
+            }
         }
         Ok(())
     }
 
+    fn raws(&self) -> impl Iterator<Item = &abi::Epoll> {
+        self.live.values().map(|followed| &followed.raw)
+    }
+
     /// The epolls that are followed.
     pub(super) fn ids(&self) -> BTreeSet<abi::EpollId> {
-        self.live.values().map(|epoll| epoll.id).collect()
+        self.raws().map(|epoll| epoll.id).collect()
     }
 
     /// The epolls that were closed.
     pub(super) fn dead(&self) -> BTreeSet<abi::EpollId> {
-        self.live
-            .values()
+        self.raws()
             .filter(|epoll| epoll.dead != 0)
             .map(|epoll| epoll.id)
             .collect()
@@ -224,12 +247,12 @@ impl Epolls {
         let now_dead: BTreeSet<u32> = self
             .live
             .iter()
-            .filter(|(_, epoll)| epoll.dead != 0 || abandoned(epoll))
-            .map(|(&index, _)| index)
+            .filter(|(_, epoll)| epoll.raw.dead != 0 || abandoned(&epoll.raw))
+            .map(|(index, _)| index)
             .collect();
         let final_rows: Vec<u32> = now_dead.intersection(&self.dying).copied().collect();
         for index in final_rows {
-            let Some(gone) = self.live.remove(&index) else {
+            let Some(Followed { raw: gone, .. }) = self.live.remove(index) else {
                 continue;
             };
             let processes: BTreeSet<u32> = waiters_of(gone.id).map(|&(_, process)| process).collect();
@@ -264,15 +287,15 @@ impl Epolls {
         }
     }
 
-    /// Names of the processes that created epolls while we looked, or had them before.
-    pub(super) fn creators(&self) -> impl Iterator<Item = (u32, String)> {
-        let created = self.live.values().filter(|epoll| epoll.creator_tgid != 0);
-        let created = created.map(|epoll| (epoll.creator_tgid, text(&epoll.creator_comm)));
-        let found = self
-            .found
-            .values()
-            .map(|(process, _, name)| (*process, name.clone()));
-        created.chain(found)
+    /// Adds the names of processes that created epolls while we looked, or had them before, where there is none yet.
+    pub(super) fn name_creators(&self, names: &mut BTreeMap<u32, String>) {
+        for epoll in self.raws().filter(|epoll| epoll.creator_tgid != 0) {
+            let name = || text(&epoll.creator_comm);
+            names.entry(epoll.creator_tgid).or_insert_with(name);
+        }
+        for (process, _, name) in self.found.values() {
+            names.entry(*process).or_insert_with(|| name.clone());
+        }
     }
 
     fn give_back(&mut self, index: u32) -> anyhow::Result<()> {
@@ -283,13 +306,19 @@ impl Epolls {
     }
 
     /// Everything read, with [`EpollId::closed_sums`] for the closed epolls.
-    pub(super) fn model(&self, known: &Known) -> Vec<Epoll> {
+    pub(super) fn model(&mut self, known: &Known) -> Vec<Epoll> {
         let values = |counts: [u64; EpollCounter::COUNT]| {
-            std::array::from_fn(|index| known.epolls[index].then_some(counts[index]))
+            Shared::from(std::array::from_fn(|index| {
+                known.epolls[index].then_some(counts[index])
+            }))
         };
-        // What stands for closed ones lies at address 0. Sorted before they are large: ten thousand of them take their time.
-        let mut live: Vec<&abi::Epoll> = self.live.values().collect();
-        live.sort_unstable_by_key(|raw| raw.id);
+        for (_, Followed { raw, counters }) in self.live.iter_mut() {
+            counters.get_or_insert_with(|| values(epoll_counters(&raw.counters)));
+        }
+        // What stands for closed ones lies at address 0.
+        let live = self.live.values();
+        let mut live: Vec<_> = live.map(|followed| (followed.raw.id, followed)).collect();
+        live.sort_unstable_by_key(|&(id, _)| id);
         let closed = self.closed.iter().map(|(&id, &counts)| Epoll {
             id,
             creator: id.process_of_closed(),
@@ -299,7 +328,7 @@ impl Epolls {
             counters: values(counts),
         });
         closed
-            .chain(live.into_iter().map(|raw| Epoll {
+            .chain(live.into_iter().map(|(_, Followed { raw, counters })| Epoll {
                 id: EpollId {
                     address: raw.id.address,
                     born_ns: raw.id.born_ns,
@@ -308,7 +337,7 @@ impl Epolls {
                 opened: self.opened(raw),
                 items: self.items(raw).filter(|_| known.items),
                 flags: self.flags(raw).filter(|_| known.flags),
-                counters: values(epoll_counters(&raw.counters)),
+                counters: counters.clone().unwrap_or_default(),
             }))
             .collect()
     }

@@ -95,14 +95,16 @@ impl<T: Pod> Mapped<T> {
         }))
     }
 
-    /// Maps entries up to `index`, and as many again.
+    /// Maps entries up to `index`, and a quarter more.
     fn map(&self, index: u32) -> anyhow::Result<Memory<T>> {
         let each = size_of::<T>();
         let all = self.array.len() as usize;
         if index as usize >= all {
             bail!("entry {index} of an array of {all}")
         }
-        let entries = (2 * (index as usize + 1)).max(LEAST_BYTES / each).min(all);
+        let entries = (index as usize + 1 + index as usize / 4)
+            .max(LEAST_BYTES / each)
+            .min(all);
         let bytes = NonZero::new(entries * each).context("an array without entries")?;
         // SAFETY: a new mapping at a place the kernel chooses touches no existing memory.
         let start = unsafe {

@@ -8,6 +8,7 @@ mod mapped;
 mod names;
 mod pool;
 mod rows;
+mod slots;
 mod sources;
 mod tally;
 mod wakers;
@@ -283,11 +284,11 @@ impl Source for Live {
         let absent = Arc::clone(&self.absent);
         let known = Known::but(&absent);
         let (rows, mut names) = self.rows.model(&self.shape, &known);
-        let waiters = rows.iter().map(|row| (row.key.pid, row.key.tid)).collect();
+        let mut waiters: Vec<_> = rows.iter().map(|row| (row.key.pid, row.key.tid)).collect();
+        waiters.dedup();
+        let waiters = waiters.into_iter().collect();
         self.names.refresh(&waiters, &mut names);
-        for (creator, name) in self.epolls.creators() {
-            names.entry(creator).or_insert(name);
-        }
+        self.epolls.name_creators(&mut names);
         if !absent.contains_key(SOURCES) {
             self.sources.read(&rows)?;
         }
@@ -304,7 +305,7 @@ impl Source for Live {
                 .as_ref()
                 .map_or_else(Vec::new, |locks| locks.model(&self.shape)),
             rows,
-            names,
+            names: Arc::new(names),
             losses: self.losses()?,
             absent: self.absent_now(),
             spent: self.spent(),

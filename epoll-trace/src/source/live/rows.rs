@@ -1,7 +1,6 @@
 //! The rows of (process, epoll) pairs: found, read, folded together once their epoll is closed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aya::maps::{HashMap as BpfHashMap, MapData, Queue};
 use epoll_trace_ebpf as abi;
@@ -10,13 +9,15 @@ use super::{
     chunks::Chunks,
     mapped::Mapped,
     pool::{Found, Pool},
+    slots::Slots,
     tally::{self, Part, Tally},
     text,
     wakers::WakerTable,
 };
 use crate::model::{
     histogram::Shape,
-    snapshot::{Counter, EpollId, Known, Metric, Row, RowKey},
+    shared::Shared,
+    snapshot::{Counter, EpollId, Known, Metric, Numbers, Row, RowKey},
     waker::{self, Wakers},
 };
 
@@ -36,7 +37,7 @@ struct Followed {
     /// Nothing was counted between the last two readings, so the histograms were read after the last count.
     settled: bool,
     /// What the model gets, until something changes.
-    row: Option<Arc<Row>>,
+    numbers: Option<Shared<Numbers>>,
 }
 
 /// All closed epolls of a process (or thread) together.
@@ -54,7 +55,7 @@ pub(super) struct Rows {
     chunks: Chunks,
     wakers: WakerTable,
     metrics: Vec<Metric>,
-    live: HashMap<u32, Followed>,
+    live: Slots<Followed>,
     /// Chunks of rows that were made after this look had looked for rows.
     early: Vec<(u32, abi::Owner)>,
     closed: BTreeMap<(u32, u32), Closed>,
@@ -97,7 +98,7 @@ impl Rows {
     ) -> anyhow::Result<Self> {
         let pool = Pool::fill(&mut maps.free_blocks, maps.rows.len())?;
         let forgotten = 0;
-        let (live, closed, dying) = (HashMap::new(), BTreeMap::new(), BTreeSet::new());
+        let (live, closed, dying) = (Slots::new(), BTreeMap::new(), BTreeSet::new());
         Ok(Self {
             maps,
             pool,
@@ -135,22 +136,23 @@ impl Rows {
         self.wakers.read()?;
         for &index in &self.pool.used {
             let raw = self.maps.rows.get(index)?;
-            self.live
-                .entry(index)
-                .and_modify(|followed| followed.update(raw))
-                .or_insert_with(|| Followed::new(raw));
+            match self.live.get_mut(index) {
+                Some(followed) => followed.update(raw),
+                None => self.live.insert(index, Followed::new(raw)),
+            }
         }
         self.early.extend(self.chunks.discover()?);
         let live = &mut self.live;
         self.early.retain(|&(chunk, owner)| {
-            let row = live.get_mut(&owner.row);
+            let row = live.get_mut(owner.row);
             let early = row.is_none();
             if let Some(followed) = row {
                 followed.own(chunk, owner);
             }
             early
         });
-        for followed in self.live.values_mut().filter(|followed| followed.row.is_none()) {
+        let changed = self.live.iter_mut().filter(|(_, row)| row.numbers.is_none());
+        for (_, followed) in changed {
             for part in &mut followed.parts {
                 part.update(&self.chunks.counts(part.chunk)?);
             }
@@ -176,12 +178,12 @@ impl Rows {
         } else {
             let live = self.live.iter();
             live.filter(|(_, followed)| is_final(&followed.raw.key))
-                .map(|(&index, _)| index)
+                .map(|(index, _)| index)
                 .collect()
         };
         let final_rows: Vec<u32> = now_dead.intersection(&self.dying).copied().collect();
         for index in final_rows {
-            let Some(gone) = self.live.remove(&index) else {
+            let Some(gone) = self.live.remove(index) else {
                 continue;
             };
             let key = gone.raw.key;
@@ -223,54 +225,62 @@ impl Rows {
     }
 
     /// Everything read, with the programs' name for each process (or thread).
-    pub(super) fn model(&mut self, shape: &Shape, known: &Known) -> (Vec<Arc<Row>>, BTreeMap<u32, String>) {
+    pub(super) fn model(&mut self, shape: &Shape, known: &Known) -> (Vec<Row>, BTreeMap<u32, String>) {
         let mut names = self.wakers.names();
-        let mut rows = Vec::with_capacity(self.closed.len() + self.live.len());
+        let mut rows = Vec::with_capacity(self.closed.len() + self.pool.used.len());
         let metrics = &self.metrics;
         let histograms = |tallies: &mut dyn FnMut(usize) -> Tally| {
-            let mut row = Row::default();
-            for (slot, &metric) in metrics.iter().enumerate() {
-                row.metrics[metric as usize] =
-                    known.metrics[metric as usize].then(|| tallies(slot).histogram(shape));
-            }
-            row
+            let known = metrics
+                .iter()
+                .enumerate()
+                .filter(|(_, metric)| known.metrics[**metric as usize]);
+            let mut histograms: Vec<_> = known
+                .map(|(slot, &metric)| (metric, tallies(slot).histogram(shape)))
+                .collect();
+            histograms.sort_unstable_by_key(|&(metric, _)| metric);
+            histograms
         };
         let counters = |counters: [u64; Counter::COUNT]| {
             std::array::from_fn(|index| known.counters[index].then_some(counters[index]))
         };
-        for (&index, followed) in &mut self.live {
+        for (index, followed) in self.live.iter_mut() {
             let key = followed.key();
             let id = key.tid.unwrap_or(key.pid);
             names.entry(id).or_insert_with(|| text(&followed.raw.comm));
-            let row = followed.row.take().unwrap_or_else(|| {
-                Arc::new(Row {
-                    key,
-                    epfd: (followed.raw.epfd >= 0).then_some(followed.raw.epfd),
+            let numbers = followed.numbers.take().unwrap_or_else(|| {
+                Shared::from(Numbers {
                     counters: counters(followed.counters()),
                     wakers: self.wakers.of(index),
-                    ..histograms(&mut |slot| followed.tally(slot))
+                    metrics: histograms(&mut |slot| followed.tally(slot)),
                 })
             });
-            rows.push(Arc::clone(&row));
-            followed.row = Some(row);
+            rows.push(Row {
+                key,
+                epfd: (followed.raw.epfd >= 0).then_some(followed.raw.epfd),
+                numbers: numbers.clone(),
+            });
+            followed.numbers = Some(numbers);
         }
         for (&(pid, tid), closed) in &self.closed {
             let tid = (tid != 0).then_some(tid);
             names
                 .entry(tid.unwrap_or(pid))
                 .or_insert_with(|| closed.comm.clone());
-            rows.push(Arc::new(Row {
+            rows.push(Row {
                 key: RowKey {
                     pid,
                     tid,
                     epoll: None,
                 },
-                counters: counters(closed.counters),
-                wakers: closed.wakers.clone(),
-                ..histograms(&mut |slot| closed.tallies[slot].clone())
-            }));
+                epfd: None,
+                numbers: Shared::from(Numbers {
+                    counters: counters(closed.counters),
+                    wakers: closed.wakers.clone(),
+                    metrics: histograms(&mut |slot| closed.tallies[slot].clone()),
+                }),
+            });
         }
-        rows.sort_by_key(|row| row.key);
+        rows.sort_unstable_by_key(|row| row.key);
         (rows, names)
     }
 }
@@ -281,7 +291,7 @@ impl Followed {
             raw,
             parts: Vec::new(),
             settled: false,
-            row: None,
+            numbers: None,
         }
     }
 
@@ -289,17 +299,19 @@ impl Followed {
     fn update(&mut self, raw: abi::Row) {
         let quiet = self.raw == raw;
         if !(quiet && self.settled) {
-            self.row = None;
+            self.numbers = None;
         }
         self.settled = quiet;
-        self.raw = raw;
+        if !quiet {
+            self.raw = raw;
+        }
     }
 
     fn own(&mut self, chunk: u32, owner: abi::Owner) {
         let part = Part::new(chunk, owner);
         let place = self.parts.partition_point(|other| other.place() <= part.place());
         self.parts.insert(place, part);
-        self.row = None;
+        self.numbers = None;
     }
 
     fn key(&self) -> RowKey {

@@ -22,7 +22,7 @@ const NOBODY: &str = "no process that waits on its epolls was seen";
 /// What was read last of one item.
 struct Followed {
     raw: abi::SourceItem,
-    waiters: BTreeMap<RowKey, Arc<Row>>,
+    waiters: BTreeMap<RowKey, Row>,
 }
 
 /// All items of shared files.
@@ -68,7 +68,7 @@ impl Sources {
     ///
     /// # Errors
     /// When the kernel refuses a read.
-    pub(super) fn read(&mut self, rows: &[Arc<Row>]) -> Result<(), MapError> {
+    pub(super) fn read(&mut self, rows: &[Row]) -> Result<(), MapError> {
         for item in self.items.iter() {
             let (key, raw) = item?;
             let followed = self.live.entry((key, raw.born_ns)).or_insert_with(|| Followed {
@@ -80,7 +80,7 @@ impl Sources {
         if self.live.is_empty() {
             return Ok(());
         }
-        let mut of_epolls: HashMap<EpollId, Vec<&Arc<Row>>> = HashMap::new();
+        let mut of_epolls: HashMap<EpollId, Vec<&Row>> = HashMap::new();
         for row in rows {
             if let Some(epoll) = row.key.epoll {
                 of_epolls.entry(epoll).or_default().push(row);
@@ -88,7 +88,7 @@ impl Sources {
         }
         for ((key, _), followed) in &mut self.live {
             for row in of_epolls.get(&epoll_of(key)).into_iter().flatten() {
-                followed.waiters.insert(row.key, Arc::clone(row));
+                followed.waiters.insert(row.key, Row::clone(row));
             }
         }
         self.name();
