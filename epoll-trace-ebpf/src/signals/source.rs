@@ -8,9 +8,12 @@ use epoll_trace_ebpf::{
     Epoll, EpollId, Loss, MAX_NESTING, RELEASED, REMOVED, SOURCE_WALK, SourceItem, SourceKey, WATCHED,
 };
 
-use super::aggregate::{add, lose};
+use super::{
+    aggregate::{add, lose},
+    epoll,
+};
 use crate::{
-    globals::{COUNT_SOURCES, OFF_ITEM_EVENTS, OFF_ITEM_FD, OFF_ITEM_FILE},
+    globals::{BY_CGROUP, COUNT_SOURCES, FILTERED, OFF_ITEM_EVENTS, OFF_ITEM_FD, OFF_ITEM_FILE},
     kernel,
     maps::{CPUS, Cpu, EPOLLS, SOURCE_ITEMS},
 };
@@ -105,6 +108,10 @@ fn introduce(key: &SourceKey, now: u64) -> Option<*mut SourceItem> {
         let Some((item, address)) = watchers.next_item() else {
             continue;
         };
+        if FILTERED.load() == 0 && BY_CGROUP.load() == 0 {
+            // Its waiters may sleep since before us, and never be woken.
+            epoll::known_or_introduced(address);
+        }
         let Some(sibling) = key_of(key.file, item, address) else {
             continue;
         };

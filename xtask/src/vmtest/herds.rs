@@ -22,6 +22,15 @@ const HERDS: [(&str, &str, bool); 4] = [
 ];
 /// Scenarios in which one epoll has each file alone, whoever waits on it: no source is shared.
 const ALONE: [&str; 3] = ["pipe-lt", "shared-lt", "nested"];
+/// A load that is there before the tool and stays longer.
+const BEFORE: &str = "\
+epoll-trace bench scenario herd-eventfd-exclusive --waiters 4 --events 1000000 > /dev/null & load=$!
+sleep 1
+epoll-trace herd --json --probes fentry 1 4; code=$?
+kill $load
+exit $code";
+/// Blocks of it.
+const BLOCKS: usize = 4;
 /// Guest seconds for all loads of a start.
 const SECONDS: u64 = 240;
 
@@ -46,6 +55,11 @@ pub(super) fn tests() -> Vec<Test> {
     tests.push(herd(name.to_owned(), FENTRY, &long, move |outputs| {
         named(outputs, &long)
     }));
+    let name = "herds: idle workers from before the tool";
+    let idle = Test::new(name, idle_before)
+        .needs(FENTRY.need())
+        .needs(Need::Can(Capability::ProbeRead));
+    tests.push(idle.job_with_limit(&["sh", "-c", BEFORE], SECONDS));
     let loads = [load("herd-eventfd", Some(2))];
     let name = "herds: tracepoints alone say why not";
     tests.push(herd(name.to_owned(), TRACEPOINT, &loads, absent));
@@ -168,6 +182,23 @@ fn named(outputs: &Outputs<'_>, loads: &[Load]) -> Result<(), Problem> {
             if !address.starts_with("127.0.0.1:") || source["accept_queue_when_found"].is_null() {
                 return Err(format!("no listener on the loopback: {source}").into());
             }
+        }
+    }
+    Ok(())
+}
+
+/// Of exclusive workers one gets everything: the others are there nevertheless, in each block, and the inequality shows.
+fn idle_before(outputs: &Outputs<'_>) -> Result<(), Problem> {
+    let lines = outputs.json_lines(0)?;
+    let sources: Vec<&Value> = lines.iter().filter(|line| line["kind"] == "source").collect();
+    if sources.len() != BLOCKS {
+        return Err(format!("{} blocks with the source: {sources:?}", sources.len()).into());
+    }
+    for source in sources {
+        let workers = source["workers"].as_array().map_or(0, Vec::len);
+        let unequal = source["gini"].as_f64().is_some_and(|gini| gini > 0.7);
+        if number(source, "items")? != 4 || workers != 4 || !unequal {
+            return Err(format!("not four items of which one gets all: {source}").into());
         }
     }
     Ok(())

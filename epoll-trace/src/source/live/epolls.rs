@@ -229,11 +229,16 @@ impl Epolls {
     }
 
     /// Adds those that were dead at the last look already to the sums of their waiters (of their creator without any),
-    /// and hands their rows out again. Where the end of an epoll cannot be seen, one that nobody knows any more is dead.
+    /// and hands their rows out again. Where the end of an epoll cannot be seen, one that nobody knows any more is dead, but for
+    /// those that are `watching`.
     ///
     /// # Errors
     /// When the kernel refuses a write.
-    pub(super) fn fold(&mut self, waiters: &[(abi::EpollId, u32)]) -> anyhow::Result<()> {
+    pub(super) fn fold(
+        &mut self,
+        waiters: &[(abi::EpollId, u32)],
+        watching: &BTreeSet<abi::EpollId>,
+    ) -> anyhow::Result<()> {
         let waiters_of = |id: abi::EpollId| {
             let first = waiters.partition_point(|&(epoll, _)| epoll < id);
             waiters[first..]
@@ -242,6 +247,7 @@ impl Epolls {
         };
         let abandoned = |epoll: &abi::Epoll| {
             waiters_of(epoll.id).next().is_none()
+                && !watching.contains(&epoll.id)
                 && (epoll.creator_tgid == 0 || !identity::exists(epoll.creator_tgid))
         };
         let now_dead: BTreeSet<u32> = self

@@ -311,7 +311,7 @@ impl Source for Live {
             spent: self.spent(),
         };
         self.sources.fold(is_alive)?;
-        self.epolls.fold(&self.rows.waiters())?;
+        self.epolls.fold(&self.rows.waiters(), &self.sources.watching())?;
         // A row keeps its process's part in an epoll that others still use: it goes when the epoll does, where that is seen.
         let none = BTreeSet::new();
         let gone = if self.deaths_are_seen {

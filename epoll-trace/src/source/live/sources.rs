@@ -153,6 +153,12 @@ impl Sources {
         Ok(())
     }
 
+    /// The epolls of items that are not over.
+    pub(super) fn watching(&self) -> BTreeSet<abi::EpollId> {
+        let live = self.live.iter().filter(|(_, item)| item.raw.gone == abi::WATCHED);
+        live.map(|((key, _), _)| key.epoll).collect()
+    }
+
     fn item(&self, key: &abi::SourceKey, born_ns: u64, followed: &Followed, open: bool) -> SourceItem {
         let source = source_of(key, born_ns);
         let why = if followed.waiters.is_empty() {
