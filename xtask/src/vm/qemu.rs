@@ -1,7 +1,7 @@
 //! One VM: starts QEMU, carries the four serial ports, watches console and clock.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -83,10 +83,11 @@ enum Event {
 /// Boots and runs the job list of the initramfs. Fails only if QEMU cannot be started.
 pub(crate) fn run(boot: &Boot<'_>) -> Result<Outcome> {
     let (events, inbox) = mpsc::channel();
-    let [console, console_end] = pair()?;
-    let [stdout, stdout_end] = pair()?;
-    let [stderr, stderr_end] = pair()?;
-    let [report, report_end] = pair()?;
+    let pair = || UnixStream::pair().context("cannot make a socket pair");
+    let (console, console_end) = pair()?;
+    let (stdout, stdout_end) = pair()?;
+    let (stderr, stderr_end) = pair()?;
+    let (report, report_end) = pair()?;
     let ends = [console_end, stdout_end, stderr_end, report_end];
     let mut vm = Vm(spawn(boot, &ends)?);
     // Only QEMU holds them now, so that its end is the end of each stream.
@@ -124,12 +125,6 @@ impl Drop for Vm {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-fn pair() -> Result<[UnixStream; 2]> {
-    let (ours, theirs) = UnixStream::pair().context("cannot make a socket pair")?;
-    fcntl(&theirs, FcntlArg::F_SETFD(FdFlag::empty())).context("cannot pass a socket on")?;
-    Ok([ours, theirs])
 }
 
 fn spawn(boot: &Boot<'_>, ports: &[UnixStream; 4]) -> Result<Child> {
@@ -181,11 +176,20 @@ fn spawn(boot: &Boot<'_>, ports: &[UnixStream; 4]) -> Result<Child> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::inherit());
-    // SAFETY: prctl(PR_SET_PDEATHSIG) is async-signal-safe and touches no memory.
-    unsafe {
+    let passed_on = ports.each_ref().map(UnixStream::as_raw_fd);
+    let prepare = move || {
         // A VM must not outlive us, however we end.
-        command.pre_exec(|| set_pdeathsig(Signal::SIGKILL).map_err(io::Error::from));
-    }
+        set_pdeathsig(Signal::SIGKILL)?;
+        for port in passed_on {
+            // Only in this child: one that starts at the same time would hold the ports open until its own end.
+            // SAFETY: `ports` outlives the start of the child.
+            let port = unsafe { BorrowedFd::borrow_raw(port) };
+            fcntl(port, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        }
+        Ok(())
+    };
+    // SAFETY: prctl and fcntl are async-signal-safe and touch no memory.
+    unsafe { command.pre_exec(prepare) };
     command
         .spawn()
         .with_context(|| format!("cannot start {QEMU}; `cargo xtask setup --vm` installs it"))
