@@ -184,6 +184,24 @@ impl Kernel {
         if let Some((name, why)) = failed.next() {
             return Err(format!("{name} could not be measured: {why}"));
         }
+        self.steady()?;
+        // Every subject has programs where `pp` passes.
+        let idle = self.figures.iter().find(|figure| {
+            figure.load == "pp" && figure.subject != BEFORE && figure.subject != AFTER && figure.above < NOISE
+        });
+        idle.map_or(Ok(()), |figure| {
+            Err(format!(
+                "{} changes nothing ({} instructions per operation of pp): it was not attached",
+                figure.subject, figure.above
+            ))
+        })
+    }
+
+    /// Whether the loads take the same before and after all subjects: else something ran beside them, or was left behind.
+    ///
+    /// # Errors
+    /// In a sentence: the first load that differs, or that was not measured twice.
+    pub(super) fn steady(&self) -> Result<(), String> {
         for load in LOADS.iter().filter(|load| load.steady) {
             let Some(before) = self.figure(BEFORE, load.name) else {
                 continue;
@@ -199,16 +217,7 @@ impl Kernel {
                 ));
             }
         }
-        // Every subject has programs where `pp` passes.
-        let idle = self.figures.iter().find(|figure| {
-            figure.load == "pp" && figure.subject != BEFORE && figure.subject != AFTER && figure.above < NOISE
-        });
-        idle.map_or(Ok(()), |figure| {
-            Err(format!(
-                "{} changes nothing ({} instructions per operation of pp): it was not attached",
-                figure.subject, figure.above
-            ))
-        })
+        Ok(())
     }
 
     /// Each ceiling that this run measured: whether it holds, and a line that says so.
