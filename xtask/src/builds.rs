@@ -39,6 +39,15 @@ pub(crate) fn host(toolchain: &BpfToolchain, release: bool) -> Result<PathBuf> {
     binary(&executables(&mut command)?, BINARY)
 }
 
+/// The `epoll-trace` that its own tests run. After these nothing is built anew: what only tests depend on switches on features of what
+/// the program depends on, so that `cargo build` would make another one.
+pub(crate) fn tested(toolchain: &BpfToolchain) -> Result<PathBuf> {
+    let mut command = exec::cargo();
+    command.args(["test", "--locked", "--workspace", "--no-run", "--test", "cli"]);
+    toolchain.apply(&mut command)?;
+    binary(&executables(&mut command)?, BINARY)
+}
+
 /// Builds `epoll-trace` and PID 1 as static release binaries.
 pub(crate) fn guest(toolchain: &BpfToolchain) -> Result<GuestBinaries> {
     let mut command = exec::cargo();

@@ -109,7 +109,7 @@ pub(crate) fn check() -> Result<bool> {
 }
 
 fn cheap() -> Result<Bodies> {
-    let program = builds::host(&bpf::ensure()?, false)?;
+    let program = builds::tested(&bpf::ensure()?)?;
     Ok(Bodies::from([
         ("cli", cli::help(&program)?),
         ("numbers", cli::numbers(&program)?),
