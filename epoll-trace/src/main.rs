@@ -1,5 +1,6 @@
 //! The command `epoll-trace`: arguments in, exit code out.
 
+use std::ffi::OsString;
 use std::io::{stderr, stdin};
 use std::process::ExitCode;
 
@@ -151,14 +152,7 @@ async fn trace(
     let mut out = open(args.output.output.as_deref())?;
     wishes.narrow(&args.filter)?;
     wishes.fdinfo = wishes.counters == Some(Counters::All) && !args.no_fdinfo;
-    let command = if args.command.is_empty() {
-        None
-    } else {
-        Some(Gated::spawn(&args.command)?)
-    };
-    if let Some(command) = &command {
-        (wishes.scope, wishes.ids) = (Scope::Trees, vec![command.pid]);
-    }
+    let command = held(&args.command, Gated::spawn, &mut wishes)?;
     let (live, status) = start(global, &wishes)?;
     let plan = serde_json::to_value(&status).context("cannot write the plan as JSON")?;
     let streams = Streams {
@@ -170,6 +164,20 @@ async fn trace(
         Some(command) => session.run_command(command).await,
         None => session.run().await.map(|()| 0),
     }
+}
+
+/// The command to trace, if there is one, held before its start; `wishes` are then narrowed to it and its children.
+fn held(
+    argv: &[OsString],
+    spawn: impl FnOnce(&[OsString]) -> anyhow::Result<Gated>,
+    wishes: &mut Wishes,
+) -> anyhow::Result<Option<Gated>> {
+    if argv.is_empty() {
+        return Ok(None);
+    }
+    let command = spawn(argv)?;
+    (wishes.scope, wishes.ids) = (Scope::Trees, vec![command.pid]);
+    Ok(Some(command))
 }
 
 fn log_to_stderr(global: &GlobalArgs) {
@@ -192,6 +200,7 @@ async fn show_top(args: &TopArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
         ..top::wishes(args.callback)
     };
     wishes.narrow(&args.filter)?;
+    let command = held(&args.command, Gated::spawn_quiet, &mut wishes)?;
     let (live, _status) = start(global, &wishes)?;
-    top::run(args, global, Box::new(live)).await.map(|()| 0)
+    top::run(args, global, Box::new(live), command).await
 }

@@ -142,6 +142,47 @@ fn each_end_gives_the_terminal_back() {
     }
 }
 
+#[test]
+fn a_command_is_traced_and_ended_with_the_screen() {
+    if !can_trace("a_command_is_traced_and_ended_with_the_screen") {
+        return;
+    }
+    let load = "bench scenario pipe-lt --events 100000000";
+    let mut words = vec!["0.2", "--", BINARY];
+    words.extend(load.split(' '));
+    let mut running = top(&words);
+    running.wait_for("the command's row alone", |text| {
+        let alone = text
+            .lines()
+            .next()
+            .is_some_and(|line| line.trim_end().ends_with(" 1 process"));
+        alone && text.contains("waiter")
+    });
+    let pid: u32 = running
+        .text()
+        .lines()
+        .find_map(|line| {
+            line.contains("waiter")
+                .then(|| line.split_whitespace().next()?.parse().ok())?
+        })
+        .unwrap();
+    running.press("q");
+    assert_eq!(running.ended().code(), Some(0));
+    running.is_restored();
+    let ends =
+        || !fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("scenario"));
+    assert!((0..100).any(|_| ends() || {
+        thread::sleep(Duration::from_millis(20));
+        false
+    }));
+
+    let mut failing = top(&["0.2", "--", "sh", "-c", "echo words; exit 7"]);
+    failing.wait_for("its end", |text| header_says(text, "command ended (7)"));
+    assert!(!failing.text().contains("words"));
+    failing.press("q");
+    assert_eq!(failing.ended().code(), Some(7));
+}
+
 fn signal(top: &OnTerminal, signal: Signal) {
     kill(Pid::from_raw(top.child.id() as i32), signal).unwrap();
 }

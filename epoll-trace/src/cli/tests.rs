@@ -1,5 +1,7 @@
 //! The command line's own rules, and its help as people see it.
 
+use std::time::Duration;
+
 use super::*;
 use clap::CommandFactory;
 use clap::error::ErrorKind;

@@ -8,13 +8,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
-use std::process::ExitStatus;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::unistd::{AccessFlags, access};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::{AccessFlags, Pid, access};
 use tokio::process::{Child, Command};
+use tokio::time::timeout;
 
 use crate::cli::GateArgs;
 use crate::identity::OWN_PROGRAM;
@@ -23,6 +27,8 @@ use crate::identity::OWN_PROGRAM;
 pub const GATE: &str = "__exec-gate";
 
 const GO: u8 = 1;
+/// How long a command may take to end.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// A command held before its exec. Dropped before [`Gated::release`], it ends without having run.
 #[derive(Debug)]
@@ -40,10 +46,21 @@ impl Gated {
     /// # Errors
     /// When `argv` is empty, its program cannot be found or no process can be started.
     pub fn spawn(argv: &[OsString]) -> anyhow::Result<Self> {
+        Self::spawn_as(Command::new(OWN_PROGRAM), argv)
+    }
+
+    /// The same for a command that must leave the terminal alone: it reads nothing, and what it writes is dropped.
+    ///
+    /// # Errors
+    /// As of [`Gated::spawn`].
+    pub fn spawn_quiet(argv: &[OsString]) -> anyhow::Result<Self> {
+        Self::spawn_as(quiet_gate(), argv)
+    }
+
+    fn spawn_as(mut gate: Command, argv: &[OsString]) -> anyhow::Result<Self> {
         if let Some(program) = argv.first() {
             look_for(program)?;
         }
-        let mut gate = Command::new(OWN_PROGRAM);
         gate.arg(GATE);
         Self::spawn_through(gate, argv, |gate, fd| {
             gate.arg(fd.to_string()).arg("--").args(argv);
@@ -105,6 +122,36 @@ impl Gated {
             .wait()
             .await
             .with_context(|| format!("cannot learn how {} ended", self.program.display()))
+    }
+}
+
+/// A gate, and so a command, without our terminal: Ctrl-C is a key of the screen. It ends if we are killed.
+fn quiet_gate() -> Command {
+    let mut gate = Command::new(OWN_PROGRAM);
+    gate.stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0);
+    // SAFETY: prctl(PR_SET_PDEATHSIG) is async-signal-safe and touches no memory.
+    unsafe { gate.pre_exec(|| set_pdeathsig(Signal::SIGTERM).map_err(Into::into)) };
+    gate
+}
+
+impl Gated {
+    /// Ends the command with its whole group, if it still runs: SIGTERM, and SIGKILL for what is left after [`GRACE`]. Only for one
+    /// that [`Gated::spawn_quiet`] started.
+    pub async fn end(mut self) {
+        for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            let Ok(group) = i32::try_from(self.pid) else {
+                return;
+            };
+            // It may end at any moment; who is gone needs no signal.
+            _ = killpg(Pid::from_raw(group), signal);
+            _ = timeout(GRACE, self.child.wait()).await;
+        }
     }
 }
 
@@ -192,8 +239,15 @@ pub(super) mod tests {
     }
 
     pub(in crate::commands) fn spawn(command: &str) -> Gated {
+        through(Command::new(OWN_PROGRAM), command)
+    }
+
+    fn quiet(command: &str) -> Gated {
+        through(quiet_gate(), command)
+    }
+
+    fn through(mut gate: Command, command: &str) -> Gated {
         let argv: Vec<OsString> = command.split(' ').map(OsString::from).collect();
-        let mut gate = Command::new(OWN_PROGRAM);
         gate.args([
             "--exact",
             "commands::child::tests::as_gate",
@@ -225,15 +279,26 @@ pub(super) mod tests {
         child.release().unwrap();
         let name = fs::read_to_string(format!("/proc/{}/comm", child.pid)).unwrap();
         assert_eq!(name, "sleep\n");
-        nix::sys::signal::kill(
-            nix::unistd::Pid::from_raw(child.pid as i32),
-            nix::sys::signal::Signal::SIGTERM,
-        )
-        .unwrap();
+        nix::sys::signal::kill(Pid::from_raw(child.pid as i32), Signal::SIGTERM).unwrap();
         assert_eq!(exit_code(child.wait().await.unwrap()), 128 + 15);
         let mut child = spawn("false");
         child.release().unwrap();
         assert_eq!(exit_code(child.wait().await.unwrap()), 1);
+    }
+
+    #[tokio::test]
+    async fn a_quiet_command_is_ended_with_its_children() {
+        let mut shell = quiet("sh -c sleep${IFS}30&wait");
+        shell.release().unwrap();
+        let children = format!("/proc/{0}/task/{0}/children", shell.pid);
+        let mut sleep = String::new();
+        while sleep.is_empty() {
+            sleep = fs::read_to_string(&children).unwrap();
+        }
+        let comm = format!("/proc/{}/stat", sleep.trim());
+        shell.end().await;
+        let left = fs::read_to_string(comm).unwrap_or_default();
+        assert!(left.is_empty() || left.contains(") Z "), "{left}");
     }
 
     #[tokio::test]

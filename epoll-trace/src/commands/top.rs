@@ -13,6 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::attach::Wishes;
+use super::child::{Gated, exit_code};
 use crate::cli::{Counters, GlobalArgs, TopArgs};
 use crate::model::delta::Window;
 use crate::model::filter::Filter;
@@ -50,11 +51,17 @@ pub fn check_terminal() -> anyhow::Result<()> {
     bail!("top draws on a terminal and stdout is none; use `epoll-trace hist 1` for text")
 }
 
-/// Shows `source` until the person leaves or SIGTERM comes. Needs a terminal and a tokio runtime.
+/// Shows `source` until the person leaves or SIGTERM comes, and `command` for as long, which `source` already follows. Gives the
+/// exit code: 0, or the command's own if it failed by itself. Needs a terminal and a tokio runtime.
 ///
 /// # Errors
-/// When stdout is no terminal, or the source cannot be read any more.
-pub async fn run(args: &TopArgs, global: &GlobalArgs, source: Box<dyn Source>) -> anyhow::Result<()> {
+/// When stdout is no terminal, the command cannot be executed or the source cannot be read any more.
+pub async fn run(
+    args: &TopArgs,
+    global: &GlobalArgs,
+    source: Box<dyn Source>,
+    mut command: Option<Gated>,
+) -> anyhow::Result<u8> {
     check_terminal()?;
     let look = Look {
         ascii: global.ascii,
@@ -62,11 +69,32 @@ pub async fn run(args: &TopArgs, global: &GlobalArgs, source: Box<dyn Source>) -
     };
     let sampling = Sampling::start(source, args.filter.filter(), args.interval())?;
     let mut app = App::new(args.sort, args.interval());
-    let shown = show(&mut app, look, &sampling).await;
-    sampling.stop().and(shown)
+    let released = command.as_mut().map_or(Ok(()), Gated::release);
+    let shown = match released {
+        Ok(()) => show(&mut app, look, &sampling, command.as_mut()).await,
+        Err(error) => Err(error),
+    };
+    if let Some(command) = command {
+        command.end().await;
+    }
+    sampling.stop().and(shown)?;
+    Ok(app.command_ended.unwrap_or(0))
 }
 
-async fn show(app: &mut App, look: Look, sampling: &Sampling) -> anyhow::Result<()> {
+/// Waits for the command's end; without one, for ever.
+async fn ended(command: Option<&mut Gated>) -> anyhow::Result<u8> {
+    match command {
+        Some(command) => command.wait().await.map(exit_code),
+        None => std::future::pending().await,
+    }
+}
+
+async fn show(
+    app: &mut App,
+    look: Look,
+    sampling: &Sampling,
+    mut command: Option<&mut Gated>,
+) -> anyhow::Result<()> {
     let mut samples = sampling.samples.clone();
     let mut end = EndSignals::new()?;
     let mut screen = Screen::enter().context("cannot take over the terminal")?;
@@ -91,6 +119,7 @@ async fn show(app: &mut App, look: Look, sampling: &Sampling) -> anyhow::Result<
                     None => {}
                 }
             }
+            code = ended(command.as_deref_mut()), if app.command_ended.is_none() => app.command_ended = Some(code?),
             () = end.recv() => return Ok(()),
         }
     }

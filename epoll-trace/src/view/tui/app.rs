@@ -81,6 +81,8 @@ pub struct App {
     pub frozen: bool,
     /// Time between two looks.
     pub interval: Duration,
+    /// The exit code of the command that is traced, once it has ended; as a shell has it.
+    pub command_ended: Option<u8>,
 }
 
 impl App {
@@ -98,6 +100,7 @@ impl App {
             inverted: false,
             frozen: false,
             interval,
+            command_ended: None,
         }
     }
 

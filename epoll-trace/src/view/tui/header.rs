@@ -71,6 +71,9 @@ fn title(app: &App, look: Look) -> Vec<(u8, Span<'static>)> {
         let filter = format!("/{}", sanitize(&app.filter, look.ascii));
         parts.push((1, Span::styled(filter, look.accent())));
     }
+    if let Some(code) = app.command_ended {
+        parts.push((1, Span::styled(format!("command ended ({code})"), look.accent())));
+    }
     if app.frozen {
         parts.push((0, Span::styled("FROZEN", look.alarm())));
     }

@@ -1,0 +1,55 @@
+//! The command line of `top`.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::FilterArgs;
+use super::values::{column_parser, screen_seconds};
+use crate::fields::Field;
+
+pub(super) const EXAMPLES: &str = "\
+Rates are of the last interval, percentiles of all since the start or Ctrl-r.
+Sorted by p99: the question is who wakes late. Processes with fewer than 20
+wakeups come after the others: one late wakeup is no percentile.
+Press ? for the keys.
+
+Examples:
+  epoll-trace top                      every process, each second
+  epoll-trace top 5 -S waits_per_s     each 5 seconds, the busiest first
+  epoll-trace top --comm '^nginx'      only processes of that name
+  epoll-trace top -- ./server          a command and its children";
+
+/// Arguments of `top`.
+#[derive(Args, Clone, Debug)]
+pub struct TopArgs {
+    /// Which waiters.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Seconds between two looks [default: 1]
+    #[arg(value_name = "INTERVAL", value_parser = screen_seconds, conflicts_with = "every")]
+    interval: Option<Duration>,
+    /// The same as INTERVAL
+    #[arg(short = 'i', long = "interval", id = "every", value_name = "SECS", value_parser = screen_seconds)]
+    every: Option<Duration>,
+    /// Sort by this field
+    #[arg(short = 'S', long, value_name = "KEY", default_value = "p99", value_parser = column_parser())]
+    pub sort: &'static Field,
+    /// Show what the probes cost; counting that costs two clock reads more at each
+    #[arg(long)]
+    pub overhead: bool,
+    /// Begin at the notification that wakes, not where the waiter is made runnable; costs at every notification
+    #[arg(long)]
+    pub callback: bool,
+    /// Trace this command and its children; what it prints is dropped, and it is ended with the screen
+    #[arg(last = true, value_name = "CMD", conflicts_with_all = ["pid", "tid", "cgroup"])]
+    pub command: Vec<OsString>,
+}
+
+impl TopArgs {
+    /// Time between two looks.
+    pub fn interval(&self) -> Duration {
+        self.interval.or(self.every).unwrap_or(Duration::from_secs(1))
+    }
+}
