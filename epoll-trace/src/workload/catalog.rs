@@ -82,6 +82,14 @@ impl Family {
                 | Self::Race(_)
         )
     }
+
+    /// Whether it sends its events one by one, each after the one before was taken.
+    pub(super) const fn is_paced(self) -> bool {
+        matches!(
+            self,
+            Self::Single(..) | Self::Nested | Self::Herd(..) | Self::Shared(..) | Self::Crowd | Self::Fleet
+        )
+    }
 }
 
 /// How many waiters a scenario may have.

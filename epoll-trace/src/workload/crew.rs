@@ -41,13 +41,13 @@ pub(super) struct Need {
     pub(super) done: usize,
 }
 
-/// When the first event is sent, once all waiters sleep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Start {
-    /// At once.
-    AtOnce,
-    /// When a line, or the end, of standard input comes.
-    OnLine,
+/// When events are sent, once all waiters sleep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Start {
+    /// The first only when a line, or the end, of standard input comes.
+    pub(super) on_line: bool,
+    /// Time from one to the next, if they can be sent so soon; without it each follows as soon as it can.
+    pub(super) period: Option<Duration>,
 }
 
 /// Waiters with their shared memory.
@@ -57,6 +57,9 @@ pub(super) struct Crew {
     threads: Vec<JoinHandle<()>>,
     witnesses: Vec<Witness>,
     settled: Vec<Sight>,
+    period: Option<Duration>,
+    /// When the next event is due.
+    due: Instant,
 }
 
 impl Crew {
@@ -72,6 +75,8 @@ impl Crew {
             threads: Vec::new(),
             witnesses: Vec::new(),
             settled: Vec::new(),
+            period: None,
+            due: Instant::now(),
         })
     }
 
@@ -153,8 +158,14 @@ impl Crew {
         Ok(())
     }
 
-    /// Notes the time of the event about to be sent to `waiters`.
-    pub(super) fn stamp(&self, waiters: Range<usize>) {
+    /// Waits until the next event is due, and notes the time of it for `waiters`.
+    pub(super) fn stamp(&mut self, waiters: Range<usize>) {
+        if let Some(period) = self.period {
+            let now = Instant::now();
+            std::thread::sleep(self.due.saturating_duration_since(now));
+            // What could not be sent in time is not made up for.
+            self.due = (self.due + period).max(now);
+        }
         for slot in self.arena.slots().iter().take(waiters.end).skip(waiters.start) {
             slot.sent_ns.store(now_ns(), Ordering::Release);
         }
@@ -166,7 +177,8 @@ impl Crew {
     /// As [`Crew::settle`], and when standard input or error does not work.
     pub(super) fn begin(&mut self, start: Start) -> Result<()> {
         self.settle(&Need::default())?;
-        if start == Start::OnLine {
+        (self.period, self.due) = (start.period, Instant::now());
+        if start.on_line {
             writeln!(io::stderr(), "all waiters sleep; Enter sends the first event")
                 .context("cannot say that all waiters sleep")?;
             io::stdin()

@@ -60,7 +60,7 @@ pub(super) fn run(waiters: usize, events: u64, start: Start) -> Result<(Crew, Kn
     }
     crew.begin(start)?;
     for round in 1..=rounds {
-        if round == rounds && start == Start::OnLine {
+        if round == rounds && start.on_line {
             writeln!(
                 io::stderr(),
                 "all epolls have delivered; Enter sends the last events"

@@ -30,6 +30,7 @@ mod waiter;
 mod witness;
 
 use std::io::Write;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::builder::PossibleValuesParser;
@@ -59,6 +60,9 @@ pub struct ScenarioArgs {
     /// Processes or threads that wait [default: see --list]
     #[arg(long, value_name = "K")]
     pub waiters: Option<usize>,
+    /// Events a second, at most [default: each as soon as the one before is taken]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub rate: Option<u32>,
     /// When all waiters sleep, say so on stderr and send the first event only after a line on stdin
     #[arg(long)]
     pub hold: bool,
@@ -82,7 +86,10 @@ pub fn run(args: &ScenarioArgs, out: &mut dyn Write) -> Result<()> {
         .name
         .as_deref()
         .context("no scenario given: `bench scenario --list` shows all")?;
-    let start = if args.hold { Start::OnLine } else { Start::AtOnce };
+    let start = Start {
+        on_line: args.hold,
+        period: args.rate.map(|rate| Duration::from_secs(1) / rate),
+    };
     let report = perform_from(start, name, args.events, args.waiters)?;
     if args.json {
         serde_json::to_writer(&mut *out, &report).context("cannot write the report")?;
@@ -97,7 +104,7 @@ pub fn run(args: &ScenarioArgs, out: &mut dyn Write) -> Result<()> {
 /// # Errors
 /// As [`run`], without the printing.
 pub fn perform(name: &str, events: Option<u64>, waiters: Option<usize>) -> Result<Report> {
-    perform_from(Start::AtOnce, name, events, waiters)
+    perform_from(Start::default(), name, events, waiters)
 }
 
 fn perform_from(start: Start, name: &str, events: Option<u64>, waiters: Option<usize>) -> Result<Report> {
@@ -113,7 +120,10 @@ fn perform_from(start: Start, name: &str, events: Option<u64>, waiters: Option<u
         }
         (Some(_), None) => bail!("{name} has a fixed number of waiters: leave --waiters out"),
     };
-    if start == Start::OnLine && !scenario.family.waits_first() {
+    if start.period.is_some() && !scenario.family.is_paced() {
+        bail!("{name} sends no events of which each waits for the one before: leave --rate out");
+    }
+    if start.on_line && !scenario.family.waits_first() {
         bail!("{name} has no moment before its first event at which all waiters sleep: leave --hold out");
     }
     let (crew, known) = match scenario.family {

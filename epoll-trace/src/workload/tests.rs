@@ -2,7 +2,7 @@
 //! of voluntary switches.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser as _;
 use nix::errno::Errno;
@@ -326,8 +326,14 @@ fn parameters_are_checked() {
     assert!(refusal("pipe", None).contains("--list"));
     assert!(refusal("pipe-lt", Some(2)).contains("leave --waiters out"));
     assert!(refusal("herd-tcp", Some(0)).contains("1 to 64"));
-    let held = perform_from(Start::OnLine, "timeouts", None, None).unwrap_err();
-    assert!(held.to_string().contains("leave --hold out"), "{held}");
+    let started = |on_line, period| {
+        let start = Start { on_line, period };
+        perform_from(start, "timeouts", None, None).unwrap_err().to_string()
+    };
+    let held = started(true, None);
+    assert!(held.contains("leave --hold out"), "{held}");
+    let paced = started(false, Some(Duration::from_millis(1)));
+    assert!(paced.contains("leave --rate out"), "{paced}");
     let names: std::collections::BTreeSet<&str> = CATALOG.iter().map(|scenario| scenario.name).collect();
     assert_eq!(names.len(), CATALOG.len(), "a name stands twice");
     assert!(
@@ -335,6 +341,17 @@ fn parameters_are_checked() {
             .iter()
             .all(|scenario| Scenario::by_name(scenario.name).is_some())
     );
+}
+
+#[test]
+fn events_come_at_a_rate_at_most() {
+    let start = Start {
+        on_line: false,
+        period: Some(Duration::from_millis(5)),
+    };
+    let begun = Instant::now();
+    perform_from(start, "pipe-lt", Some(21), None).unwrap();
+    assert!(begun.elapsed() >= Duration::from_millis(100));
 }
 
 #[test]
