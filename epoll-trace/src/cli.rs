@@ -10,6 +10,7 @@ use crate::model::group::GroupBy;
 use crate::model::snapshot::Metric;
 use crate::workload::{CostArgs, CtlArgs, ScenarioArgs, WaitArgs};
 
+mod demo;
 mod floor;
 mod herd;
 mod locks;
@@ -17,6 +18,7 @@ mod options;
 mod top;
 mod values;
 
+pub use demo::DemoArgs;
 pub use floor::FloorArgs;
 pub use herd::HerdArgs;
 pub use locks::{LockSort, LocksArgs};
@@ -31,6 +33,7 @@ Examples:
   epoll-trace hist 1 3                 three histograms of a second, per process
   epoll-trace hist -E -p 185           until Ctrl-C, per epoll of process 185
   epoll-trace hist --json -- ./server  a command from start to end, JSON Lines
+  epoll-trace demo herd                a herd, and what ends it
   epoll-trace probes                   what this kernel lets us measure
 
 Exit status: 0 clean, 1 error, 2 usage; hist -- CMD: also CMD's own failure.";
@@ -174,6 +177,9 @@ pub enum Command {
     Probes(ProbesArgs),
     /// Known epoll loads that report what they did
     Bench(BenchArgs),
+    /// A trouble and its cure, side by side: a good first look
+    #[command(after_help = demo::EXAMPLES)]
+    Demo(DemoArgs),
     /// Prints the manual of every number.
     #[command(name = crate::commands::metrics::MANUAL, hide = true)]
     Metrics,
@@ -198,7 +204,7 @@ impl Command {
             Self::Herd(args) => Some(&args.trace.command),
             Self::Locks(args) => Some(&args.trace.command),
             Self::Overhead(args) => Some(&args.trace.command),
-            Self::Probes(_) | Self::Bench(_) => None,
+            Self::Probes(_) | Self::Bench(_) | Self::Demo(_) => None,
             Self::Metrics | Self::ExecGate(_) | Self::Floor(_) | Self::Switch(_) => None,
         }
     }

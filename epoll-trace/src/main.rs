@@ -18,7 +18,7 @@ use epoll_trace::commands::locks::{self, Locks};
 use epoll_trace::commands::output::{Streams, is_broken_pipe, open};
 use epoll_trace::commands::overhead::Cost;
 use epoll_trace::commands::session::{Blocks, Session};
-use epoll_trace::commands::{bench, floor, metrics, probes, switch, top};
+use epoll_trace::commands::{bench, demo, floor, metrics, probes, switch, top};
 use epoll_trace::probe::load::Scope;
 use log::LevelFilter;
 
@@ -69,6 +69,14 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
                 },
             )
             .map(|()| 0)
+        }
+        Command::Demo(args) => {
+            let mut out = open(None)?;
+            let mut streams = Streams {
+                out: &mut out,
+                err: &mut stderr(),
+            };
+            demo::run(args, global, &mut stdin().lock(), &mut streams, run)
         }
         Command::Hist(args) => block_on(hist(args, global)),
         Command::Epolls(args) => block_on(epolls(args, global)),
@@ -187,10 +195,12 @@ fn log_to_stderr(global: &GlobalArgs) {
         1 | 2 => (LevelFilter::Debug, LevelFilter::Warn),
         _ => (LevelFilter::Debug, LevelFilter::Debug),
     };
-    env_logger::Builder::new()
+    let started = env_logger::Builder::new()
         .filter_module("epoll_trace", ours)
         .filter_level(others)
-        .init();
+        .try_init();
+    // A demonstration makes several runs; the first has started it.
+    _ = started;
 }
 
 async fn show_top(args: &TopArgs, global: &GlobalArgs) -> anyhow::Result<u8> {

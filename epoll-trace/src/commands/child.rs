@@ -218,7 +218,6 @@ pub fn gate(args: &GateArgs) -> u8 {
 pub(super) mod tests {
     use super::*;
     use std::fs;
-    use std::time::Duration;
 
     /// The gate, as another process of this test binary.
     #[test]
@@ -295,10 +294,17 @@ pub(super) mod tests {
         while sleep.is_empty() {
             sleep = fs::read_to_string(&children).unwrap();
         }
-        let comm = format!("/proc/{}/stat", sleep.trim());
+        let stat = format!("/proc/{}/stat", sleep.trim());
         shell.end().await;
-        let left = fs::read_to_string(comm).unwrap_or_default();
-        assert!(left.is_empty() || left.contains(") Z "), "{left}");
+        // Told to end, it needs a moment.
+        for _ in 0..200 {
+            let left = fs::read_to_string(&stat).unwrap_or_default();
+            if left.is_empty() || left.contains(") Z ") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the child of the command still runs");
     }
 
     #[tokio::test]

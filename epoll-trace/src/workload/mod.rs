@@ -10,6 +10,7 @@ mod cost;
 mod cpus;
 mod crew;
 mod crowd;
+mod demos;
 mod expect;
 mod files;
 mod fleet;
@@ -41,6 +42,7 @@ pub(crate) use bench::{ctl, wait};
 pub use catalog::{CATALOG, Scenario, Waiters};
 pub use cost::CostArgs;
 pub(crate) use cost::run as cost;
+pub use demos::{Act, DEMOS, Demo};
 pub use expect::{Ctl, Expect};
 pub use report::{Latency, Report, Waiter};
 
@@ -66,6 +68,9 @@ pub struct ScenarioArgs {
     /// When all waiters sleep, say so on stderr and send the first event only after a line on stdin
     #[arg(long)]
     pub hold: bool,
+    /// Report nothing
+    #[arg(short, long, conflicts_with_all = ["json", "list"])]
+    pub quiet: bool,
     /// One JSON object instead of a table (with --list: one per line)
     #[arg(long)]
     pub json: bool,
@@ -91,6 +96,9 @@ pub fn run(args: &ScenarioArgs, out: &mut dyn Write) -> Result<()> {
         period: args.rate.map(|rate| Duration::from_secs(1) / rate),
     };
     let report = perform_from(start, name, args.events, args.waiters)?;
+    if args.quiet {
+        return Ok(());
+    }
     if args.json {
         serde_json::to_writer(&mut *out, &report).context("cannot write the report")?;
         writeln!(out).context("cannot write the report")

@@ -328,7 +328,9 @@ fn parameters_are_checked() {
     assert!(refusal("herd-tcp", Some(0)).contains("1 to 64"));
     let started = |on_line, period| {
         let start = Start { on_line, period };
-        perform_from(start, "timeouts", None, None).unwrap_err().to_string()
+        perform_from(start, "timeouts", None, None)
+            .unwrap_err()
+            .to_string()
     };
     let held = started(true, None);
     assert!(held.contains("leave --hold out"), "{held}");
