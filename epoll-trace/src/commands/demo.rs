@@ -40,7 +40,7 @@ pub fn run(
             keys.read_line(&mut String::new())
                 .context("cannot read the key that goes on")?;
         }
-        let mut cli = Cli::from_args(words(view, act.load))?;
+        let mut cli = Cli::from_args(words(view, &load(act, args.text)))?;
         cli.global = global.clone();
         let code = run(&cli)?;
         if code != 0 {
@@ -63,7 +63,7 @@ fn list(streams: &mut Streams<'_>) -> std::io::Result<()> {
 
 fn introduce(act: &Act, text: bool, view: &str, streams: &mut Streams<'_>) -> std::io::Result<()> {
     let out = &mut *streams.out;
-    let command = format!("epoll-trace {view} -- epoll-trace bench {}", act.load);
+    let command = format!("epoll-trace {view} -- epoll-trace bench {}", load(act, text));
     let look = if text { act.look } else { act.look_at_top };
     write!(
         out,
@@ -73,6 +73,11 @@ fn introduce(act: &Act, text: bool, view: &str, streams: &mut Streams<'_>) -> st
         wrapped(look, "What to see: ", "  ")
     )?;
     out.flush()
+}
+
+fn load(act: &Act, text: bool) -> String {
+    let length = if text { act.short } else { act.long };
+    format!("{} {length}", act.load)
 }
 
 /// The command line that shows `load` with `view`.
@@ -128,11 +133,11 @@ mod tests {
     fn every_load_is_a_command_line_under_each_view() {
         for demo in DEMOS {
             for act in &demo.acts {
-                for view in ["top", demo.view] {
-                    Cli::from_args(words(view, act.load)).unwrap();
+                for (text, view) in [(false, "top"), (true, demo.view)] {
+                    let load = load(act, text);
+                    Cli::from_args(words(view, &load)).unwrap();
+                    Cli::try_parse_from(format!("epoll-trace bench {load}").split(' ')).unwrap();
                 }
-                let load = format!("epoll-trace bench {}", act.load);
-                Cli::try_parse_from(load.split(' ')).unwrap();
             }
         }
     }

@@ -124,6 +124,10 @@ const MOST_EVENTS: u64 = 1_000_000;
 /// A process or timeout per round takes milliseconds.
 const ROUNDS: u64 = 10;
 const MOST_ROUNDS: u64 = 200;
+/// Of 40 ms each.
+const MOST_SLOW: u64 = 10_000;
+/// Some minutes: a million takes two seconds.
+const MOST_UNREAD: u64 = 100_000_000;
 /// Three connections of each burst stay in the listener, whose queue takes 128.
 const MOST_BURSTS: u64 = 40;
 /// Enough for most scans of the run to be met.
@@ -392,13 +396,13 @@ pub const CATALOG: &[Scenario] = &[
     row("fork-shared-lt", "processes on one epoll, level-triggered", Family::Shared(Processes, Level), SHARED_LEVEL).waiters(2, 64),
     row("fork-shared-et", "processes on one epoll, edge-triggered", Family::Shared(Processes, Edge), SHARED_EDGE).waiters(2, 64),
     row("timeouts", "N waits of 5 ms and N of 0 ms", Family::Timeouts, TIMEOUTS).events(ROUNDS, MOST_ROUNDS),
-    row("slow-handler", "events find their loop busy, 20 ms", Family::Slow, SLOW).events(ROUNDS, MOST_ROUNDS),
+    row("slow-handler", "events find their loop busy, 20 ms", Family::Slow, SLOW).events(ROUNDS, MOST_SLOW),
     row("signals", "N waits, each ended by SIGUSR1", Family::Signals, SIGNALS).events(ROUNDS, MOST_EVENTS),
     row("hidden", "writer takes its byte back in time", Family::Hidden, HIDDEN),
     row("killed", "N processes killed while they wait", Family::Killed, KILLED).events(ROUNDS, MOST_ROUNDS),
     row("reuse", "epoll made, used once, closed, N times", Family::Reuse, REUSE),
     row("timers", "timerfd, level-triggered, one waiter", Family::Single(Timer, Level), LEVEL),
-    row("unread-level", "N waits return one event nobody reads", Family::Unread, UNREAD).events(1000, MOST_EVENTS),
+    row("unread-level", "N waits return one event nobody reads", Family::Unread, UNREAD).events(1000, MOST_UNREAD),
     row("dup-close", "closed without DEL, a dup keeps it", Family::DupClose, DUP_CLOSE),
     row("et-single-accept", "bursts of 4 connects, one accept each", Family::SingleAccept, SINGLE_ACCEPT).events(ROUNDS, MOST_BURSTS),
     row("ctl-churn", "9 epoll_ctl per event, 5 of them fail", Family::Churn, CHURN).events(ROUNDS, MOST_EVENTS),

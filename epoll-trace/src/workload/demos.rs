@@ -7,6 +7,10 @@ pub struct Act {
     pub scene: &'static str,
     /// The load, as words behind `epoll-trace bench`.
     pub load: &'static str,
+    /// What makes it take some seconds, for text.
+    pub short: &'static str,
+    /// What makes it take a minute, for `top`.
+    pub long: &'static str,
     /// What to look at in the text.
     pub look: &'static str,
     /// What to look at in `top`.
@@ -44,7 +48,9 @@ pub const DEMOS: &[Demo] = &[
         acts: [
             Act {
                 scene: "Four processes watch one listener, each with an epoll of its own.",
-                load: "scenario herd-tcp --waiters 4 --events 1000 --rate 250 --quiet",
+                load: "scenario herd-tcp --waiters 4 --rate 250 --quiet",
+                short: "--events 1000",
+                long: "--events 15000",
                 look: "woken per event 4.00: a connection makes all four run, and one of them gets it. EMPTY are wakeups that found \
                        nothing. Most of those never return from epoll_wait, so strace does not see them.",
                 look_at_top: "four waiters with the same WAKE/s, and far fewer WAITS/s: most wakeups found nothing and slept again inside \
@@ -52,12 +58,14 @@ pub const DEMOS: &[Demo] = &[
             },
             Act {
                 scene: "The same load, the listener added with EPOLLEXCLUSIVE.",
-                load: "scenario herd-tcp-exclusive --waiters 4 --events 1000 --rate 250 --quiet",
+                load: "scenario herd-tcp-exclusive --waiters 4 --rate 250 --quiet",
+                short: "--events 1000",
+                long: "--events 15000",
                 look: "woken per event 1.00, no EMPTY.",
                 look_at_top: "one waiter with all of WAKE/s, as many WAITS/s, and three that sleep.",
             },
         ],
-        price: "Price: the kernel always begins with the same waiter. As long as that one keeps up it gets everything, as PART shows. \
+        price: "Price: the kernel always begins with the same waiter. As long as that one keeps up it gets everything. \
                 That is cheap for the caches, and bad where connections live long.",
     },
     Demo {
@@ -67,13 +75,17 @@ pub const DEMOS: &[Demo] = &[
         acts: [
             Act {
                 scene: "Eight threads wait on one epoll, as fast as they can.",
-                load: "wait -t 8 -f 8 -r 3",
+                load: "wait -t 8 -f 8",
+                short: "-r 3",
+                long: "-r 60",
                 look: "one row, a mutex: each epoll_wait that copies events out holds ep->mtx, and the others wait for it.",
                 look_at_top: "one process whose P99 is far from its P50.",
             },
             Act {
                 scene: "The same with an epoll for each thread.",
-                load: "wait -t 8 -f 8 -r 3 --multiq",
+                load: "wait -t 8 -f 8 --multiq",
+                short: "-r 3",
+                long: "-r 60",
                 look: "no row: no lock was waited for.",
                 look_at_top: "more WAITS/s, and P99 closer to P50.",
             },
@@ -88,14 +100,18 @@ pub const DEMOS: &[Demo] = &[
         acts: [
             Act {
                 scene: "A loop works 20 ms on each event, and the next one comes meanwhile.",
-                load: "scenario slow-handler --events 100 --quiet",
+                load: "scenario slow-handler --quiet",
+                short: "--events 50",
+                long: "--events 1500",
                 look: "queue: events lay ready for about 20 ms while nobody waited. It is the loop, not the scheduler.",
                 look_at_top: "hardly any WAKE/s: the loop never sleeps when an event comes. That top has no latency for it is the sign; \
                               `hist --metric queue` has.",
             },
             Act {
                 scene: "A loop that is back before the next event.",
-                load: "scenario pipe-lt --events 500 --rate 100 --quiet",
+                load: "scenario pipe-lt --rate 100 --quiet",
+                short: "--events 300",
+                long: "--events 6000",
                 look: "no queue: each event found the loop asleep, so its time is all wakeup.",
                 look_at_top: "WAKE/s as high as WAITS/s, and times of microseconds.",
             },
@@ -109,13 +125,17 @@ pub const DEMOS: &[Demo] = &[
         acts: [
             Act {
                 scene: "One byte is sent, and a level-triggered loop leaves it unread.",
-                load: "scenario unread-level --events 200000 --quiet",
+                load: "scenario unread-level --quiet",
+                short: "--events 200000",
+                long: "--events 20000000",
                 look: "WAITS/s in the thousands for one byte: epoll_wait returns at once, again and again.",
                 look_at_top: "WAITS/s in the thousands, WAKE/s near none: it never sleeps.",
             },
             Act {
                 scene: "The same kind of loop, which reads: 1,000 bytes.",
-                load: "scenario pipe-lt --events 1000 --rate 250 --quiet",
+                load: "scenario pipe-lt --rate 250 --quiet",
+                short: "--events 1000",
+                long: "--events 15000",
                 look: "WAITS/s as many as bytes were sent.",
                 look_at_top: "WAITS/s and WAKE/s at 250.",
             },
