@@ -23,7 +23,8 @@ const LIMIT_MS: u64 = 120_000;
 
 /// The screens, as typed by a person.
 const TOP: &str = "epoll-trace top --callback";
-const HIST: &str = "epoll-trace hist -- epoll-trace bench scenario tcp-lt";
+const HIST: &str = "epoll-trace hist -- epoll-trace bench scenario tcp-lt --quiet";
+const DEMO: &str = "epoll-trace demo herd --text";
 /// What `top` looks at.
 const LOADS: &str = "for load in herd-tcp shared-lt pipe-et; do epoll-trace bench scenario $load --events 1000000 >/dev/null & done";
 
@@ -92,7 +93,11 @@ pub(super) fn result<'a>(outcome: &'a Outcome, name: &str) -> Result<&'a JobResu
 
 fn screens() -> Vec<Job> {
     let top = format!("{LOADS}; exec /init screen 15 {TOP}");
-    let mut jobs = vec![job("top", &["sh", "-c", &top]), job("hist", &["sh", "-c", HIST])];
+    let mut jobs = vec![
+        job("top", &["sh", "-c", &top]),
+        job("hist", &["sh", "-c", HIST]),
+        job("demo", &["sh", "-c", DEMO]),
+    ];
     jobs.extend(EXAMPLES.map(|example| job(example, &["sh", "-c", example])));
     jobs
 }
@@ -124,6 +129,7 @@ fn shown(outcome: &Outcome) -> Result<Bodies> {
     Ok(Bodies::from([
         ("top", screen(TOP, stdout(outcome, "top")?)),
         ("hist", screen(HIST, stdout(outcome, "hist")?)),
+        ("demo", screen(DEMO, stdout(outcome, "demo")?)),
         ("examples", examples.join("\n\n")),
     ]))
 }

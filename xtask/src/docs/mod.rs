@@ -38,6 +38,7 @@ const CHEAP: &[Part] = &[
 /// Made of what the VMs say.
 const CAPTURED: &[Part] = &[
     (README, "top"),
+    (README, "demo"),
     (README, "hist"),
     (README, "kernels"),
     (PROBES, "signals"),
