@@ -14,6 +14,7 @@ mod expect;
 mod files;
 mod fleet;
 mod herd;
+mod laws;
 mod lifetime;
 mod mistakes;
 mod overflow;
@@ -40,7 +41,7 @@ pub(crate) use bench::{ctl, wait};
 pub use catalog::{CATALOG, Scenario, Waiters};
 pub use cost::CostArgs;
 pub(crate) use cost::run as cost;
-pub use expect::{Ctl, Expect};
+pub use expect::{Ctl, Expect, Reach};
 pub use report::{Latency, Report, Waiter};
 
 use catalog::Family;
@@ -119,8 +120,9 @@ fn perform_from(start: Start, name: &str, events: Option<u64>, waiters: Option<u
     let (crew, known) = match scenario.family {
         Family::Single(kind, mode) => single::run(kind, mode, events, start),
         Family::Nested => single::run_nested(events, start),
-        Family::Herd(kind, exclusive) => herd::run(kind, exclusive, waiters, events, start),
-        Family::Shared(host, mode) => shared::run(host, mode, waiters, events, start),
+        Family::Herd(kind, mode) => herd::run(kind, mode, waiters, events, start),
+        Family::NestedHerd(kind, mode) => herd::run_nested(kind, mode, waiters, events, start),
+        Family::Shared(host, kind, mode) => shared::run(host, kind, mode, waiters, events, start),
         Family::Timeouts => quiet::run_timeouts(events),
         Family::Slow => quiet::run_slow(events),
         Family::Signals => quiet::run_signals(events),
@@ -160,7 +162,7 @@ fn list(json: bool, out: &mut dyn Write) -> Result<()> {
     if !json {
         writeln!(
             out,
-            "{:<23}{:>6} {:>7}  WHAT IT DOES",
+            "{:<24}{:>6} {:>7}  WHAT IT DOES",
             "NAME", "EVENTS", "WAITERS"
         )
         .context(FAILED)?;
@@ -191,7 +193,7 @@ fn list(json: bool, out: &mut dyn Write) -> Result<()> {
             writeln!(out).context(FAILED)?;
         } else {
             let count = waiters.map_or_else(|| "-".to_owned(), |waiters| waiters.default.to_string());
-            writeln!(out, "{name:<23}{events:>6} {count:>7}  {about}").context(FAILED)?;
+            writeln!(out, "{name:<24}{events:>6} {count:>7}  {about}").context(FAILED)?;
         }
     }
     Ok(())
