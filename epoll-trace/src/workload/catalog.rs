@@ -2,9 +2,10 @@
 
 use super::laws::{
     CHANGED, CHURN, CONTENDED, CROWD, DUP_CLOSE, EDGE, EDGE_EVENTFD, EXCLUSIVE_EVENTFD, EXCLUSIVE_TCP, FLEET,
-    HERD_EVENTFD, HERD_EVENTFD_ONCE, HERD_TCP, HERD_TCP_ONCE, HIDDEN, KILLED, LEVEL, LEVEL_EVENTFD, NESTED,
-    NESTED_EVENTFD, NESTED_TCP, OVERFLOWING, REUSE, SHARED_EDGE, SHARED_EDGE_EVENTFD, SHARED_LEVEL, SHOWN,
-    SIGNALS, SINGLE_ACCEPT, SLOW, TIMEOUTS, TOGETHER_EVENTFD, TOGETHER_TCP, UNREAD, URING,
+    HERD_EVENTFD, HERD_EVENTFD_ONCE, HERD_TCP, HERD_TCP_ONCE, HIDDEN, IDLE_FIRST, KILLED, LEVEL,
+    LEVEL_EVENTFD, NESTED, NESTED_EVENTFD, NESTED_TCP, OVERFLOWING, REUSE, REUSEPORT, SHARED_EDGE,
+    SHARED_EDGE_EVENTFD, SHARED_LEVEL, SHOWN, SIGNALS, SINGLE_ACCEPT, SLOW, TIMEOUTS, TOGETHER_EVENTFD,
+    TOGETHER_TCP, UNREAD, URING,
 };
 use super::race::{LOCK, MUTEX, PATHS, Racers};
 use super::shared::Host::{self, Processes, Threads, Together};
@@ -22,6 +23,10 @@ pub(super) enum Family {
     Herd(Kind, Mode),
     /// Processes with an own epoll each on one epoll, which watches the file.
     NestedHerd(Kind, Mode),
+    /// Processes with an own epoll each on one listener, EPOLLEXCLUSIVE, behind one that nobody waits on.
+    IdleFirst,
+    /// Processes with an own listener each at one address.
+    ReusePort,
     /// Several waiters on one epoll.
     Shared(Host, Kind, Mode),
     /// Waits that time out.
@@ -60,7 +65,9 @@ impl Family {
     /// Whether its waiters take events off by accept, once after each delivery; `None` where they do it otherwise.
     pub(super) const fn accepts(self) -> Option<bool> {
         match self {
-            Self::Single(Tcp, _)
+            Self::IdleFirst
+            | Self::ReusePort
+            | Self::Single(Tcp, _)
             | Self::Herd(Tcp, _)
             | Self::NestedHerd(Tcp, _)
             | Self::Shared(_, Tcp, _) => Some(true),
@@ -86,6 +93,8 @@ impl Family {
                 | Self::Nested
                 | Self::Herd(..)
                 | Self::NestedHerd(..)
+                | Self::IdleFirst
+                | Self::ReusePort
                 | Self::Shared(..)
                 | Self::Crowd
                 | Self::Fleet
@@ -197,6 +206,8 @@ pub const CATALOG: &[Scenario] = &[
     row("herd-tcp-oneshot", "the same, ONESHOT and MOD", Family::Herd(Tcp, Oneshot), HERD_TCP_ONCE).waiters(2, 64),
     row("herd-eventfd-et", "processes, own epoll, one eventfd, ET", Family::Herd(Eventfd, Edge), HERD_EVENTFD_ONCE).waiters(2, 64),
     row("herd-eventfd-oneshot", "the same, ONESHOT and MOD", Family::Herd(Eventfd, Oneshot), HERD_EVENTFD_ONCE).waiters(2, 64),
+    row("idle-first", "EPOLLEXCLUSIVE behind an idle epoll", Family::IdleFirst, IDLE_FIRST).waiters(2, 64),
+    row("reuseport", "processes, own listener, one address", Family::ReusePort, REUSEPORT).waiters(4, 64),
     row("shared-tcp-lt", "threads, one epoll, listener, all return", Family::Shared(Together, Tcp, Level), TOGETHER_TCP).waiters(4, 64),
     row("shared-tcp-et", "threads, one epoll, listener, ET", Family::Shared(Threads, Tcp, Edge), SHARED_EDGE).waiters(4, 64),
     row("shared-tcp-oneshot", "the same, ONESHOT and MOD", Family::Shared(Threads, Tcp, Oneshot), SHARED_EDGE).waiters(4, 64),

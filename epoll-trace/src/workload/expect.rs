@@ -72,6 +72,8 @@ pub struct Reach {
     pub woken_per_event: u64,
     /// Waiters that other waiters then make runnable; null where that depends on who is first.
     pub chain_per_event: Option<u64>,
+    /// Of the items notified those that pass it on to the next: EPOLLEXCLUSIVE, and nobody waits there.
+    pub passed_on_per_event: u64,
 }
 
 /// Calls of epoll_ctl by result, under the names of a tracer's counters.

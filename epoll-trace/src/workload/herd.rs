@@ -53,6 +53,7 @@ pub(super) fn run(
                 fan_out: woken,
                 woken_per_event: woken,
                 chain_per_event: Some(0),
+                passed_on_per_event: 0,
             }),
             ..Known::default()
         },
@@ -115,7 +116,88 @@ pub(super) fn run_nested(
                 fan_out: count,
                 woken_per_event: count,
                 chain_per_event: Some(0),
+                passed_on_per_event: 0,
             }),
+            ..Known::default()
+        },
+    ))
+}
+
+/// `events` on one listener, watched by `waiters` processes with EPOLLEXCLUSIVE, and before them by an epoll that nobody waits on: the kernel notifies
+/// that first each time, and goes on to the next.
+///
+/// # Errors
+/// When the kernel refuses something, or no progress is made.
+pub(super) fn run_idle_first(waiters: usize, events: u64, start: Start) -> Result<(Crew, Known)> {
+    let mut source = Source::new(Kind::Tcp)?;
+    let _idle = epoll_on(&source, EpollFlags::EPOLLEXCLUSIVE)?;
+    let herd = Herd {
+        rearm: None,
+        source: &mut source,
+        waiters,
+        events,
+        woken: 0,
+    };
+    let (crew, deliveries) = drive(herd, start, |source| epoll_on(source, EpollFlags::EPOLLEXCLUSIVE))?;
+    let count = waiters as u64;
+    let wakeups_source = events + count;
+    Ok((
+        crew,
+        Known {
+            events_sent: events,
+            stops: count,
+            epolls: count + 1,
+            notifications: 2 * events + count,
+            queued: events,
+            wakeups_source,
+            scans: Some(wakeups_source + deliveries),
+            reach: Some(Reach {
+                items: count + 1,
+                fan_out: 2,
+                woken_per_event: 1,
+                chain_per_event: Some(0),
+                passed_on_per_event: 1,
+            }),
+            ..Known::default()
+        },
+    ))
+}
+
+/// `events` connections to one address at which each of `waiters` processes has a listener of its own (SO_REUSEPORT). The kernel chooses by the
+/// addresses of both ends.
+///
+/// # Errors
+/// When the kernel refuses something, or no progress is made.
+pub(super) fn run_reuseport(waiters: usize, events: u64, start: Start) -> Result<(Crew, Known)> {
+    let mut source = Source::reusable(None)?;
+    let others: Vec<Source> = (1..waiters)
+        .map(|_| Source::reusable(source.address()))
+        .collect::<Result<_>>()?;
+    let mut own = others.iter();
+    let mut watch = |first: &Source| {
+        // The last waiter gets the socket whose address the others took.
+        let source = own.next().unwrap_or(first);
+        Ok((epoll_on(source, EpollFlags::empty())?, source.fd()))
+    };
+    let herd = Herd {
+        rearm: None,
+        source: &mut source,
+        waiters,
+        events,
+        woken: 0,
+    };
+    let (crew, deliveries) = drive_each(herd, start, &mut watch)?;
+    let count = waiters as u64;
+    let wakeups_source = events + count;
+    Ok((
+        crew,
+        Known {
+            events_sent: events,
+            stops: count,
+            epolls: count,
+            notifications: events + count,
+            wakeups_source,
+            scans: Some(wakeups_source + deliveries),
             ..Known::default()
         },
     ))
@@ -134,6 +216,15 @@ struct Herd<'a> {
 
 /// Sends the events, each once all waiters sleep on the epolls that `watch` makes, and sees the waiters off.
 fn drive(herd: Herd<'_>, start: Start, watch: impl Fn(&Source) -> Result<Epoll>) -> Result<(Crew, u64)> {
+    drive_each(herd, start, &mut |source| Ok((watch(source)?, source.fd())))
+}
+
+/// As [`drive`], where `watch` also says the descriptor that the waiter takes events off.
+fn drive_each(
+    herd: Herd<'_>,
+    start: Start,
+    watch: &mut dyn FnMut(&Source) -> Result<(Epoll, RawFd)>,
+) -> Result<(Crew, u64)> {
     let Herd {
         source,
         rearm,
@@ -145,12 +236,12 @@ fn drive(herd: Herd<'_>, start: Start, watch: impl Fn(&Source) -> Result<Epoll>)
     let mut stops = Vec::with_capacity(waiters);
     let mut crew = Crew::new(waiters, events)?;
     for _ in 0..waiters {
-        let epoll = watch(source)?;
+        let (epoll, fd) = watch(source)?;
         let stop = Stop::new()?;
         stop.watch(&epoll)?;
         let duty = Duty {
             epfd: epoll.0.as_raw_fd(),
-            fd: source.fd(),
+            fd,
             take: source.take(),
             rearm,
             quota: None,

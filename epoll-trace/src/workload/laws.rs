@@ -86,6 +86,21 @@ pub(super) const HERD_EVENTFD_ONCE: &[&str] = many_to_one!(
     "wakeups = waiters * events_sent + stops",
     "scans = wakeups"
 );
+pub(super) const IDLE_FIRST: &[&str] = many_to_one!(
+    "notifications = 2 * events_sent + stops",
+    "notifications_queued = events_sent",
+    "wakeups = events_sent + stops",
+    "epolls = waiters + 1",
+    "eagain = 0",
+    "scans = 2 * events_sent + stops"
+);
+pub(super) const REUSEPORT: &[&str] = many_to_one!(
+    "notifications = events_sent + stops",
+    "wakeups = events_sent + stops",
+    "eagain = 0",
+    "empty_wakeups = 0",
+    "scans = 2 * events_sent + stops"
+);
 /// All waiters return before one takes the event.
 pub(super) const TOGETHER_TCP: &[&str] = many_to_one!(
     "notifications = events_sent + stops",

@@ -122,6 +122,8 @@ fn perform_from(start: Start, name: &str, events: Option<u64>, waiters: Option<u
         Family::Nested => single::run_nested(events, start),
         Family::Herd(kind, mode) => herd::run(kind, mode, waiters, events, start),
         Family::NestedHerd(kind, mode) => herd::run_nested(kind, mode, waiters, events, start),
+        Family::IdleFirst => herd::run_idle_first(waiters, events, start),
+        Family::ReusePort => herd::run_reuseport(waiters, events, start),
         Family::Shared(host, kind, mode) => shared::run(host, kind, mode, waiters, events, start),
         Family::Timeouts => quiet::run_timeouts(events),
         Family::Slow => quiet::run_slow(events),

@@ -112,6 +112,7 @@ pub(super) fn run(
                     Host::Together => Some(count - 1),
                     Host::Threads | Host::Processes => None,
                 },
+                passed_on_per_event: 0,
             }),
             ..Known::default()
         },

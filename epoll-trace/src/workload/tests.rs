@@ -186,6 +186,15 @@ fn an_event_wakes_as_many_as_its_arrangement_says() {
     assert_eq!(seen, 2 * 24, "two files, three arrangements, four modes");
 }
 
+#[test]
+fn one_listener_of_several_gets_each_connection() {
+    for waiters in [1, 4] {
+        check("reuseport", 20, Some(waiters));
+        let report = check("idle-first", 20, Some(waiters));
+        assert_eq!(report.reach.map(|reach| reach.passed_on_per_event), Some(1));
+    }
+}
+
 /// The chain law against the kernel's count of voluntary switches. A waiter may also sleep on `ep->mtx` or on the
 /// memory map of its process, so switches may exceed wakeups, and never fall below.
 #[test]

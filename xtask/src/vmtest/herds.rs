@@ -13,8 +13,8 @@ const LOOKED_AT: u64 = 1_500;
 /// How many wait.
 const WAITERS: [u32; 3] = [2, 4, 8];
 /// Every way to put waiters on one file: own epolls, threads on one epoll, and own epolls on an epoll; for a listener and for an
-/// eventfd; level-triggered, EPOLLET, EPOLLONESHOT, EPOLLEXCLUSIVE.
-pub(super) const ARRANGEMENTS: [&str; 24] = [
+/// eventfd; level-triggered, EPOLLET, EPOLLONESHOT, EPOLLEXCLUSIVE. And EPOLLEXCLUSIVE behind an epoll that nobody waits on.
+pub(super) const ARRANGEMENTS: [&str; 25] = [
     "herd-tcp",
     "herd-tcp-et",
     "herd-tcp-oneshot",
@@ -39,9 +39,10 @@ pub(super) const ARRANGEMENTS: [&str; 24] = [
     "nested-eventfd-et",
     "nested-eventfd-oneshot",
     "nested-eventfd-exclusive",
+    "idle-first",
 ];
 /// Scenarios in which one epoll has each file alone, whoever waits on it: no source is shared.
-const ALONE: [&str; 3] = ["pipe-lt", "shared-lt", "nested"];
+const ALONE: [&str; 4] = ["pipe-lt", "eventfd-lt", "shared-lt", "nested"];
 /// A load that is there before the tool and stays longer.
 const BEFORE: &str = "\
 epoll-trace bench scenario herd-eventfd-exclusive --waiters 4 --events 1000000 > /dev/null & load=$!
@@ -49,6 +50,17 @@ sleep 1
 epoll-trace herd --json --probes fentry 1 4; code=$?
 kill $load
 exit $code";
+/// What the standard library asks of `listen`.
+const BACKLOG: u64 = 128;
+/// A load of sockets at one address.
+const REUSEPORT: &str = "\
+epoll-trace bench scenario reuseport --waiters 4 --events 1000000 > /dev/null & load=$!
+sleep 1
+epoll-trace herd --json --probes fentry 1 4; code=$?
+kill $load
+exit $code";
+/// Its name.
+pub(super) const OF_ONE_ADDRESS: &str = "reuseport";
 /// Blocks of it.
 const BLOCKS: usize = 4;
 /// Guest seconds for all loads of a start.
@@ -80,6 +92,10 @@ pub(super) fn tests() -> Vec<Test> {
         .needs(FENTRY.need())
         .needs(Need::Can(Capability::ProbeRead));
     tests.push(idle.job_with_limit(&["sh", "-c", BEFORE], SECONDS));
+    let group = Test::new("herds: sockets of one address are a group", one_address)
+        .needs(FENTRY.need())
+        .needs(Need::Can(Capability::ProbeRead));
+    tests.push(group.job_with_limit(&["sh", "-c", REUSEPORT], SECONDS));
     let loads = [load("herd-eventfd", Some(2))];
     let name = "herds: tracepoints alone say why not";
     tests.push(herd(name.to_owned(), TRACEPOINT, &loads, absent));
@@ -139,17 +155,70 @@ fn held(run: &Run<'_>, load: &Load) -> Result<(), Problem> {
     } else {
         "eventfd"
     };
-    let reach = &run.report["reach"];
+    let items = &run.report["reach"]["items"];
     let sources = run.lines("source");
-    let (shared, alone): (Vec<&Value>, Vec<&Value>) = sources
+    // The epoll that the others watch, or the file; and a listener that one epoll watches alone.
+    let (main, inner): (Vec<&Value>, Vec<&Value>) = sources
         .iter()
-        .partition(|source| source["items"] == reach["items"]);
-    // What one epoll watches alone is none.
-    let expected = usize::from(!has("shared"));
-    if shared.len() != expected || !alone.is_empty() {
-        return Err(format!("{} sources, not {expected}: {sources:?}", sources.len()).into());
+        .partition(|source| !has("nested") || source["listener"] == false);
+    let expected = match (has("shared"), has("tcp"), has("nested")) {
+        (true, false, _) => (0, 0),
+        (_, true, true) => (1, 1),
+        _ => (1, 0),
+    };
+    if (main.len(), inner.len()) != expected {
+        return Err(format!("not {expected:?} sources: {sources:?}").into());
     }
-    shared.iter().try_for_each(|source| kept(run, source, kind))
+    for source in main {
+        kept(run, source, kind)?;
+    }
+    let sent = number(run.report, "events_sent")?;
+    // Nobody waits on the epoll inside, which EPOLLEXCLUSIVE tells by what the callback returns.
+    let passed_on = if has("exclusive") { sent } else { 0 };
+    for listener in inner {
+        let keys = ["items", "events", "notifications", "woken", "passed_on"];
+        let found = keys.map(|key| listener[key].as_u64());
+        if found != [1, sent, sent, 0, passed_on].map(Some) {
+            return Err(format!("{found:?} of the listener inside, of {items} outside: {listener}").into());
+        }
+    }
+    chained(run, sent)
+}
+
+/// Of one epoll that several wait on, each wakeup at the end of a scan is there with the thread that caused it.
+fn chained(run: &Run<'_>, sent: u64) -> Result<(), Problem> {
+    let chains = run.lines("chain");
+    let reach = &run.report["reach"];
+    let Some(each) = reach["chain_per_event"].as_u64().filter(|&each| each > 0) else {
+        return match chains.first() {
+            None => Ok(()),
+            Some(chain) => Err(format!("nobody wakes the next one here: {chain}").into()),
+        };
+    };
+    let [chain] = chains[..] else {
+        return Err(format!("{} chains, not one: {chains:?}", chains.len()).into());
+    };
+    let by_source = sent + number(run.report, "stops")?;
+    let waiters = run.report["threads"].as_array().map_or(&[][..], Vec::as_slice);
+    let causes = chain["causes"].as_array().map_or(&[][..], Vec::as_slice);
+    let caused: u64 = causes.iter().filter_map(|cause| cause["wakeups"].as_u64()).sum();
+    let strangers = causes
+        .iter()
+        .filter(|cause| waiters.iter().all(|waiter| waiter["tid"] != cause["tid"]));
+    let found = (
+        number(chain, "wakeups_source")?,
+        number(chain, "wakeups_chain")?,
+        caused,
+    );
+    let expected = (by_source, each * sent, each * sent);
+    if found != expected || strangers.count() > 0 {
+        return Err(format!(
+            "by source, by chain, with a cause: {found:?}, not {expected:?}\n  the tool: {chain}\n  the load: {}",
+            run.report
+        )
+        .into());
+    }
+    Ok(())
 }
 
 /// `source` is notified, and wakes, as often as the load says; what a dropped hit of a probe may cost is excused as everywhere, but no
@@ -168,6 +237,11 @@ fn kept(run: &Run<'_>, source: &Value, kind: &str) -> Result<(), Problem> {
     exact("events", of("events")?, sent);
     exact("notifications", of("notifications")?, reach("fan_out")? * sent);
     exact("woken", of("woken")?, reach("woken_per_event")? * sent);
+    exact(
+        "passed on",
+        of("passed_on")?,
+        reach("passed_on_per_event")? * sent,
+    );
     exact(
         "workers",
         source["workers"].as_array().map_or(0, Vec::len) as u64,
@@ -224,7 +298,8 @@ fn named(outputs: &Outputs<'_>, loads: &[Load]) -> Result<(), Problem> {
         held(run, load)?;
         for source in run.lines("source") {
             let address = source["name"].as_str().unwrap_or_default();
-            if !address.starts_with("127.0.0.1:") || source["accept_queue_when_found"].is_null() {
+            let queue = &source["accept_queue_when_found"];
+            if !address.starts_with("127.0.0.1:") || queue.is_null() || source["backlog"] != BACKLOG {
                 return Err(format!("no listener on the loopback: {source}").into());
             }
         }
@@ -244,6 +319,37 @@ fn idle_before(outputs: &Outputs<'_>) -> Result<(), Problem> {
         let unequal = source["gini"].as_f64().is_some_and(|gini| gini > 0.7);
         if number(source, "items")? != 4 || workers != 4 || !unequal {
             return Err(format!("not four items of which one gets all: {source}").into());
+        }
+    }
+    Ok(())
+}
+
+/// Four listeners, each a source of its own with one item; together they get every connection, and each has its accept queue and its limit.
+fn one_address(outputs: &Outputs<'_>) -> Result<(), Problem> {
+    let lines = outputs.json_lines(0)?;
+    let groups: Vec<&Value> = lines.iter().filter(|line| line["kind"] == "reuseport").collect();
+    if groups.len() < BLOCKS - 1 {
+        return Err(format!("{} blocks with the group: {groups:?}", groups.len()).into());
+    }
+    for group in groups {
+        let sockets = group["sockets"].as_array().map_or(&[][..], Vec::as_slice);
+        let of = |key: &str| -> u64 { sockets.iter().filter_map(|socket| socket[key].as_u64()).sum() };
+        let limits: Vec<&Value> = sockets.iter().map(|socket| &socket["backlog"]).collect();
+        let workers = sockets.iter().all(|socket| {
+            let workers = socket["workers"].as_array();
+            workers.is_some_and(|workers| workers.len() == 1 && workers[0]["pid"].is_u64())
+        });
+        let connections = number(group, "connections")?;
+        // What is on its way at an edge of the block was notified and not accepted yet, or was before.
+        let close = of("accepts").abs_diff(connections) <= sockets.len() as u64;
+        if sockets.len() != 4
+            || of("connections") != connections
+            || connections == 0
+            || !close
+            || !workers
+            || limits.iter().any(|&limit| limit != limits[0] || limit.is_null())
+        {
+            return Err(format!("not four sockets that share all connections: {group}").into());
         }
     }
     Ok(())

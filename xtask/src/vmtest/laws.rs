@@ -134,7 +134,9 @@ fn complete() -> Test {
         let groups = groups().into_iter().flat_map(|(_, loads)| loads);
         let named: Vec<Load> = groups.chain(races::LOADS).chain([URING]).collect();
         let named = |name: &str| {
-            named.iter().any(|load| load.scenario == name) || herds::ARRANGEMENTS.contains(&name)
+            named.iter().any(|load| load.scenario == name)
+                || herds::ARRANGEMENTS.contains(&name)
+                || name == herds::OF_ONE_ADDRESS
         };
         let missing: Vec<&str> = listed
             .iter()
