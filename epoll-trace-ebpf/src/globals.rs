@@ -63,6 +63,18 @@ globals! {
     OFF_FILE_PRIVATE;
     /// Offset of `f_op` in `struct file`.
     OFF_FILE_FOP;
+    /// Offset of `f_inode` in `struct file`.
+    OFF_FILE_INODE;
+    /// Offset of `i_ino` in `struct inode`.
+    OFF_INODE_INO;
+    /// Offset of `file` in `struct socket`.
+    OFF_SOCKET_FILE;
+    /// Offset of `sk` in `struct socket`.
+    OFF_SOCKET_SK;
+    /// Offset of `__sk_common.skc_state` in `struct sock`.
+    OFF_SOCK_STATE;
+    /// Offset of `sk_max_ack_backlog` in `struct sock`.
+    OFF_SOCK_BACKLOG;
     /// Offset of `f_ep` (`f_ep_links` before 5.11) in `struct file`.
     OFF_FILE_EP;
     /// 1 where that is the list of items itself (5.10), 0 where it points to one.
@@ -118,7 +130,9 @@ globals! {
     COUNT_WAKERS;
     /// 1: accepts after deliveries are counted.
     COUNT_ACCEPTS;
-    /// 1: notifications and wakeups are counted per item of files that several watch.
+    /// 1: it is counted which thread made the next one runnable at the end of its scan.
+    COUNT_CHAINS;
+    /// 1: notifications and wakeups are counted per item of files that several watch, and of listeners.
     COUNT_SOURCES;
     /// 1: waits for locks are measured.
     LOCKS_WANTED;

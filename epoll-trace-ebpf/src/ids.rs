@@ -171,6 +171,8 @@ ids! {
         Interrupt = "interrupt",
         /// By a timerfd that expired, wherever that was.
         Timer = "timer",
+        /// By a thread at the end of its own scan, since the epoll was still ready: counted besides the above, where chains are wanted.
+        Chain = "chain",
     }
 }
 

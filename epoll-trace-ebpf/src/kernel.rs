@@ -12,7 +12,7 @@ use aya_ebpf::{
 use epoll_trace_ebpf::{COMM_LEN, EpollId};
 
 use crate::globals::{
-    EPOLL_BY_FD, EVENTPOLL_FOPS, FILE_EP_IS_LIST, OFF_EP_WQ_HEAD, OFF_FDT_FD, OFF_FILE_EP, OFF_FILE_FOP,
+    EPOLL_BY_FD, EVENTPOLL_FOPS, FILE_EP_IS_LIST, OFF_FILE_INODE, OFF_INODE_INO, OFF_SOCK_BACKLOG, OFF_SOCK_STATE, OFF_SOCKET_FILE, OFF_SOCKET_SK, OFF_EP_WQ_HEAD, OFF_FDT_FD, OFF_FILE_EP, OFF_FILE_FOP,
     OFF_FILE_PRIVATE, OFF_FILES_FDT, OFF_ITEM_EP, OFF_ITEM_FILE, OFF_ITEM_FLLINK, OFF_TASK_COMM,
     OFF_TASK_FILES, OFF_TASK_LEADER, OFF_TASK_STATE, OFF_WAIT_BASE, PER_CPU_OFFSETS, PREEMPT_COUNT,
     TASK_IS_TYPED, TIMERFD_FOPS, UNTYPED_LOADS,
@@ -216,6 +216,31 @@ pub fn is_timer(wait: u64) -> bool {
             .and_then(|item| probed::<u64>(item, &OFF_ITEM_FILE))
             .and_then(|file| probed::<u64>(file, &OFF_FILE_FOP))
             == Some(operations)
+}
+
+/// The inode number of the file at `file`; 0 where it cannot be read.
+#[inline(always)]
+pub fn inode_of(file: u64) -> u64 {
+    let inode: Option<u64> = probed(file, &OFF_FILE_INODE);
+    inode.and_then(|inode| probed(inode, &OFF_INODE_INO)).unwrap_or(0)
+}
+
+/// TCP_LISTEN (include/net/tcp_states.h), which listening sockets of other kinds have too.
+const LISTEN: u8 = 10;
+
+/// Of a listening socket how many connections may wait to be accepted; `None` of any other file. That a file is a socket is told by the
+/// pointer back from what would be its `struct socket` (`sock_alloc_file`, net/socket.c).
+#[inline(always)]
+pub fn backlog_of_listener(file: u64) -> Option<u32> {
+    let socket: u64 = probed(file, &OFF_FILE_PRIVATE)?;
+    if socket == 0 || probed::<u64>(socket, &OFF_SOCKET_FILE)? != file {
+        return None;
+    }
+    let sock: u64 = probed(socket, &OFF_SOCKET_SK)?;
+    if probed::<u8>(sock, &OFF_SOCK_STATE)? != LISTEN {
+        return None;
+    }
+    probed(sock, &OFF_SOCK_BACKLOG)
 }
 
 /// Address of this CPU's `preempt_count()`; `None` where the kernel does not tell.

@@ -6,7 +6,7 @@
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 /// Changes with every change of this file's layout; the agent refuses an object that says another one.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;
 
 mod bucket;
 mod context;
@@ -16,7 +16,7 @@ mod sources;
 pub use bucket::{BUCKETS, SUB_BUCKETS, bucket, bucket_low};
 pub use context::context_of;
 pub use ids::{Counter, EpollCounter, LockKind, LockPath, Loss, Metric, WakeContext};
-pub use sources::{RELEASED, REMOVED, SOURCE_WALK, SourceItem, SourceKey, WATCHED};
+pub use sources::{ITEM_KIND_SLOTS, RELEASED, REMOVED, SOURCE_WALK, SourceItem, SourceKey, WATCHED};
 
 /// Rows (process × epoll pairs) followed at once, unless the agent says otherwise.
 pub const DEFAULT_ROWS: u32 = 16_384;
@@ -259,7 +259,7 @@ pub const MAX_LOCK_THREADS: u32 = 16_384;
 pub const MAX_MUTEX_WAITS: u32 = 4096;
 /// Wait queues of watched files remembered at once.
 pub const MAX_SOURCES: u32 = 16_384;
-/// Items of files that several watch, followed at once, where herds are wanted.
+/// Items of files that several watch, and of listeners, followed at once, where herds are wanted.
 pub const MAX_SOURCE_ITEMS: u32 = 16_384;
 /// Slots of the table that tells cheaply that a lock is none of an epoll's.
 pub const LOCK_FILTER_SLOTS: usize = 1 << 16;

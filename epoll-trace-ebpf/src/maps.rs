@@ -6,7 +6,7 @@ use aya_ebpf::{
     maps::{Array, CgroupArray, HashMap, LruHashMap, PerCpuArray, Queue},
 };
 use epoll_trace_ebpf::{
-    BLOCK, Chunk, DEFAULT_CHUNKS, DEFAULT_ROWS, Epoll, EpollId, ItemEvent, ItemKey, KnownEpoll,
+    BLOCK, Chunk, DEFAULT_CHUNKS, DEFAULT_ROWS, Epoll, EpollId, ITEM_KIND_SLOTS, ItemEvent, ItemKey, KnownEpoll,
     LOCK_FILTER_SLOTS, LockKey, LockRow, LockThread, Loss, MAX_EPOLLS, MAX_ITEMS, MAX_LOCK_THREADS,
     MAX_LOCKS, MAX_MUTEX_WAITS, MAX_NESTING, MAX_SOURCE_ITEMS, MAX_SOURCES, MAX_THREADS, MAX_TREE,
     MAX_WAKERS, Row, RowKey, Shown, SourceItem, SourceKey, TID_FILTER_SLOTS, Waker, WakerKey,
@@ -252,8 +252,8 @@ pub static MUTEX_WAITS: HashMap<u64, LockWait> = HashMap::with_max_entries(MAX_M
 /// and begins of waits for locks. Full: the source unused for longest is forgotten until it notifies again.
 #[map]
 pub static SOURCES: LruHashMap<u64, WatchedSource> = LruHashMap::with_max_entries(MAX_SOURCES, 0);
-/// By file, epoll and descriptor: what an item of a file that several watch counted. Written by notifications and wakeups, where herds
-/// are wanted, marked by EPOLL_CTL_DEL and the file's end, removed by the agent. Read by notifications, wakeups and the agent. Full: `source_items_full`.
+/// By file, epoll and descriptor: what an item of a file that several watch, or of a listener, counted. Written by notifications, wakeups and
+/// EPOLL_CTL_ADD, where herds are wanted, marked by EPOLL_CTL_DEL and the file's end, removed by the agent. Read by notifications, wakeups and the agent. Full: `source_items_full`.
 #[map]
 pub static SOURCE_ITEMS: HashMap<SourceKey, SourceItem> = HashMap::with_max_entries(MAX_SOURCE_ITEMS, 0);
 /// Process (or thread) ids to trace, where a filter is on; with a cgroup those in it at the start. Written by the agent and by fork, removed by exit. Read by
@@ -278,6 +278,10 @@ pub static mut TID_FILTER: [u32; TID_FILTER_SLOTS] = [0; TID_FILTER_SLOTS];
 /// by waits and wakeups. Full: never, it is one number.
 #[unsafe(no_mangle)]
 pub static mut EPOCH: u64 = 0;
+/// By item address, hashed: an item of a socket, with 1 in its lowest bit if that is a listener; keeps all other sockets cheap where herds are
+/// wanted. Written by notifications and EPOLL_CTL_ADD. Read by notifications. Full: two items of one place are looked at anew each time.
+#[unsafe(no_mangle)]
+pub static mut ITEM_KINDS: [u64; ITEM_KIND_SLOTS] = [0; ITEM_KIND_SLOTS];
 /// By lock address, hashed: 1 once an epoll or source has a lock there; keeps everybody else's locks cheap. Written by whoever adds to
 /// `EPOLLS` or `SOURCES`, where locks are wanted. Read by begins and ends of waits for locks. Full: never, addresses share
 /// places, and none is taken back: the kernel hands the same ones out again.

@@ -1,4 +1,4 @@
-//! Files that several watch: what is counted of each of their items.
+//! Files that several watch, and listeners: what is counted of each of their items.
 
 use crate::EpollId;
 
@@ -24,13 +24,22 @@ pub struct SourceItem {
     pub notifications: u64,
     /// Waiters that these made runnable.
     pub woken: u64,
-    /// When its file was first seen to be shared, CLOCK_MONOTONIC ns: the same in all items of the file, and another one once the
+    /// Those of the notifications for which `ep_poll_callback` returned 0: of an EPOLLEXCLUSIVE item whose epoll had no sleeper, so that the
+    /// walk of the wait queue went on.
+    pub passed_on: u64,
+    /// When its file was first seen to be a source, CLOCK_MONOTONIC ns: the same in all items of the file, and another one once the
     /// address is another file's.
     pub born_ns: u64,
+    /// Number of the file's inode, 0 where it cannot be read.
+    pub inode: u64,
     /// Its mask and flags when it was last looked at.
     pub events: u32,
     /// One of [`WATCHED`], [`REMOVED`], [`RELEASED`].
     pub gone: u32,
+    /// 1: the file was a listening socket when it was noted.
+    pub listener: u32,
+    /// Of a listener: connections that may wait to be accepted (`sk_max_ack_backlog`).
+    pub backlog: u32,
 }
 
 /// In [`SourceItem::gone`]: the item is there.
@@ -40,10 +49,13 @@ pub const REMOVED: u32 = 1;
 /// In [`SourceItem::gone`]: it went with its file, whose address may be another file's by now.
 pub const RELEASED: u32 = 2;
 
-/// Items of a file that are looked at when it is first seen to be shared.
+/// Items of a file that are looked at when it is first seen to be a source.
 pub const SOURCE_WALK: u32 = 64;
 
-const _: () = assert!(size_of::<SourceKey>() == 32 && size_of::<SourceItem>() == 32);
+/// Items of which it is remembered at once whether they watch a listener.
+pub const ITEM_KIND_SLOTS: usize = 1 << 14;
+
+const _: () = assert!(size_of::<SourceKey>() == 32 && size_of::<SourceItem>() == 56);
 
 #[cfg(feature = "user")]
 mod pod {

@@ -161,6 +161,22 @@ pub fn flags(flags: u32) -> String {
     }
 }
 
+/// The same in words, as a sentence has them.
+pub fn flags_in_words(flags: u32) -> String {
+    const WORDS: [(u32, &str); 4] = [
+        (1 << 31, "edge-triggered"),
+        (1 << 30, "ONESHOT"),
+        (1 << 28, "EXCLUSIVE"),
+        (1 << 29, "WAKEUP"),
+    ];
+    let words = WORDS.iter().filter(|(bit, _)| flags & bit != 0);
+    let words: Vec<_> = words.map(|&(_, word)| word).collect();
+    match words[..] {
+        [] => "level-triggered".to_owned(),
+        _ => words.join(" and "),
+    }
+}
+
 /// Items without any flag are level-triggered.
 const LEVEL: &str = "LT";
 

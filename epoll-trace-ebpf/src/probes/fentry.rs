@@ -59,8 +59,8 @@ fn notify_fentry(ctx: FEntryContext) -> i32 {
 }
 
 #[fexit(function = "ep_poll_callback")]
-fn notify_fexit(_ctx: FExitContext) -> i32 {
-    signals::notification_exit();
+fn notify_fexit(ctx: FExitContext) -> i32 {
+    signals::notification_exit(|| ctx.arg(4));
     0
 }
 

@@ -44,8 +44,8 @@ fn notify_kprobe(ctx: ProbeContext) -> u32 {
 }
 
 #[kretprobe]
-fn notify_kret(_ctx: RetProbeContext) -> u32 {
-    signals::notification_exit();
+fn notify_kret(ctx: RetProbeContext) -> u32 {
+    signals::notification_exit(|| ctx.ret::<u64>() as i32);
     0
 }
 

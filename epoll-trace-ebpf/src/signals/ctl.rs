@@ -81,8 +81,10 @@ pub fn ctl(request: &Request, ret: i32) {
         epoll::count(epoll, counter, 1);
         if ret == 0 {
             remember(epoll, address, request);
-            if request.op == DEL {
-                source::removed((*epoll).id, request.fd);
+            match request.op {
+                ADD => source::added((*epoll).id, request.fd),
+                DEL => source::removed((*epoll).id, request.fd),
+                _ => {}
             }
         }
     }

@@ -42,7 +42,7 @@ pub fn notification_enter(wait: u64, mask: u32, is_shared: impl FnOnce() -> bool
             // SAFETY: a value of EPOLL_ROWS.
             unsafe { count_in(epoll, item, address, mask, depth > 0, now) };
         }
-        if COUNT_SOURCES.load() != 0 && is_shared() {
+        if COUNT_SOURCES.load() != 0 && (is_shared() || source::is_of_listener(item, mask)) {
             // SAFETY: values of CPUS and EPOLL_ROWS.
             unsafe { source::notified(cpu, depth, item, epoll, mask, now) };
         }
@@ -90,14 +90,17 @@ unsafe fn count_in(epoll: *mut Epoll, item: u64, address: u64, mask: u32, nested
     }
 }
 
-/// It returns.
+/// It returns; `returned` is what: 0 of an EPOLLEXCLUSIVE item that lets the walk of the wait queue go on.
 #[inline(always)]
-pub fn notification_exit() {
+pub fn notification_exit(returned: impl FnOnce() -> i32) {
     let Some(cpu) = CPUS.get_ptr_mut(0) else { return };
     // SAFETY: this CPU's value of CPUS; interrupts are off. One that began before we looked has nothing to take back.
     unsafe {
         if (*cpu).depth > 0 {
             (*cpu).depth -= 1;
+            if COUNT_SOURCES.load() != 0 && returned() == 0 {
+                source::passed_on(cpu, (*cpu).depth as usize);
+            }
         }
     }
 }

@@ -1,11 +1,12 @@
-//! Herds: of a file that several watch, the notifications of each item and the waiters that they wake.
+//! Herds: of a file that several watch, and of a listener whoever watches it, the notifications of each item and the waiters that they
+//! wake.
 //!
 //! `__wake_up_common` walks a wait queue from its head, so each event reaches the first item, and as many of the others as come
 //! before an exclusive one that woke somebody.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use epoll_trace_ebpf::{
-    Epoll, EpollId, Loss, MAX_NESTING, RELEASED, REMOVED, SOURCE_WALK, SourceItem, SourceKey, WATCHED,
+    Epoll, EpollId, ITEM_KIND_SLOTS, Loss, MAX_NESTING, RELEASED, REMOVED, SOURCE_WALK, SourceItem, SourceKey, WATCHED,
 };
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     globals::{BY_CGROUP, COUNT_SOURCES, FILTERED, OFF_ITEM_EVENTS, OFF_ITEM_FD, OFF_ITEM_FILE},
     kernel,
-    maps::{CPUS, Cpu, EPOLLS, SOURCE_ITEMS},
+    maps::{CPUS, Cpu, EPOLLS, ITEM_KINDS, SOURCE_ITEMS},
 };
 
 /// Place of the source of the notification that is `depth` deep.
@@ -40,7 +41,45 @@ pub unsafe fn begin(cpu: *mut Cpu, depth: usize) {
     }
 }
 
-/// It is one of `item`, which watches a file that others wait for too, for an event in `mask` (0 = unknown).
+/// EPOLLRDBAND: `sock_def_readable` brings it, no pipe, eventfd or timer does (net/core/sock.c).
+const OF_SOCKETS: u32 = 0x80;
+
+/// Place of `item` in ITEM_KINDS: the slab gives items at a distance of 128 bytes.
+#[inline(always)]
+fn kind_of(item: u64) -> *mut u64 {
+    let place = (item >> 7) as usize & (ITEM_KIND_SLOTS - 1);
+    // SAFETY: the index is below the array's length.
+    unsafe { (&raw mut ITEM_KINDS).cast::<u64>().add(place) }
+}
+
+/// Whether `item`, which gets a notification with `mask`, watches a listener. That stays so as long as the item does, so it is looked
+/// up once for each.
+#[inline(always)]
+pub fn is_of_listener(item: u64, mask: u32) -> bool {
+    if mask & OF_SOCKETS == 0 {
+        return false;
+    }
+    // SAFETY: a global lies in a map value.
+    let known = unsafe { kind_of(item).read_volatile() };
+    if known & !1 == item {
+        return known & 1 != 0;
+    }
+    look_at(item) != 0
+}
+
+/// 1 if `item` watches a listener, which is remembered.
+#[inline(never)]
+fn look_at(item: u64) -> u64 {
+    let Some(file) = kernel::probed::<u64>(item, &OFF_ITEM_FILE) else {
+        return 0;
+    };
+    let kind = u64::from(kernel::backlog_of_listener(file).is_some());
+    // SAFETY: as above.
+    unsafe { kind_of(item).write_volatile(item | kind) };
+    kind
+}
+
+/// It is one of `item`, which watches a file that others wait for too or a listener, for an event in `mask` (0 = unknown).
 ///
 /// # Safety
 /// `cpu` must be this CPU's value of CPUS, and `epoll` come from [`super::epoll::counters`].
@@ -86,16 +125,21 @@ pub unsafe fn notified(cpu: *mut Cpu, depth: usize, item: u64, epoll: *const Epo
 #[inline(never)]
 fn introduce(key: &SourceKey, now: u64) -> Option<*mut SourceItem> {
     let born_ns = born(key.file).unwrap_or(now);
+    let backlog = kernel::backlog_of_listener(key.file);
+    let new = SourceItem {
+        born_ns,
+        inode: kernel::inode_of(key.file),
+        listener: u32::from(backlog.is_some()),
+        backlog: backlog.unwrap_or(0),
+        ..SourceItem::default()
+    };
     if let Some(known) = SOURCE_ITEMS.get_ptr_mut(key) {
         // SAFETY: a value of SOURCE_ITEMS.
         unsafe {
             if (*known).gone == RELEASED || (*known).born_ns != born_ns {
                 // Another file at the same address, before the agent took over what the old one counted.
                 lose(Loss::SourcesReused);
-                *known = SourceItem {
-                    born_ns,
-                    ..SourceItem::default()
-                };
+                *known = new;
             }
             (*known).gone = WATCHED;
         }
@@ -115,10 +159,13 @@ fn introduce(key: &SourceKey, now: u64) -> Option<*mut SourceItem> {
         let Some(sibling) = key_of(key.file, item, address) else {
             continue;
         };
+        if new.listener != 0 {
+            // SAFETY: a global lies in a map value.
+            unsafe { kind_of(item).write_volatile(item | 1) };
+        }
         let new = SourceItem {
-            born_ns,
             events: kernel::probed(item, &OFF_ITEM_EVENTS).unwrap_or(0),
-            ..SourceItem::default()
+            ..new
         };
         // One that is there already stays as it is, and one without room is counted when it is notified.
         let _ = SOURCE_ITEMS.insert(sibling, new, u64::from(BPF_NOEXIST));
@@ -128,10 +175,6 @@ fn introduce(key: &SourceKey, now: u64) -> Option<*mut SourceItem> {
     }
     if SOURCE_ITEMS.get_ptr_mut(key).is_none() {
         // The list changed while it was walked, or is longer.
-        let new = SourceItem {
-            born_ns,
-            ..SourceItem::default()
-        };
         let _ = SOURCE_ITEMS.insert(key, new, u64::from(BPF_NOEXIST));
     }
     let known = SOURCE_ITEMS.get_ptr_mut(key);
@@ -141,7 +184,7 @@ fn introduce(key: &SourceKey, now: u64) -> Option<*mut SourceItem> {
     known
 }
 
-/// When `file` was first seen to be shared, as far as any of its items is followed.
+/// When `file` was first seen to be a source, as far as any of its items is followed.
 #[inline(always)]
 fn born(file: u64) -> Option<u64> {
     let mut watchers = kernel::Watchers::of(file);
@@ -197,6 +240,44 @@ pub fn woke() {
         if let Some(item) = SOURCE_ITEMS.get_ptr_mut(key) {
             add(&raw mut (*item).woken, 1);
         }
+    }
+}
+
+/// The notification `depth` deep ended without a waiter of its item (EPOLLEXCLUSIVE), so that the next one in the queue is notified too.
+///
+/// # Safety
+/// `cpu` must be this CPU's value of CPUS.
+#[inline(always)]
+pub unsafe fn passed_on(cpu: *mut Cpu, depth: usize) {
+    if depth >= MAX_NESTING {
+        return;
+    }
+    // SAFETY: the caller's promise; `depth` was just checked.
+    unsafe {
+        let key: &SourceKey = &*place(cpu, depth);
+        if key.file != 0
+            && let Some(item) = SOURCE_ITEMS.get_ptr_mut(key)
+        {
+            add(&raw mut (*item).passed_on, 1);
+        }
+    }
+}
+
+/// The current process put descriptor `fd` into `epoll`: a listener is followed before its first connection.
+#[inline(always)]
+pub fn added(epoll: EpollId, fd: i32) {
+    if COUNT_SOURCES.load() == 0 {
+        return;
+    }
+    let Some(file) = kernel::file_of_fd(fd) else { return };
+    if kernel::backlog_of_listener(file).is_some() {
+        let key = SourceKey {
+            file,
+            epoll,
+            fd,
+            pad: 0,
+        };
+        introduce(&key, kernel::now());
     }
 }
 

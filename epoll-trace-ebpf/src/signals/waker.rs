@@ -25,12 +25,35 @@ pub fn woke(row: u32, timer: bool) {
     // Elsewhere the current thread was only interrupted.
     let by_thread = context == WakeContext::Process;
     let (tgid, tid) = if by_thread { kernel::current_ids() } else { (0, 0) };
-    let key = WakerKey {
-        row,
-        context: context as u32,
-        tgid,
-        tid,
-    };
+    note(
+        WakerKey {
+            row,
+            context: context as u32,
+            tgid,
+            tid,
+        },
+        by_thread,
+    );
+}
+
+/// A waiter of row `row` was made runnable by the current thread, which waited on the same epoll and is at the end of its scan.
+#[inline(always)]
+pub fn chained(row: u32) {
+    let (tgid, tid) = kernel::current_ids();
+    note(
+        WakerKey {
+            row,
+            context: WakeContext::Chain as u32,
+            tgid,
+            tid,
+        },
+        true,
+    );
+}
+
+/// Counts a wakeup by `key`, which is the current thread or none.
+#[inline(always)]
+fn note(key: WakerKey, by_thread: bool) {
     let waker = match WAKERS.get_ptr_mut(key) {
         Some(waker) => waker,
         None => {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     globals::{
-        COUNT_PER_EPOLL, COUNT_SOURCES, COUNT_WAITS, COUNT_WAKERS, EPOLL_BY_FD, NOTIFICATIONS_SEEN,
+        COUNT_CHAINS, COUNT_PER_EPOLL, COUNT_SOURCES, COUNT_WAITS, COUNT_WAKERS, EPOLL_BY_FD, NOTIFICATIONS_SEEN,
         WAITS_SEEN,
     },
     kernel,
@@ -45,20 +45,21 @@ pub fn wakeup(task: u64, address: u64, is_asleep: impl FnOnce() -> bool) {
             source::woke();
         }
         let (counted, with_wakers) = (COUNT_WAITS.load() != 0, COUNT_WAKERS.load() != 0);
+        let chains = COUNT_CHAINS.load() != 0;
         if (counted || with_wakers)
             && let Some(row) = row((*thread).row)
         {
             let timer = (COUNT_PER_EPOLL.load() != 0 || with_wakers) && notification::by_timer();
             if counted {
-                count(
-                    row,
-                    if WAITS_SEEN.load() != 0 && NOTIFICATIONS_SEEN.load() != 0 {
-                        epoll::cause(notified.is_some())
-                    } else {
-                        Counter::WakeupsUnclassified
-                    },
-                    1,
-                );
+                let cause = if WAITS_SEEN.load() != 0 && NOTIFICATIONS_SEEN.load() != 0 {
+                    epoll::cause(notified.is_some())
+                } else {
+                    Counter::WakeupsUnclassified
+                };
+                count(row, cause, 1);
+                if chains && matches!(cause, Counter::WakeupsChain) {
+                    waker::chained((*thread).row);
+                }
                 if timer {
                     count(row, Counter::WakeupsTimer, 1);
                 }

@@ -13,7 +13,7 @@ use crate::kernel::{Detail, Facts, caps::RunningKernel, offsets};
 use crate::model::probes::{Outcome, Status};
 use crate::model::snapshot::{Counter, LOCK_PATHS, Metric, NOT_MEASURED};
 use crate::model::source::SOURCES;
-use crate::model::waker::WAKERS;
+use crate::model::waker::{CHAINS, WAKERS};
 use crate::probe::catalog::{Family, Program, Signal};
 use crate::probe::load::{Loaded, Options, Scope, load};
 use crate::probe::numbers::{Number, wanted};
@@ -32,7 +32,7 @@ pub struct Wishes {
     pub fdinfo: bool,
     /// Who wakes.
     pub wakers: bool,
-    /// What files that several watch bring; with every counter. Whoever else watches them belongs to that, so named processes and
+    /// What files that several watch, and listeners, bring, and who wakes the next thread of its epoll; with every counter. Whoever else watches them belongs to that, so named processes and
     /// threads narrow only what is shown.
     pub sources: bool,
     /// Rows per thread.
@@ -115,7 +115,8 @@ impl Wishes {
     fn signals(&self) -> BTreeSet<Signal> {
         let metrics = self.metrics.iter().copied().map(Number::Metric);
         let metrics = metrics.chain(self.wakers.then_some(Number::Wakers));
-        let metrics = metrics.chain(self.sources.then_some(Number::Sources));
+        let herds = [Number::Sources, Number::Chains].into_iter();
+        let metrics = metrics.chain(herds.filter(|_| self.sources));
         let counted = |number: &Number| match self.counters {
             _ if number.is_of_locks() => self.locks(),
             Some(Counters::All) => is_counter(number),
@@ -134,7 +135,10 @@ impl Wishes {
 }
 
 fn is_counter(number: &Number) -> bool {
-    !matches!(number, Number::Metric(_) | Number::Wakers | Number::Sources)
+    !matches!(
+        number,
+        Number::Metric(_) | Number::Wakers | Number::Chains | Number::Sources
+    )
 }
 
 /// What a family on the command line means to the plan.
@@ -295,6 +299,7 @@ fn load_plan(facts: &Facts, plan: &Plan, wishes: &Wishes, verbose: u8) -> anyhow
         count_waits: wishes.counters.is_some() || any_of(OF_RETURNS),
         count_per_epoll: everything || any_of(PER_EPOLL),
         count_wakers: wishes.wakers && !plan.absent().contains_key(WAKERS),
+        count_chains: wishes.sources && !plan.absent().contains_key(CHAINS),
         count_accepts: everything,
         time_loops: everything || wishes.metrics.contains(&Metric::Busy),
         locks: wishes.locks(),
@@ -333,7 +338,11 @@ fn add_unmeasured(wishes: &Wishes, absent: &mut BTreeMap<String, String>) {
         .iter()
         .filter(|&&counter| !counted(counter))
         .map(|counter| counter.name());
-    let whole = [(wishes.wakers, WAKERS), (wishes.sources, SOURCES)];
+    let whole = [
+        (wishes.wakers, WAKERS),
+        (wishes.sources, CHAINS),
+        (wishes.sources, SOURCES),
+    ];
     let unasked = whole
         .into_iter()
         .filter_map(|(asked, name)| (!asked).then_some(name));

@@ -6,9 +6,11 @@ use std::io::Write;
 use super::output::Streams;
 use super::session::Blocks;
 use crate::cli::{Format, GlobalArgs, HerdArgs};
+use crate::model::chains::chains;
 use crate::model::delta::Window;
 use crate::model::filter::Filter;
 use crate::model::herds::herds;
+use crate::model::reuseport::groups;
 use crate::view::herds::{HerdReport, notes, write_csv, write_csv_header, write_json, write_text};
 
 /// What `herd` shows of a run.
@@ -41,10 +43,17 @@ impl Blocks for Herds<'_> {
 
     fn block(&self, streams: &mut Streams<'_>, window: &Window, time: Option<&str>) -> io::Result<()> {
         let mut shown = herds(window, &self.filter, self.args.all);
-        shown.truncate(self.args.trace.most());
+        let most = self.args.trace.most();
+        shown.truncate(most);
+        let mut groups = groups(window, &self.filter, self.args.all);
+        groups.truncate(most);
+        let mut chains = chains(window, &self.filter);
+        chains.truncate(most);
         let report = HerdReport {
             window,
             herds: &shown,
+            groups: &groups,
+            chains: &chains,
         };
         match self.args.trace.output.format() {
             Format::Json => write_json(streams.out, &report),

@@ -2,11 +2,12 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 
-use procfs_core::net::{TcpNetEntries, TcpState, UdpNetEntries};
+use procfs_core::net::{TcpNetEntries, TcpNetEntry, TcpState, UdpNetEntries};
 use procfs_core::{ExplicitSystemInfo, FromBufReadSI};
 
-use crate::model::source::Named;
+use crate::model::source::{Listening, Named};
 
 /// Bytes of one table at most: some 50,000 sockets.
 const MOST_BYTES: u64 = 8 << 20;
@@ -21,14 +22,54 @@ const TABLES: [(&str, &str, usize); 5] = [
     ("unix", "unix", 6),
 ];
 
-/// Where descriptor `fd` of process `pid` points to.
+/// Where descriptor `fd` of process `pid` points to, which must be the file with inode `inode` (0 = any).
 ///
 /// # Errors
-/// A reason for people: it is gone, or may not be read.
-pub fn link_of(pid: u32, fd: i32) -> Result<String, String> {
-    let link = fs::read_link(format!("/proc/{pid}/fd/{fd}"))
-        .map_err(|error| format!("descriptor {fd} of process {pid} cannot be looked up: {error}"))?;
-    Ok(link.to_string_lossy().into_owned())
+/// A reason for people: it is gone, may not be read, or is another file by now.
+pub fn link_of(pid: u32, fd: i32, inode: u64) -> Result<String, String> {
+    let path = format!("/proc/{pid}/fd/{fd}");
+    let failed = |error| format!("descriptor {fd} of process {pid} cannot be looked up: {error}");
+    let link = fs::read_link(&path).map_err(failed)?;
+    let link = link.to_string_lossy().into_owned();
+    // Some file systems number their files otherwise for user space.
+    if inode != 0 && !link.starts_with('/') && fs::metadata(&path).map_err(failed)?.ino() != inode {
+        return Err(format!("descriptor {fd} of process {pid} is another file by now"));
+    }
+    Ok(link)
+}
+
+/// Inode of the network namespace of process `pid`; `None` once it is gone.
+fn netns_of(pid: u32) -> Option<u64> {
+    let link = fs::read_link(format!("/proc/{pid}/ns/net")).ok()?;
+    let inode = link.to_str()?.strip_prefix("net:[")?.strip_suffix(']')?;
+    inode.parse().ok()
+}
+
+/// The TCP sockets that listen in network namespace `netns`, which process `pid` must be in; `None` if it is not. The kernel lists them before
+/// all others (`tcp_get_idx`, net/ipv4/tcp_ipv4.c), so connections cost nothing here.
+pub fn listening(pid: u32, netns: u64) -> Option<Vec<Listening>> {
+    if netns_of(pid) != Some(netns) {
+        return None;
+    }
+    let mut found = Vec::new();
+    for table in ["tcp", "tcp6"] {
+        let Ok(file) = File::open(format!("/proc/{pid}/net/{table}")) else {
+            continue;
+        };
+        let lines = BufReader::new(file.take(MOST_BYTES)).lines().skip(1);
+        for line in lines.map_while(Result::ok) {
+            let Some(entry) = tcp_entry(&line).filter(|entry| entry.state == TcpState::Listen) else {
+                break;
+            };
+            found.push(Listening {
+                netns,
+                address: entry.local_address.to_string(),
+                inode: entry.inode,
+                queue: u64::from(entry.rx_queue),
+            });
+        }
+    }
+    Some(found)
 }
 
 /// What `link` stands for; a socket is looked up in the network namespace of process `pid`.
@@ -44,6 +85,7 @@ pub fn named(pid: u32, link: &str) -> Named {
         kind,
         inode,
         accept_queue: None,
+        netns: None,
     }
 }
 
@@ -61,6 +103,7 @@ fn parts(link: &str) -> (String, Option<u64>) {
 
 /// The socket with this inode; without a name where no table has it.
 fn socket(pid: u32, inode: u64) -> Named {
+    let netns = netns_of(pid);
     let found = TABLES.iter().find_map(|&(table, kind, column)| {
         let line = line_of(&format!("/proc/{pid}/net/{table}"), column, inode)?;
         let (name, accept_queue) = match kind {
@@ -73,6 +116,7 @@ fn socket(pid: u32, inode: u64) -> Named {
             name: Some(name),
             inode: Some(inode),
             accept_queue,
+            netns,
         })
     });
     found.unwrap_or_else(|| Named {
@@ -80,6 +124,7 @@ fn socket(pid: u32, inode: u64) -> Named {
         name: None,
         inode: Some(inode),
         accept_queue: None,
+        netns,
     })
 }
 
@@ -102,12 +147,16 @@ const MACHINE: ExplicitSystemInfo = ExplicitSystemInfo {
     is_little_endian: cfg!(target_endian = "little"),
 };
 
-/// Both ends of a connection; of a listener its address and how many connections wait to be accepted.
-fn tcp(line: &str) -> Option<(String, Option<u64>)> {
+fn tcp_entry(line: &str) -> Option<TcpNetEntry> {
     // The first line of a table is its head.
     let table = format!("\n{line}");
     let TcpNetEntries(entries) = TcpNetEntries::from_buf_read(table.as_bytes(), &MACHINE).ok()?;
-    let entry = entries.first()?;
+    entries.into_iter().next()
+}
+
+/// Both ends of a connection; of a listener its address and how many connections wait to be accepted.
+fn tcp(line: &str) -> Option<(String, Option<u64>)> {
+    let entry = tcp_entry(line)?;
     if entry.state == TcpState::Listen {
         return Some((entry.local_address.to_string(), Some(u64::from(entry.rx_queue))));
     }
@@ -140,7 +189,7 @@ mod tests {
 
     fn own(file: &impl AsRawFd) -> Named {
         let pid = std::process::id();
-        named(pid, &link_of(pid, file.as_raw_fd()).unwrap())
+        named(pid, &link_of(pid, file.as_raw_fd(), 0).unwrap())
     }
 
     #[test]
@@ -183,7 +232,54 @@ mod tests {
 
     #[test]
     fn what_is_gone_has_a_reason() {
-        let why = link_of(std::process::id(), 1_000_000).unwrap_err();
+        let why = link_of(std::process::id(), 1_000_000, 0).unwrap_err();
         assert!(why.contains("No such file"), "{why}");
+    }
+
+    #[test]
+    fn a_descriptor_that_is_another_file_by_now_is_refused() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (own_pid, fd) = (std::process::id(), listener.as_raw_fd());
+        let inode = own(&listener).inode.unwrap();
+        assert!(link_of(own_pid, fd, inode).is_ok());
+        let why = link_of(own_pid, fd, inode + 1).unwrap_err();
+        assert!(why.contains("another file"), "{why}");
+    }
+
+    #[test]
+    fn sockets_of_one_address_are_all_found_with_their_queues() {
+        use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, sockopt};
+        use nix::sys::socket::{bind, getsockname, listen, setsockopt, socket};
+        let one = |address: &SockaddrIn| {
+            let socket = socket(
+                AddressFamily::Inet,
+                SockType::Stream,
+                SockFlag::SOCK_CLOEXEC,
+                None,
+            )
+            .unwrap();
+            setsockopt(&socket, sockopt::ReusePort, &true).unwrap();
+            bind(socket.as_raw_fd(), address).unwrap();
+            listen(&socket, Backlog::new(8).unwrap()).unwrap();
+            socket
+        };
+        let first = one(&SockaddrIn::new(127, 0, 0, 1, 0));
+        let address: SockaddrIn = getsockname(first.as_raw_fd()).unwrap();
+        let second = one(&address);
+        let mut clients = Vec::new();
+        for _ in 0..5 {
+            clients.push(TcpStream::connect(("127.0.0.1", address.port())).unwrap());
+        }
+        let named = own(&first);
+        let netns = named.netns.unwrap();
+        let mut found = listening(std::process::id(), netns).unwrap();
+        found.retain(|socket| Some(&socket.address) == named.name.as_ref());
+        let inodes: Vec<_> = [&first, &second].map(|socket| own(socket).inode.unwrap()).into();
+        assert!(
+            found.len() == 2 && found.iter().all(|socket| inodes.contains(&socket.inode)),
+            "{found:?}"
+        );
+        assert_eq!(found.iter().map(|socket| socket.queue).sum::<u64>(), 5);
+        assert_eq!(listening(std::process::id(), netns + 1), None);
     }
 }

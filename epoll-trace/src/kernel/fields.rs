@@ -70,6 +70,12 @@ fields! {
     FileEp = "file.f_ep": "file" "f_ep" | "file" "f_ep_links";
     FileEpLinks = "file.f_ep_links": "file" "f_ep_links";
     FileInode = "file.f_inode": "file" "f_inode";
+    InodeIno = "inode.i_ino": "inode" "i_ino";
+    SocketFile = "socket.file": "socket" "file";
+    SocketSk = "socket.sk": "socket" "sk";
+    SockCommon = "sock.__sk_common": "sock" "__sk_common";
+    SockCommonState = "sock_common.skc_state": "sock_common" "skc_state";
+    SockBacklog = "sock.sk_max_ack_backlog": "sock" "sk_max_ack_backlog";
     RegsOrigAx = "pt_regs.orig_ax": "pt_regs" "orig_ax";
     RegsAx = "pt_regs.ax": "pt_regs" "ax";
     RegsDi = "pt_regs.di": "pt_regs" "di";

@@ -74,6 +74,12 @@ offsets! {
     FilePrivate = "OFF_FILE_PRIVATE", Formula::Is(Field::FilePrivateData), "File → its `eventpoll`, if it is one.";
     FileFop = "OFF_FILE_FOP", Formula::Is(Field::FileFop), "File → file operations.";
     FileEp = "OFF_FILE_EP", Formula::Is(Field::FileEp), "File → the items that watch it.";
+    FileInode = "OFF_FILE_INODE", Formula::Is(Field::FileInode), "File → its inode.";
+    InodeIno = "OFF_INODE_INO", Formula::Is(Field::InodeIno), "Inode → its number.";
+    SocketFile = "OFF_SOCKET_FILE", Formula::Is(Field::SocketFile), "Socket → its file.";
+    SocketSk = "OFF_SOCKET_SK", Formula::Is(Field::SocketSk), "Socket → its `sock`.";
+    SockState = "OFF_SOCK_STATE", Formula::Sum(Field::SockCommon, Field::SockCommonState), "`sock` → its state: whether it listens.";
+    SockBacklog = "OFF_SOCK_BACKLOG", Formula::Is(Field::SockBacklog), "`sock` → connections that may wait to be accepted.";
     RegsDi = "OFF_REGS_DI", Formula::Is(Field::RegsDi), "Registers → first syscall argument.";
     RegsSi = "OFF_REGS_SI", Formula::Is(Field::RegsSi), "Registers → second syscall argument.";
     RegsDx = "OFF_REGS_DX", Formula::Is(Field::RegsDx), "Registers → third syscall argument.";
@@ -233,6 +239,12 @@ mod tests {
         ("OFF_FILE_PRIVATE", [200, 200, 32, 24, 24, 24]),
         ("OFF_FILE_FOP", [40, 40, 16, 8, 8, 8]),
         ("OFF_FILE_EP", [208, 208, 144, 136, 136, 128]),
+        ("OFF_FILE_INODE", [32, 32, 40, 32, 32, 32]),
+        ("OFF_INODE_INO", [64; 6]),
+        ("OFF_SOCKET_FILE", [16; 6]),
+        ("OFF_SOCKET_SK", [24; 6]),
+        ("OFF_SOCK_STATE", [18; 6]),
+        ("OFF_SOCK_BACKLOG", [580, 556, 608, 612, 604, 620]),
         ("OFF_REGS_DI", [112; 6]),
         ("OFF_REGS_SI", [104; 6]),
         ("OFF_REGS_DX", [96; 6]),

@@ -31,6 +31,7 @@ impl Window {
             epolls: epolls_since(earlier, later, &known),
             locks: later.locks.clone(),
             sources: later.sources.clone(),
+            listening: later.listening.clone(),
             names: Arc::clone(&later.names),
             losses: later.losses.clone(),
             absent: Arc::clone(&later.absent),
@@ -144,6 +145,8 @@ impl Numbers {
     fn minus(&self, old: &Self) -> Self {
         let mut wakers = self.wakers.clone();
         waker::take_off(&mut wakers, &old.wakers);
+        let mut chains = self.chains.clone();
+        waker::take_off(&mut chains, &old.chains);
         let metrics = self.metrics.iter().map(|(metric, new)| {
             let old = old.metrics.iter().find(|(other, _)| other == metric);
             (
@@ -155,6 +158,7 @@ impl Numbers {
             counters: less(&self.counters, &old.counters),
             metrics: metrics.collect(),
             wakers,
+            chains,
         }
     }
 
@@ -162,6 +166,7 @@ impl Numbers {
     fn add(&mut self, more: &Self) {
         add_counters(&mut self.counters, &more.counters);
         waker::add(&mut self.wakers, &more.wakers);
+        waker::add(&mut self.chains, &more.chains);
         for (metric, more) in &more.metrics {
             match self.metrics.binary_search_by_key(metric, |&(metric, _)| metric) {
                 Ok(place) => self.metrics[place].1.merge(more),

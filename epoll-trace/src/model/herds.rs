@@ -1,4 +1,4 @@
-//! Herds: who is woken by one event of a file that several watch, and who of them gets the work.
+//! Herds: who is woken by one event of a file that several watch or of a listener, and who of them gets the work.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,6 +27,9 @@ pub struct Worker {
     pub notifications: u64,
     /// Waiters that these made runnable.
     pub woken: u64,
+    /// Those of the notifications that the kernel passed on to the next item, since nobody slept here: only with EPOLLEXCLUSIVE, and seen by what
+    /// the callback returned.
+    pub passed_on: u64,
     /// By [`Counter`]: all that its waiters counted, of this source or any other.
     pub counters: [Option<u64>; Counter::COUNT],
 }
@@ -46,6 +49,13 @@ impl Worker {
             Counter::WakeupsUnclassified,
         ];
         CAUSES.iter().map(|&cause| self.counter(cause)).sum()
+    }
+
+    /// Part of its waiters' time that they spent between waits, of those waits that ended in the window, 0 to 1.
+    pub fn utilization(&self) -> Option<f64> {
+        let busy = self.counter(Counter::BusyNs)?;
+        let whole = busy.checked_add(self.counter(Counter::WaitingNs)?)?;
+        (whole > 0).then(|| busy as f64 / whole as f64)
     }
 
     /// Waits that returned events.
@@ -68,6 +78,10 @@ pub struct Herd {
     pub events: u64,
     /// Who watches it, by name.
     pub workers: Vec<Worker>,
+    /// Of a listener: how many connections may wait to be accepted.
+    pub backlog: Option<u64>,
+    /// Of a TCP listener with a name: how many wait now.
+    pub accept_queue: Option<u64>,
 }
 
 impl Herd {
@@ -93,6 +107,16 @@ impl Herd {
 
     fn per_event(&self, count: u64) -> Option<f64> {
         (self.events > 0).then(|| count as f64 / self.events as f64)
+    }
+
+    /// Whether it is a listening socket.
+    pub fn is_listener(&self) -> bool {
+        self.backlog.is_some()
+    }
+
+    /// Notifications that the kernel passed on from an EPOLLEXCLUSIVE item to the next.
+    pub fn passed_on(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.passed_on).sum()
     }
 
     /// Waiters beyond one per event.
@@ -161,7 +185,8 @@ impl Work {
         }
     }
 
-    fn of(self, worker: &Worker) -> Option<u64> {
+    /// How much of it `worker` did.
+    pub fn of(self, worker: &Worker) -> Option<u64> {
         match self {
             Self::Accepts => worker.counter(Counter::Accepts),
             Self::Deliveries => worker.deliveries(),
@@ -221,13 +246,6 @@ fn passes(window: &Window, filter: &Filter, items: &[&SourceItem], herd: &Herd) 
     filter.is_empty() || rows.any(|row| filter.passes(row, counted)) || owners.any(admits)
 }
 
-/// The process that is known to have an epoll, and its descriptor there.
-fn owner(window: &Window, epoll: EpollId) -> Option<(u32, Option<i32>)> {
-    let epoll = window.counted.epolls.iter().find(|known| known.id == epoll)?;
-    let opened = epoll.opened.map(|(pid, epfd)| (pid, Some(epfd)));
-    opened.or(epoll.creator.map(|pid| (pid, None)))
-}
-
 fn herd(window: &Window, id: SourceId, items: &[&SourceItem]) -> Herd {
     let mut by_epoll: BTreeMap<EpollId, Vec<&SourceItem>> = BTreeMap::new();
     for item in items {
@@ -239,13 +257,24 @@ fn herd(window: &Window, id: SourceId, items: &[&SourceItem]) -> Herd {
         .collect();
     workers.sort_by_key(|worker| worker.key);
     let named = items.iter().find(|item| item.named.is_ok()).or(items.first());
+    let named = named.map_or_else(|| Err("".into()), |item| item.named.clone());
     Herd {
         id,
-        named: named.map_or_else(|| Err("".into()), |item| item.named.clone()),
+        backlog: items.iter().find_map(|item| item.backlog),
+        accept_queue: named.as_deref().ok().and_then(|named| queue(window, named)),
+        named,
         items: items.len() as u64,
         events: items.iter().map(|item| item.notifications).max().unwrap_or(0),
         workers,
     }
+}
+
+fn queue(window: &Window, named: &Named) -> Option<u64> {
+    let place = (named.netns?, named.inode?);
+    let mut sockets = window.counted.listening.iter();
+    sockets
+        .find(|socket| (socket.netns, socket.inode) == place)
+        .map(|socket| socket.queue)
 }
 
 fn worker(window: &Window, epoll: EpollId, items: &[&SourceItem]) -> Worker {
@@ -255,7 +284,8 @@ fn worker(window: &Window, epoll: EpollId, items: &[&SourceItem]) -> Worker {
         .map(|row| (row.key, row))
         .collect();
     let first = rows.values().next().map(|row| (row.key.pid, row.epfd));
-    let (pid, epfd) = first.or_else(|| owner(window, epoll)).unwrap_or((0, None));
+    let owner = || items.iter().find_map(|item| item.owner);
+    let (pid, epfd) = first.or_else(owner).unwrap_or((0, None));
     let sum = |index: usize| -> Option<u64> {
         // Without a waiter nobody did anything, as far as that can be known at all.
         let known = !window.counted.absent.contains_key(Counter::ALL[index].name());
@@ -277,6 +307,7 @@ fn worker(window: &Window, epoll: EpollId, items: &[&SourceItem]) -> Worker {
         events: items.iter().fold(0, |events, item| events | item.events),
         notifications: items.iter().map(|item| item.notifications).sum(),
         woken: items.iter().map(|item| item.woken).sum(),
+        passed_on: items.iter().map(|item| item.passed_on).sum(),
         counters: std::array::from_fn(sum),
     }
 }

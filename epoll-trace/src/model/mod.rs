@@ -1,5 +1,6 @@
 //! What the numbers mean: snapshots and what is derived from them. Knows no kernel, no file system, no clock, no screen.
 
+pub mod chains;
 pub mod delta;
 pub mod entry;
 pub mod filter;
@@ -10,6 +11,7 @@ mod instances;
 pub mod locks;
 pub mod overhead;
 pub mod probes;
+pub mod reuseport;
 pub mod shared;
 pub mod snapshot;
 pub mod source;

@@ -7,7 +7,7 @@ use super::overhead::Spent;
 
 use super::histogram::Histogram;
 use super::shared::Shared;
-use super::source::SourceItem;
+use super::source::{Listening, SourceItem};
 use super::waker::Wakers;
 
 /// Declares ids together with their names and one line of help.
@@ -273,13 +273,18 @@ pub struct Numbers {
     pub metrics: Vec<(Metric, Histogram)>,
     /// Wakeups by who made the waiter runnable; empty unless asked for.
     pub wakers: Wakers,
+    /// Of the chain wakeups which thread of the same epoll caused them; empty unless asked for.
+    pub chains: Wakers,
 }
 
 impl Numbers {
     /// Whether nothing was counted.
     pub fn is_quiet(&self) -> bool {
         let mut counters = self.counters.iter().flatten();
-        counters.all(|&count| count == 0) && self.metrics.is_empty() && self.wakers.is_empty()
+        counters.all(|&count| count == 0)
+            && self.metrics.is_empty()
+            && self.wakers.is_empty()
+            && self.chains.is_empty()
     }
 }
 
@@ -299,6 +304,14 @@ pub struct Epoll {
     pub flags: Option<u32>,
     /// By [`EpollCounter`]. Looks that saw no change share it.
     pub counters: Shared<[Option<u64>; EpollCounter::COUNT]>,
+}
+
+impl Epoll {
+    /// The process that is known to have it, and its descriptor there.
+    pub fn owner(&self) -> Option<(u32, Option<i32>)> {
+        let opened = self.opened.map(|(pid, epfd)| (pid, Some(epfd)));
+        opened.or(self.creator.map(|pid| (pid, None)))
+    }
 }
 
 /// A lock, and a process that waited for it.
@@ -378,8 +391,10 @@ pub struct Snapshot {
     pub epolls: Vec<Epoll>,
     /// Waits for locks; empty unless they are measured.
     pub locks: Vec<Lock>,
-    /// Items of files that several watch; empty unless they are counted.
+    /// Items of files that several watch, and of listeners; empty unless they are counted.
     pub sources: Vec<SourceItem>,
+    /// TCP sockets that listen at the addresses of those listeners, at this look; sorted.
+    pub listening: Vec<Listening>,
     /// Names of the processes and threads in `rows`, and of those that woke them, by id; raw bytes of the kernel made text, not yet safe for a terminal.
     pub names: Arc<BTreeMap<u32, String>>,
     /// Loss counters by name; every one is listed, 0 included.

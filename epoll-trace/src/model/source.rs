@@ -1,4 +1,4 @@
-//! Files that several watch, as they are counted: one item each for every epoll and descriptor.
+//! Files that several watch, and listeners, as they are counted: one item each for every epoll and descriptor.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ pub const SOURCES: &str = "sources";
 pub struct SourceId {
     /// Kernel address.
     pub file: u64,
-    /// CLOCK_MONOTONIC ns when it was first seen to be shared.
+    /// CLOCK_MONOTONIC ns when it was first seen to be a source.
     pub born_ns: u64,
 }
 
@@ -39,6 +39,21 @@ pub struct Named {
     pub inode: Option<u64>,
     /// Of a TCP listener: connections that waited to be accepted when it was looked up.
     pub accept_queue: Option<u64>,
+    /// Of a socket: inode of the network namespace that it was looked up in.
+    pub netns: Option<u64>,
+}
+
+/// A TCP socket that listens at the address of a known one, or is it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listening {
+    /// Inode of its network namespace.
+    pub netns: u64,
+    /// Its local address.
+    pub address: String,
+    /// Its inode.
+    pub inode: u64,
+    /// Connections that wait to be accepted at this look.
+    pub queue: u64,
 }
 
 /// What one item counted since the start of tracing.
@@ -50,12 +65,19 @@ pub struct SourceItem {
     pub notifications: u64,
     /// Waiters that these made runnable.
     pub woken: u64,
+    /// Notifications that ended without a waiter, so that the kernel went on to the next item: seen by what the callback returned, and only of
+    /// EPOLLEXCLUSIVE items.
+    pub passed_on: u64,
+    /// Of a listener: how many connections may wait to be accepted.
+    pub backlog: Option<u64>,
     /// Its mask and flags.
     pub events: u32,
     /// Whether it still watches.
     pub open: bool,
     /// What the file is; else why that is not known.
     pub named: Result<Arc<Named>, Arc<str>>,
+    /// A process that has its epoll, and its descriptor there: who made it, or had it at the start.
+    pub owner: Option<(u32, Option<i32>)>,
     /// The processes that wait on its epoll, with all that they count there.
     pub waiters: Vec<Row>,
 }
@@ -83,6 +105,7 @@ pub(super) fn take_off<'a>(
         if let Some(old) = before.get(&item.key) {
             item.notifications = item.notifications.saturating_sub(old.notifications);
             item.woken = item.woken.saturating_sub(old.woken);
+            item.passed_on = item.passed_on.saturating_sub(old.passed_on);
         }
         for waiter in &mut item.waiters {
             if let Some(old) = waiters.get(&waiter.key).copied().or_else(|| row(waiter.key)) {

@@ -35,6 +35,9 @@ impl WakerId {
 /// What they are called among numbers, where they may be absent.
 pub const WAKERS: &str = "wakers";
 
+/// What threads are called among numbers that wake the next one of their epoll at the end of a scan, where they may be absent.
+pub const CHAINS: &str = "chains";
+
 /// Wakeups by waker.
 pub type Wakers = BTreeMap<WakerId, u64>;
 
@@ -65,7 +68,7 @@ pub(super) fn take_off(later: &mut Wakers, earlier: &Wakers) {
 }
 
 /// With their names, most wakeups first.
-pub(super) fn ranked(wakers: &Wakers, names: &BTreeMap<u32, String>) -> Vec<Waker> {
+pub fn ranked(wakers: &Wakers, names: &BTreeMap<u32, String>) -> Vec<Waker> {
     let name = |id| match id {
         WakerId::Thread { tid, .. } => names.get(&tid).cloned().unwrap_or_default(),
         _ => String::new(),

@@ -59,6 +59,8 @@ pub struct Options {
     pub time_loops: bool,
     /// Count who wakes.
     pub count_wakers: bool,
+    /// Count who wakes the next waiter of its own epoll.
+    pub count_chains: bool,
     /// Count accepts after deliveries.
     pub count_accepts: bool,
     /// Epolls are known by descriptor number only.
@@ -69,7 +71,7 @@ pub struct Options {
     pub by_cgroup: bool,
     /// Measure waits for locks.
     pub locks: bool,
-    /// Count what files that several watch bring.
+    /// Count what files that several watch, and listeners, bring.
     pub sources: bool,
     /// Notifications are seen.
     pub notifications_seen: bool,
@@ -104,6 +106,7 @@ impl Options {
             ("COUNT_WAITS".to_owned(), u64::from(self.count_waits)),
             ("COUNT_PER_EPOLL".to_owned(), u64::from(self.count_per_epoll)),
             ("COUNT_WAKERS".to_owned(), u64::from(self.count_wakers)),
+            ("COUNT_CHAINS".to_owned(), u64::from(self.count_chains)),
             ("COUNT_ACCEPTS".to_owned(), u64::from(self.count_accepts)),
             ("TIME_LOOPS".to_owned(), u64::from(self.time_loops)),
             ("LOCKS_WANTED".to_owned(), u64::from(self.locks)),
@@ -168,7 +171,7 @@ pub fn load(
     for map in ["CHUNKS", "FREE_CHUNKS"] {
         loader.map_max_entries(map, blocks * abi::BLOCK);
     }
-    if !options.count_wakers {
+    if !options.count_wakers && !options.count_chains {
         loader.map_max_entries("WAKERS", 1);
     }
     if !options.count_per_epoll {

@@ -9,7 +9,7 @@ use crate::kernel::offsets::Offset;
 use crate::kernel::{Facts, names};
 use crate::model::snapshot::{Counter, EpollCounter, FLAGS, ITEMS, Metric};
 use crate::model::source::SOURCES;
-use crate::model::waker::WAKERS;
+use crate::model::waker::{CHAINS, WAKERS};
 
 /// A number that a view may show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,7 +26,9 @@ pub enum Number {
     Flags,
     /// Who wakes.
     Wakers,
-    /// What files that several watch bring.
+    /// Which threads wake the next one of their epoll.
+    Chains,
+    /// What files that several watch, and listeners, bring.
     Sources,
 }
 
@@ -36,10 +38,13 @@ impl Number {
         let metrics = Metric::ALL.iter().map(|&metric| Self::Metric(metric));
         let counters = Counter::ALL.iter().map(|&counter| Self::Counter(counter));
         let epolls = EpollCounter::ALL.iter().map(|&counter| Self::Epoll(counter));
-        metrics
-            .chain(counters)
-            .chain(epolls)
-            .chain([Self::Items, Self::Flags, Self::Wakers, Self::Sources])
+        metrics.chain(counters).chain(epolls).chain([
+            Self::Items,
+            Self::Flags,
+            Self::Wakers,
+            Self::Chains,
+            Self::Sources,
+        ])
     }
 
     /// The number called `name`.
@@ -56,6 +61,7 @@ impl Number {
             Self::Items => ITEMS,
             Self::Flags => FLAGS,
             Self::Wakers => WAKERS,
+            Self::Chains => CHAINS,
             Self::Sources => SOURCES,
         }
     }
@@ -65,7 +71,9 @@ impl Number {
     pub const fn is_of_locks(self) -> bool {
         match self {
             Self::Metric(metric) => metric.is_of_locks(),
-            Self::Counter(_) | Self::Items | Self::Flags | Self::Wakers | Self::Sources => false,
+            Self::Counter(_) | Self::Items | Self::Flags | Self::Wakers | Self::Chains | Self::Sources => {
+                false
+            }
             Self::Epoll(counter) => matches!(
                 counter,
                 EpollCounter::LockWaits | EpollCounter::MutexWaits | EpollCounter::SourceLockWaits
@@ -155,7 +163,7 @@ impl Number {
                     &[Signal::WaitEnter, Signal::WaitReturn, Signal::Accept]
                 }
             },
-            Self::Wakers => CAUSES,
+            Self::Wakers | Self::Chains => CAUSES,
             Self::Sources => &[Signal::Wakeup, Signal::Notification],
             Self::Epoll(counter) => match counter {
                 EpollCounter::Notifications
@@ -210,6 +218,13 @@ impl Number {
                 Need::Offset(Offset::ItemEvents),
                 Need::Offset(Offset::ItemFllink),
                 Need::Offset(Offset::FileEp),
+                Need::Offset(Offset::FileInode),
+                Need::Offset(Offset::InodeIno),
+                Need::Offset(Offset::FilePrivate),
+                Need::Offset(Offset::SocketFile),
+                Need::Offset(Offset::SocketSk),
+                Need::Offset(Offset::SockState),
+                Need::Offset(Offset::SockBacklog),
             ],
             _ => &[],
         }

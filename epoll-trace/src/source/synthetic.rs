@@ -12,7 +12,7 @@ use crate::model::snapshot::{
     Counter, Epoll, EpollCounter, EpollId, FLAGS, ITEMS, Lock, LockKey, LockKind, LockPath, Metric, PathSum,
     Row, RowKey, Snapshot,
 };
-use crate::model::source::{Named, SourceId, SourceItem, SourceItemKey};
+use crate::model::source::{Listening, Named, SourceId, SourceItem, SourceItemKey};
 use crate::model::waker::{WakerId, Wakers};
 
 /// PID of the process `nginx` of [`Synthetic::demo`]: two epolls, 400 wakeups per look.
@@ -130,6 +130,19 @@ const SHARED: &[SharedFile] = &[
     (2, 4, 7, 1 << 28, 0, 0),
 ];
 
+/// Inode and accept queue of the sockets at the listener's address: its own, and one that nobody was seen to watch.
+const LISTENING: [(u64, u64); 2] = [(4242, 3), (4243, 7)];
+const NETNS: u64 = 4_026_531_840;
+
+fn listening((inode, queue): (u64, u64)) -> Listening {
+    Listening {
+        netns: NETNS,
+        address: "127.0.0.1:8080".to_owned(),
+        inode,
+        queue,
+    }
+}
+
 /// Processes whose numbers grow by the same amounts at every look, one second apart.
 #[derive(Clone, Debug)]
 pub struct Synthetic {
@@ -231,6 +244,13 @@ impl Synthetic {
                 waiter.chain * looks,
             ),
         ]);
+        if waiter.chain > 0 {
+            let id = WakerId::Thread {
+                pid: waiter.pid,
+                tid: waiter.tid + 1000,
+            };
+            row.numbers.chains = Wakers::from([(id, waiter.chain * looks)]);
+        }
         for &metric in Metric::ALL.iter().filter(|metric| !metric.is_of_locks()) {
             let value = self.histogram(waiter, metric, looks);
             let known = self.known(metric.name(), value);
@@ -298,6 +318,7 @@ impl Synthetic {
             name: Some("127.0.0.1:8080".to_owned()),
             inode: Some(4242),
             accept_queue: Some(3),
+            netns: Some(NETNS),
         };
         SourceItem {
             key: SourceItemKey {
@@ -307,8 +328,11 @@ impl Synthetic {
             },
             notifications: notifications * looks,
             woken: woken * looks,
+            passed_on: if flags == 0 { 0 } else { 2 * looks },
+            backlog: (file == 1).then_some(511),
             events: 1 | flags,
             open: true,
+            owner: None,
             named: match file {
                 1 => Ok(Arc::new(listener)),
                 _ => Err("descriptor 7 of process 210 cannot be looked up: ev\u{1b}il".into()),
@@ -357,6 +381,11 @@ impl Source for Synthetic {
                 .map(|contention| self.lock(contention, looks))
                 .collect(),
             sources: self.shared.iter().map(|item| self.item(item, looks)).collect(),
+            listening: if self.shared.is_empty() {
+                Vec::new()
+            } else {
+                LISTENING.map(listening).into()
+            },
             names: self
                 .waiters
                 .iter()

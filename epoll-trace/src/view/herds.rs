@@ -1,25 +1,31 @@
-//! Herds: a table of workers below each shared file for people, JSON Lines and CSV for programs.
+//! Herds: a table of workers below each shared file or listener for people, with groups of listeners and chains; JSON Lines and CSV for
+//! programs.
 
-use std::collections::BTreeMap;
+mod groups;
+mod lines;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
-use serde::Serialize;
+pub use lines::{write_csv, write_csv_header, write_json};
 
-use super::json::{self, VERSION};
+use super::losses_line;
 use super::sanitize::sanitize;
 use super::text::write_absent;
 use super::units::{ABSENT, short};
 use super::wrap::wrapped;
-use super::{csv, losses_line};
-use crate::fields::{Value, flags};
+use crate::fields::{Value, flags, flags_in_words};
+use crate::model::chains::Chain;
 use crate::model::delta::Window;
 use crate::model::herds::{Herd, Worker};
+use crate::model::reuseport::Group;
 use crate::model::snapshot::Counter;
 use crate::model::source::{Named, SOURCES};
+use crate::model::waker::CHAINS;
 
 const INDENT: &str = "  ";
-/// Widths of worker, process, flags, woken, deliveries, empty wakeups, accepts, share and its bar.
-const WIDTHS: [usize; 9] = [13, 9, 7, 7, 7, 6, 7, 4, 10];
+/// Widths of worker, process, flags, woken, deliveries, empty wakeups, accepts, utilization, share and its bar.
+const WIDTHS: [usize; 10] = [12, 8, 7, 6, 6, 6, 7, 4, 4, 8];
 /// Characters of the name of a file, which may be a long path.
 const NAME: usize = 48;
 
@@ -30,6 +36,10 @@ pub struct HerdReport<'a> {
     pub window: &'a Window,
     /// In the order to show.
     pub herds: &'a [Herd],
+    /// Sockets of one address, likewise.
+    pub groups: &'a [Group],
+    /// Epolls whose waiters wake each other, likewise.
+    pub chains: &'a [Chain],
 }
 
 impl HerdReport<'_> {
@@ -55,7 +65,13 @@ pub fn write_text(
         source(out, herd, ascii)?;
     }
     if report.herds.is_empty() && !report.absent().contains_key(SOURCES) {
-        writeln!(out, "No file that several watch had an event.")?;
+        writeln!(out, "No listener and no file that several watch had an event.")?;
+    }
+    for group in report.groups {
+        groups::group(out, group, ascii)?;
+    }
+    for chain in report.chains {
+        groups::chain(out, chain, ascii)?;
     }
     notes(out, report)?;
     writeln!(out)
@@ -68,6 +84,7 @@ pub fn write_text(
 pub fn notes(out: &mut dyn Write, report: &HerdReport<'_>) -> io::Result<()> {
     let names = [
         SOURCES,
+        CHAINS,
         Counter::EmptyWakeups.name(),
         Counter::Accepts.name(),
         Counter::AcceptEagain.name(),
@@ -83,11 +100,22 @@ fn source(out: &mut dyn Write, herd: &Herd, ascii: bool) -> io::Result<()> {
     if herd.workers.is_empty() {
         return Ok(());
     }
-    let [worker, comm, flags, woken, deliveries, empty, accepts, share, _] = WIDTHS;
+    let [
+        worker,
+        comm,
+        flags,
+        woken,
+        deliveries,
+        empty,
+        accepts,
+        busy,
+        share,
+        _,
+    ] = WIDTHS;
     writeln!(
         out,
-        "{INDENT}{:worker$} {:comm$} {:flags$} {:>woken$} {:>deliveries$} {:>empty$} {:>accepts$} {:>share$}",
-        "WORKER", "COMM", "FLAGS", "WOKEN", "DELIV", "EMPTY", "ACCEPTS", "PART"
+        "{INDENT}{:worker$} {:comm$} {:flags$} {:>woken$} {:>deliveries$} {:>empty$} {:>accepts$} {:>busy$} {:>share$}",
+        "WORKER", "COMM", "FLAGS", "WOKEN", "DELIV", "EMPTY", "ACCEPTS", "BUSY", "PART"
     )?;
     for worker in &herd.workers {
         row(out, herd, worker, ascii)?;
@@ -110,14 +138,28 @@ fn title(herd: &Herd, ascii: bool) -> String {
             .first()
             .map(|worker| format!("descriptor {}", worker.fd)),
     );
-    if let Ok(named) = &herd.named {
-        parts.extend(
-            named
-                .accept_queue
-                .map(|count| format!("{count} to accept when found")),
-        );
-    }
-    format!("{what}: {}", parts.join(", "))
+    let modes: BTreeSet<u32> = herd
+        .workers
+        .iter()
+        .map(|worker| worker.events & EVENT_FLAGS)
+        .collect();
+    let modes: Vec<String> = modes.into_iter().map(flags_in_words).collect();
+    parts.push(modes.join(" or "));
+    let listener = match herd.backlog {
+        Some(backlog) => {
+            parts.push(format!("queue {}/{backlog}", or_absent(herd.accept_queue)));
+            "listener "
+        }
+        None => "",
+    };
+    format!("{listener}{what}: {}", parts.join(", "))
+}
+
+/// Bits of a mask of epoll_ctl that are flags, no events (`EP_PRIVATE_BITS`, fs/eventpoll.c).
+const EVENT_FLAGS: u32 = 0xf << 28;
+
+fn or_absent(count: Option<u64>) -> String {
+    count.map_or_else(|| ABSENT.to_owned(), |count| count.to_string())
 }
 
 fn describe(named: &Named, ascii: bool) -> String {
@@ -147,7 +189,10 @@ fn effect(herd: &Herd) -> String {
     {
         parts.push(format!("{eagain} found nothing to accept"));
     }
-    if let Some(gini) = herd.gini() {
+    if herd.passed_on() > 0 {
+        parts.push(format!("{} passed on to the next by EXCLUSIVE", herd.passed_on()));
+    }
+    if let Some(gini) = herd.gini().filter(|_| herd.workers.len() > 1) {
         let work = herd.shared_work().name();
         parts.push(format!("Gini {gini:.2} of {work}"));
     }
@@ -155,18 +200,30 @@ fn effect(herd: &Herd) -> String {
 }
 
 fn row(out: &mut dyn Write, herd: &Herd, worker: &Worker, ascii: bool) -> io::Result<()> {
-    let [name, comm, flag, woken, deliveries, empty, accepts, part, bar] = WIDTHS;
+    let [
+        name,
+        comm,
+        flag,
+        woken,
+        deliveries,
+        empty,
+        accepts,
+        busy,
+        part,
+        bar,
+    ] = WIDTHS;
     let process: String = sanitize(&worker.name, ascii).chars().take(comm).collect();
     let share = herd.share(worker);
     let filled = share.map_or(0, |share| (share * bar as f64).round() as usize);
     let line = format!(
-        "{INDENT}{:name$} {process:comm$} {:flag$} {:>woken$} {:>deliveries$} {:>empty$} {:>accepts$} {:>part$} {}",
+        "{INDENT}{:name$} {process:comm$} {:flag$} {:>woken$} {:>deliveries$} {:>empty$} {:>accepts$} {:>busy$} {:>part$} {}",
         name_of(worker).unwrap_or_else(|| ABSENT.to_owned()),
         flags(worker.events),
         count(Some(worker.woken), woken),
         count(worker.deliveries(), deliveries),
         count(worker.counter(Counter::EmptyWakeups), empty),
         count(worker.counter(Counter::Accepts), accepts),
+        short(&worker.utilization().map_or(Value::Absent, Value::Share)),
         short(&share.map_or(Value::Absent, Value::Share)),
         "#".repeat(filled),
     );
@@ -192,179 +249,6 @@ fn count(count: Option<u64>, width: usize) -> String {
         return whole;
     }
     short(&Value::Rate(count as f64))
-}
-
-#[derive(Serialize)]
-struct SourceLine<'a> {
-    v: u32,
-    kind: &'static str,
-    pid: Option<u32>,
-    fd: Option<i32>,
-    source: Option<&'a str>,
-    name: Option<&'a str>,
-    inode: Option<u64>,
-    accept_queue_when_found: Option<u64>,
-    /// Why `source` is null.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unnamed: Option<&'a str>,
-    span_ns: u64,
-    items: u64,
-    events: u64,
-    notifications: u64,
-    woken: u64,
-    fan_out: Option<f64>,
-    woken_per_event: Option<f64>,
-    wakeups: Option<u64>,
-    deliveries: Option<u64>,
-    empty_wakeups: Option<u64>,
-    accepts: Option<u64>,
-    accept_eagain: Option<u64>,
-    shared_work: &'static str,
-    gini: Option<f64>,
-    workers: Vec<WorkerLine<'a>>,
-}
-
-#[derive(Serialize)]
-struct WorkerLine<'a> {
-    pid: Option<u32>,
-    epoll: Option<String>,
-    comm: &'a str,
-    processes: u64,
-    fd: i32,
-    flags: String,
-    notifications: u64,
-    woken: u64,
-    wakeups: Option<u64>,
-    deliveries: Option<u64>,
-    empty_wakeups: Option<u64>,
-    accepts: Option<u64>,
-    accept_eagain: Option<u64>,
-    share: Option<f64>,
-}
-
-/// Writes one block as JSON Lines: a line per source, and the losses, which end the block.
-///
-/// # Errors
-/// When `out` cannot be written.
-pub fn write_json(out: &mut dyn Write, report: &HerdReport<'_>) -> io::Result<()> {
-    for herd in report.herds {
-        json::write_line(out, &line(herd, report.window.span_ns))?;
-    }
-    json::write_losses(out, report.window)
-}
-
-fn line(herd: &Herd, span_ns: u64) -> SourceLine<'_> {
-    let named = herd.named.as_deref().ok();
-    let sum = |counter: Counter| herd.sum(|worker| worker.counter(counter));
-    SourceLine {
-        v: VERSION,
-        kind: "source",
-        pid: herd.workers.iter().find_map(process_of),
-        fd: herd.workers.first().map(|worker| worker.fd),
-        source: named.map(|named| named.kind.as_str()),
-        name: named.and_then(|named| named.name.as_deref()),
-        inode: named.and_then(|named| named.inode),
-        accept_queue_when_found: named.and_then(|named| named.accept_queue),
-        unnamed: herd.named.as_ref().err().map(|why| &**why),
-        span_ns,
-        items: herd.items,
-        events: herd.events,
-        notifications: herd.notifications(),
-        woken: herd.woken(),
-        fan_out: herd.fan_out(),
-        woken_per_event: herd.woken_per_event(),
-        wakeups: herd.sum(Worker::wakeups),
-        deliveries: herd.sum(Worker::deliveries),
-        empty_wakeups: sum(Counter::EmptyWakeups),
-        accepts: sum(Counter::Accepts),
-        accept_eagain: sum(Counter::AcceptEagain),
-        shared_work: herd.shared_work().name(),
-        gini: herd.gini(),
-        workers: herd
-            .workers
-            .iter()
-            .map(|worker| worker_line(herd, worker))
-            .collect(),
-    }
-}
-
-fn worker_line<'a>(herd: &Herd, worker: &'a Worker) -> WorkerLine<'a> {
-    WorkerLine {
-        pid: process_of(worker),
-        epoll: name_of(worker),
-        comm: &worker.name,
-        processes: worker.processes,
-        fd: worker.fd,
-        flags: flags(worker.events),
-        notifications: worker.notifications,
-        woken: worker.woken,
-        wakeups: worker.wakeups(),
-        deliveries: worker.deliveries(),
-        empty_wakeups: worker.counter(Counter::EmptyWakeups),
-        accepts: worker.counter(Counter::Accepts),
-        accept_eagain: worker.counter(Counter::AcceptEagain),
-        share: herd.share(worker),
-    }
-}
-
-const COLUMNS: [&str; 16] = [
-    "at_ns",
-    "span_ns",
-    "pid",
-    "fd",
-    "source",
-    "name",
-    "items",
-    "events",
-    "notifications",
-    "woken",
-    "wakeups",
-    "deliveries",
-    "empty_wakeups",
-    "accepts",
-    "accept_eagain",
-    "lost",
-];
-
-/// Writes the names of the columns of the CSV table.
-///
-/// # Errors
-/// When `out` cannot be written.
-pub fn write_csv_header(out: &mut dyn Write) -> io::Result<()> {
-    csv::record(out, COLUMNS.into_iter())
-}
-
-/// Writes one block as CSV: a row per source.
-///
-/// # Errors
-/// When `out` cannot be written.
-pub fn write_csv(out: &mut dyn Write, report: &HerdReport<'_>) -> io::Result<()> {
-    let counted = &report.window.counted;
-    let lost = counted.losses.values().sum::<u64>().to_string();
-    for herd in report.herds {
-        let line = line(herd, report.window.span_ns);
-        let text = |text: Option<&str>| sanitize(text.unwrap_or_default(), false);
-        let record: [String; COLUMNS.len()] = [
-            counted.at_ns.to_string(),
-            line.span_ns.to_string(),
-            csv::optional(line.pid),
-            csv::optional(line.fd),
-            text(line.source),
-            text(line.name),
-            line.items.to_string(),
-            line.events.to_string(),
-            line.notifications.to_string(),
-            line.woken.to_string(),
-            csv::optional(line.wakeups),
-            csv::optional(line.deliveries),
-            csv::optional(line.empty_wakeups),
-            csv::optional(line.accepts),
-            csv::optional(line.accept_eagain),
-            lost.clone(),
-        ];
-        csv::record(out, record.into_iter())?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,8 +1,15 @@
 //! Every scenario, one row each: name, what it does, its parameters, and the laws its numbers keep.
 
+use super::laws::{
+    CHANGED, CHURN, CONTENDED, CROWD, DUP_CLOSE, EDGE, EDGE_EVENTFD, EXCLUSIVE_EVENTFD, EXCLUSIVE_TCP, FLEET,
+    HERD_EVENTFD, HERD_EVENTFD_ONCE, HERD_TCP, HERD_TCP_ONCE, HIDDEN, IDLE_FIRST, KILLED, LEVEL,
+    LEVEL_EVENTFD, NESTED, NESTED_EVENTFD, NESTED_TCP, OVERFLOWING, REUSE, REUSEPORT, SHARED_EDGE,
+    SHARED_EDGE_EVENTFD, SHARED_LEVEL, SHOWN, SIGNALS, SINGLE_ACCEPT, SLOW, TIMEOUTS, TOGETHER_EVENTFD,
+    TOGETHER_TCP, UNREAD, URING,
+};
 use super::race::{LOCK, MUTEX, PATHS, Racers};
-use super::shared::Host::{self, Processes, Threads};
-use super::single::Mode::{self, Edge, Level, Oneshot};
+use super::shared::Host::{self, Processes, Threads, Together};
+use super::single::Mode::{self, Edge, Exclusive, Level, Oneshot};
 use super::source::Kind::{self, Eventfd, Pipe, Socketpair, Tcp, Timer};
 
 /// Which code runs a scenario, and with what.
@@ -12,10 +19,16 @@ pub(super) enum Family {
     Single(Kind, Mode),
     /// One waiter on an epoll that watches an epoll.
     Nested,
-    /// Processes with an own epoll each on one file; true with EPOLLEXCLUSIVE.
-    Herd(Kind, bool),
+    /// Processes with an own epoll each on one file.
+    Herd(Kind, Mode),
+    /// Processes with an own epoll each on one epoll, which watches the file.
+    NestedHerd(Kind, Mode),
+    /// Processes with an own epoll each on one listener, EPOLLEXCLUSIVE, behind one that nobody waits on.
+    IdleFirst,
+    /// Processes with an own listener each at one address.
+    ReusePort,
     /// Several waiters on one epoll.
-    Shared(Host, Mode),
+    Shared(Host, Kind, Mode),
     /// Waits that time out.
     Timeouts,
     /// A loop that is busy when its events come.
@@ -52,7 +65,12 @@ impl Family {
     /// Whether its waiters take events off by accept, once after each delivery; `None` where they do it otherwise.
     pub(super) const fn accepts(self) -> Option<bool> {
         match self {
-            Self::Single(Tcp, _) | Self::Herd(Tcp, _) => Some(true),
+            Self::IdleFirst
+            | Self::ReusePort
+            | Self::Single(Tcp, _)
+            | Self::Herd(Tcp, _)
+            | Self::NestedHerd(Tcp, _)
+            | Self::Shared(_, Tcp, _) => Some(true),
             Self::SingleAccept => None,
             _ => Some(false),
         }
@@ -74,6 +92,9 @@ impl Family {
             Self::Single(..)
                 | Self::Nested
                 | Self::Herd(..)
+                | Self::NestedHerd(..)
+                | Self::IdleFirst
+                | Self::ReusePort
                 | Self::Shared(..)
                 | Self::Crowd
                 | Self::Fleet
@@ -173,204 +194,6 @@ impl Scenario {
     }
 }
 
-/// One epoll and one waiter: whatever is sent is notified, wakes and is delivered once.
-macro_rules! one_to_one {
-    ($($more:literal),*) => {
-        &["wakeups = events_sent", "deliveries = wakeups", "events = deliveries", "events_received = events_sent",
-          "empty_wakeups = 0", $($more),*]
-    };
-}
-const LEVEL: &[&str] = one_to_one!("notifications = events_sent", "scans = 2 * events_sent - 1");
-const EDGE: &[&str] = one_to_one!("notifications = events_sent", "scans = events_sent");
-const LEVEL_EVENTFD: &[&str] = one_to_one!("notifications = 2 * events_sent", "scans = 2 * events_sent - 1");
-const EDGE_EVENTFD: &[&str] = one_to_one!("notifications = 2 * events_sent", "scans = events_sent");
-const NESTED: &[&str] = one_to_one!("notifications = 2 * events_sent", "scans = 4 * events_sent - 1");
-const REUSE: &[&str] = one_to_one!(
-    "notifications = events_sent",
-    "scans = events_sent",
-    "epolls = events_sent"
-);
-
-/// As [`EDGE`], once per waiter and its epoll.
-const CROWD: &[&str] = &[
-    "notifications = events_sent",
-    "wakeups = events_sent",
-    "deliveries = wakeups",
-    "events = deliveries",
-    "events_received = events_sent",
-    "empty_wakeups = 0",
-    "scans = events_sent",
-    "epolls = waiters",
-];
-/// The same, with [`EPOLLS_EACH`](super::fleet::EPOLLS_EACH) epolls per waiter.
-const FLEET: &[&str] = &[
-    "notifications = events_sent",
-    "wakeups = events_sent",
-    "deliveries = wakeups",
-    "events = deliveries",
-    "events_received = events_sent",
-    "empty_wakeups = 0",
-    "scans = events_sent",
-    "epolls = 10 * waiters",
-];
-
-/// Several compete: who is woken is fixed, who delivers is not.
-macro_rules! many_to_one {
-    ($($more:literal),*) => {
-        &["wakeups = deliveries + empty_wakeups", "events = deliveries", "events_received = events_sent",
-          "eagain = deliveries - events_sent - stops", "deliveries_at_once = 0", $($more),*]
-    };
-}
-const HERD_TCP: &[&str] = many_to_one!(
-    "notifications = waiters * events_sent + stops",
-    "wakeups = waiters * events_sent + stops",
-    "scans = wakeups + deliveries - stops"
-);
-const HERD_EVENTFD: &[&str] = many_to_one!(
-    "notifications = 2 * waiters * events_sent + stops",
-    "wakeups = waiters * events_sent + stops",
-    "scans = wakeups + deliveries - stops"
-);
-const EXCLUSIVE_TCP: &[&str] = many_to_one!(
-    "notifications = events_sent + stops",
-    "wakeups = events_sent + stops",
-    "eagain = 0",
-    "empty_wakeups = 0",
-    "scans = 2 * events_sent + stops"
-);
-const EXCLUSIVE_EVENTFD: &[&str] = many_to_one!(
-    "notifications = events_sent + waiters * events_sent + stops",
-    "wakeups = events_sent + stops",
-    "eagain = 0",
-    "empty_wakeups = 0",
-    "scans = 2 * events_sent + stops"
-);
-const SHARED_LEVEL: &[&str] = many_to_one!(
-    "notifications = events_sent + stops",
-    "wakeups = notifications + wakeups_chain"
-);
-const SHARED_EDGE: &[&str] = many_to_one!(
-    "notifications = events_sent + stops",
-    "wakeups = notifications",
-    "wakeups_chain = 0",
-    "eagain = 0",
-    "empty_wakeups = 0",
-    "scans = wakeups"
-);
-const HIDDEN: &[&str] = &[
-    "notifications = events_sent + stops",
-    "wakeups = notifications",
-    "wakeups = deliveries + empty_wakeups",
-    "events_received + events_taken_back = events_sent",
-    "scans = wakeups + deliveries - stops",
-];
-const TIMEOUTS: &[&str] = &[
-    "timeouts = zero_timeouts",
-    "waits = timeouts + zero_timeouts",
-    "wakeups = 0",
-    "notifications = 0",
-    "scans = 0",
-];
-const SLOW: &[&str] = &[
-    "deliveries_at_once = events_sent",
-    "timeouts = events_sent",
-    "notifications = events_sent",
-    "notifications_queued = events_sent",
-    "wakeups = 0",
-];
-const SIGNALS: &[&str] = &[
-    "waits = interrupted",
-    "scans = interrupted",
-    "wakeups = 0",
-    "notifications = 0",
-];
-const KILLED: &[&str] = &[
-    "notifications = events_sent",
-    "wakeups = events_sent",
-    "deliveries = wakeups",
-    "interrupted = waiters",
-    "waits = deliveries + interrupted",
-    "epolls = waiters",
-];
-
-const UNREAD: &[&str] = &[
-    "events_sent = 1",
-    "events_received = 1",
-    "notifications = 1",
-    "wakeups = 1",
-    "deliveries_slept = 1",
-    "deliveries = returns",
-    "events = returns",
-    "empty_wakeups = 0",
-    "scans = returns",
-];
-const DUP_CLOSE: &[&str] = one_to_one!(
-    "notifications = events_sent",
-    "scans = 2 * events_sent - 1",
-    "ctl_add = 1",
-    "ctl_del = 0",
-    "ctl_ebadf = 1",
-    "ctl_enoent = 1"
-);
-const SINGLE_ACCEPT: &[&str] = &[
-    "events_sent = 4 * events_received",
-    "stranded = events_sent - events_received",
-    "notifications = events_sent",
-    "deliveries_at_once = events_received",
-    "events = deliveries",
-    "timeouts = deliveries",
-    "wakeups = 0",
-    "eagain = 0",
-    "scans = deliveries",
-    "notifications_queued = notifications",
-];
-const CHURN: &[&str] = &[
-    "notifications = events_sent",
-    "deliveries_at_once = events_sent",
-    "events_received = events_sent",
-    "wakeups = 0",
-    "scans = events_sent",
-    "ctl_add = events_sent",
-    "ctl_mod = 2 * events_sent",
-    "ctl_mod_same = events_sent",
-    "ctl_del = events_sent",
-    "ctl_eexist = events_sent",
-    "ctl_enoent = 2 * events_sent",
-    "ctl_ebadf = events_sent",
-    "ctl_einval = events_sent",
-];
-/// Nothing is read, so every write is one notification; the waiters end on their stops.
-macro_rules! raced {
-    ($($more:literal),*) => {
-        &["notifications = events_sent + stops", "stops = waiters", "waits = deliveries", "events_received = 0",
-          "ctl_mod_same = 0", $($more),*]
-    };
-}
-const OVERFLOWING: &[&str] = &[
-    "events_received = events_sent",
-    "notifications = events_sent",
-    "notifications_queued = events_sent",
-    "wakeups = 0",
-    "deliveries_at_once = returns",
-    "scans = returns",
-    "scans_repoll = 0",
-    "ctl_add = 96",
-];
-/// io_uring polls the epoll and scans it when that is ready: how often is its own affair.
-const URING: &[&str] = &[
-    "uring_waits = events_sent",
-    "uring_events = events_sent",
-    "events_received = events_sent",
-    "notifications = 2 * events_sent",
-    "notifications_unasked = events_sent",
-    "notifications_queued = events_sent",
-    "waits = 0",
-    "wakeups = 0",
-];
-const CONTENDED: &[&str] = raced!("ctl_add = 65", "ctl_mod = 0");
-const SHOWN: &[&str] = raced!("ctl_mod = 0");
-const CHANGED: &[&str] = raced!("ctl_add = 68", "ctl_mod = 3 * events_sent");
-
 /// Every scenario.
 #[rustfmt::skip]
 pub const CATALOG: &[Scenario] = &[
@@ -383,18 +206,40 @@ pub const CATALOG: &[Scenario] = &[
     row("eventfd-lt", "eventfd, level-triggered, one waiter", Family::Single(Eventfd, Level), LEVEL_EVENTFD),
     row("eventfd-et", "eventfd, edge-triggered, one waiter", Family::Single(Eventfd, Edge), EDGE_EVENTFD),
     row("eventfd-oneshot", "eventfd, ONESHOT and MOD, one waiter", Family::Single(Eventfd, Oneshot), EDGE_EVENTFD),
-    row("tcp-lt", "TCP listener, level-triggered, one waiter", Family::Single(Tcp, Level), LEVEL),
-    row("tcp-et", "TCP listener, edge-triggered, one waiter", Family::Single(Tcp, Edge), EDGE),
-    row("tcp-oneshot", "TCP listener, ONESHOT and MOD, one waiter", Family::Single(Tcp, Oneshot), EDGE),
+    row("tcp-lt", "listener, level-triggered, one waiter", Family::Single(Tcp, Level), LEVEL),
+    row("tcp-et", "listener, edge-triggered, one waiter", Family::Single(Tcp, Edge), EDGE),
+    row("tcp-oneshot", "listener, ONESHOT and MOD, one waiter", Family::Single(Tcp, Oneshot), EDGE),
     row("nested", "pipe in an epoll in an epoll, one waiter", Family::Nested, NESTED),
-    row("herd-tcp", "processes, own epoll each, one listener", Family::Herd(Tcp, false), HERD_TCP).waiters(2, 64),
-    row("herd-tcp-exclusive", "the same with EPOLLEXCLUSIVE", Family::Herd(Tcp, true), EXCLUSIVE_TCP).waiters(2, 64),
-    row("herd-eventfd", "processes, own epoll each, one eventfd", Family::Herd(Eventfd, false), HERD_EVENTFD).waiters(2, 64),
-    row("herd-eventfd-exclusive", "the same with EPOLLEXCLUSIVE", Family::Herd(Eventfd, true), EXCLUSIVE_EVENTFD).waiters(2, 64),
-    row("shared-lt", "threads on one epoll, level-triggered", Family::Shared(Threads, Level), SHARED_LEVEL).waiters(4, 64),
-    row("shared-et", "threads on one epoll, edge-triggered", Family::Shared(Threads, Edge), SHARED_EDGE).waiters(4, 64),
-    row("fork-shared-lt", "processes on one epoll, level-triggered", Family::Shared(Processes, Level), SHARED_LEVEL).waiters(2, 64),
-    row("fork-shared-et", "processes on one epoll, edge-triggered", Family::Shared(Processes, Edge), SHARED_EDGE).waiters(2, 64),
+    row("herd-tcp", "processes, own epoll each, one listener", Family::Herd(Tcp, Level), HERD_TCP).waiters(2, 64),
+    row("herd-tcp-exclusive", "the same with EPOLLEXCLUSIVE", Family::Herd(Tcp, Exclusive), EXCLUSIVE_TCP).waiters(2, 64),
+    row("herd-eventfd", "processes, own epoll each, one eventfd", Family::Herd(Eventfd, Level), HERD_EVENTFD).waiters(2, 64),
+    row("herd-eventfd-exclusive", "the same with EPOLLEXCLUSIVE", Family::Herd(Eventfd, Exclusive), EXCLUSIVE_EVENTFD).waiters(2, 64),
+    row("herd-tcp-et", "processes, own epoll, one listener, ET", Family::Herd(Tcp, Edge), HERD_TCP_ONCE).waiters(2, 64),
+    row("herd-tcp-oneshot", "the same, ONESHOT and MOD", Family::Herd(Tcp, Oneshot), HERD_TCP_ONCE).waiters(2, 64),
+    row("herd-eventfd-et", "processes, own epoll, one eventfd, ET", Family::Herd(Eventfd, Edge), HERD_EVENTFD_ONCE).waiters(2, 64),
+    row("herd-eventfd-oneshot", "the same, ONESHOT and MOD", Family::Herd(Eventfd, Oneshot), HERD_EVENTFD_ONCE).waiters(2, 64),
+    row("idle-first", "EPOLLEXCLUSIVE behind an idle epoll", Family::IdleFirst, IDLE_FIRST).waiters(2, 64),
+    row("reuseport", "processes, own listener, one address", Family::ReusePort, REUSEPORT).waiters(4, 64),
+    row("shared-tcp-lt", "threads, one epoll, listener, all return", Family::Shared(Together, Tcp, Level), TOGETHER_TCP).waiters(4, 64),
+    row("shared-tcp-et", "threads, one epoll, listener, ET", Family::Shared(Threads, Tcp, Edge), SHARED_EDGE).waiters(4, 64),
+    row("shared-tcp-oneshot", "the same, ONESHOT and MOD", Family::Shared(Threads, Tcp, Oneshot), SHARED_EDGE).waiters(4, 64),
+    row("shared-tcp-exclusive", "with EPOLLEXCLUSIVE, all return", Family::Shared(Together, Tcp, Exclusive), TOGETHER_TCP).waiters(4, 64),
+    row("shared-eventfd-lt", "threads, one epoll, eventfd, all return", Family::Shared(Together, Eventfd, Level), TOGETHER_EVENTFD).waiters(4, 64),
+    row("shared-eventfd-et", "threads, one epoll, eventfd, ET", Family::Shared(Threads, Eventfd, Edge), SHARED_EDGE_EVENTFD).waiters(4, 64),
+    row("shared-eventfd-oneshot", "the same, ONESHOT and MOD", Family::Shared(Threads, Eventfd, Oneshot), SHARED_EDGE_EVENTFD).waiters(4, 64),
+    row("shared-eventfd-exclusive", "with EPOLLEXCLUSIVE, all return", Family::Shared(Together, Eventfd, Exclusive), TOGETHER_EVENTFD).waiters(4, 64),
+    row("nested-tcp-lt", "epolls on an epoll on a listener", Family::NestedHerd(Tcp, Level), NESTED_TCP).waiters(2, 64),
+    row("nested-tcp-et", "the same, edge-triggered", Family::NestedHerd(Tcp, Edge), NESTED_TCP).waiters(2, 64),
+    row("nested-tcp-oneshot", "the same, ONESHOT and MOD", Family::NestedHerd(Tcp, Oneshot), NESTED_TCP).waiters(2, 64),
+    row("nested-tcp-exclusive", "the inner epoll with EPOLLEXCLUSIVE", Family::NestedHerd(Tcp, Exclusive), NESTED_TCP).waiters(2, 64),
+    row("nested-eventfd-lt", "epolls on an epoll on an eventfd", Family::NestedHerd(Eventfd, Level), NESTED_EVENTFD).waiters(2, 64),
+    row("nested-eventfd-et", "the same, edge-triggered", Family::NestedHerd(Eventfd, Edge), NESTED_EVENTFD).waiters(2, 64),
+    row("nested-eventfd-oneshot", "the same, ONESHOT and MOD", Family::NestedHerd(Eventfd, Oneshot), NESTED_EVENTFD).waiters(2, 64),
+    row("nested-eventfd-exclusive", "the inner epoll with EPOLLEXCLUSIVE", Family::NestedHerd(Eventfd, Exclusive), NESTED_EVENTFD).waiters(2, 64),
+    row("shared-lt", "threads on one epoll, level-triggered", Family::Shared(Threads, Pipe, Level), SHARED_LEVEL).waiters(4, 64),
+    row("shared-et", "threads on one epoll, edge-triggered", Family::Shared(Threads, Pipe, Edge), SHARED_EDGE).waiters(4, 64),
+    row("fork-shared-lt", "processes on one epoll, level-triggered", Family::Shared(Processes, Pipe, Level), SHARED_LEVEL).waiters(2, 64),
+    row("fork-shared-et", "processes on one epoll, edge-triggered", Family::Shared(Processes, Pipe, Edge), SHARED_EDGE).waiters(2, 64),
     row("timeouts", "N waits of 5 ms and N of 0 ms", Family::Timeouts, TIMEOUTS).events(ROUNDS, MOST_ROUNDS),
     row("slow-handler", "events find their loop busy, 20 ms", Family::Slow, SLOW).events(ROUNDS, MOST_SLOW),
     row("signals", "N waits, each ended by SIGUSR1", Family::Signals, SIGNALS).events(ROUNDS, MOST_EVENTS),

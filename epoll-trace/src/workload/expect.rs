@@ -48,6 +48,8 @@ pub(super) struct Known {
     pub(super) uring_events: u64,
     /// Connections that were left when the waiter found nothing more.
     pub(super) stranded: Option<u64>,
+    /// Whom an event reaches, of scenarios in which several compete.
+    pub(super) reach: Option<Reach>,
     /// Calls of epoll_ctl, of scenarios that are about them; in all others none fails, and none is idle.
     pub(super) ctl: Option<Ctl>,
 }
@@ -57,6 +59,21 @@ impl Known {
     fn told(&self, number: u64) -> Option<u64> {
         (!self.raced).then_some(number)
     }
+}
+
+/// Whom one event of a source reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Reach {
+    /// Items that watch the source.
+    pub items: u64,
+    /// Items that are notified.
+    pub fan_out: u64,
+    /// Waiters that are made runnable inside these notifications.
+    pub woken_per_event: u64,
+    /// Waiters that other waiters then make runnable; null where that depends on who is first.
+    pub chain_per_event: Option<u64>,
+    /// Of the items notified those that pass it on to the next: EPOLLEXCLUSIVE, and nobody waits there.
+    pub passed_on_per_event: u64,
 }
 
 /// Calls of epoll_ctl by result, under the names of a tracer's counters.

@@ -1,14 +1,16 @@
-//! Processes with an own epoll each, all on one file: the thundering herd, with and without EPOLLEXCLUSIVE.
+//! Processes with an own epoll each, all on one file: the thundering herd, with all that epoll_ctl offers against it. The file may be
+//! an epoll, which watches the one with the events.
 
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, RawFd};
 
-use anyhow::Result;
-use nix::sys::epoll::EpollFlags;
+use anyhow::{Context as _, Result};
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 
 use super::crew::{Crew, Need, Start};
-use super::expect::Known;
-use super::source::{Kind, Source, Stop, epoll_on};
-use super::waiter::{Duty, serve};
+use super::expect::{Known, Reach};
+use super::single::Mode;
+use super::source::{Kind, Source, Stop, epoll, epoll_on};
+use super::waiter::{Duty, SOURCE, serve};
 
 /// `events` on one file of `kind`, watched by `waiters` processes.
 ///
@@ -16,54 +18,26 @@ use super::waiter::{Duty, serve};
 /// When the kernel refuses something, or no progress is made.
 pub(super) fn run(
     kind: Kind,
-    exclusive: bool,
+    mode: Mode,
     waiters: usize,
     events: u64,
     start: Start,
 ) -> Result<(Crew, Known)> {
     let mut source = Source::new(kind)?;
-    let mode = if exclusive {
-        EpollFlags::EPOLLEXCLUSIVE
-    } else {
-        EpollFlags::empty()
+    let exclusive = mode == Mode::Exclusive;
+    let herd = Herd {
+        rearm: mode.rearm(source.fd()),
+        source: &mut source,
+        waiters,
+        events,
+        woken: if exclusive { 0 } else { waiters },
     };
-    let mut epolls = Vec::with_capacity(waiters);
-    let mut stops = Vec::with_capacity(waiters);
-    let mut crew = Crew::new(waiters, events)?;
-    for _ in 0..waiters {
-        let epoll = epoll_on(&source, mode)?;
-        let stop = Stop::new()?;
-        stop.watch(&epoll)?;
-        let duty = Duty {
-            epfd: epoll.0.as_raw_fd(),
-            fd: source.fd(),
-            take: source.take(),
-            rearm: None,
-            quota: None,
-        };
-        crew.fork(|place| serve(place, &duty))?;
-        epolls.push(epoll);
-        stops.push(stop);
-    }
-    crew.begin(start)?;
-    // All are woken by each event; with EPOLLEXCLUSIVE one is, and that it took the event shows it was.
-    let woken = if exclusive { 0..0 } else { 0..waiters };
-    for sent in 1..=events {
-        crew.stamp(0..waiters);
-        source.fire()?;
-        crew.settle(&Need {
-            woken: woken.clone(),
-            consumed: sent,
-            done: 0,
-        })?;
-    }
-    let deliveries = crew.arena().sum(|slot| &slot.deliveries_slept);
-    for stop in &stops {
-        stop.fire()?;
-    }
-    crew.finish()?;
+    let (crew, deliveries) = drive(herd, start, |source| epoll_on(source, mode.flags()))?;
     let count = waiters as u64;
-    let wakeups_source = if exclusive { events } else { events * count } + count;
+    let woken = if exclusive { 1 } else { count };
+    let wakeups_source = woken * events + count;
+    // Level-triggered, every delivery but the last queued its item again, and the next wait polled it for nothing.
+    let polled_again = if mode.requeues() { deliveries } else { 0 };
     Ok((
         crew,
         Known {
@@ -73,9 +47,223 @@ pub(super) fn run(
             notifications: source.notifications(events, events, count, exclusive) + count,
             unasked: source.unasked(events, count),
             wakeups_source,
-            // Every delivery but the last queued its item again, and the next wait polled it for nothing.
+            scans: Some(wakeups_source + polled_again),
+            reach: Some(Reach {
+                items: count,
+                fan_out: woken,
+                woken_per_event: woken,
+                chain_per_event: Some(0),
+                passed_on_per_event: 0,
+            }),
+            ..Known::default()
+        },
+    ))
+}
+
+/// The same, but the epolls watch one epoll, which watches the file. Where that is [`Mode::Exclusive`], it is this inner item: an epoll cannot
+/// be watched so (EINVAL).
+///
+/// # Errors
+/// When the kernel refuses something, or no progress is made.
+pub(super) fn run_nested(
+    kind: Kind,
+    mode: Mode,
+    waiters: usize,
+    events: u64,
+    start: Start,
+) -> Result<(Crew, Known)> {
+    let mut source = Source::new(kind)?;
+    let (inside, outside) = match mode {
+        Mode::Exclusive => (mode, Mode::Level),
+        Mode::Level | Mode::Edge | Mode::Oneshot => (Mode::Level, mode),
+    };
+    let inner = epoll_on(&source, inside.flags())?;
+    let watch = |_: &Source| {
+        let outer = epoll()?;
+        let event = EpollEvent::new(EpollFlags::EPOLLIN | outside.flags(), SOURCE);
+        outer
+            .add(&inner.0, event)
+            .context("cannot watch an epoll with an epoll")?;
+        Ok(outer)
+    };
+    let herd = Herd {
+        rearm: outside.rearm(inner.0.as_raw_fd()),
+        source: &mut source,
+        waiters,
+        events,
+        woken: waiters,
+    };
+    let (crew, _) = drive(herd, start, watch)?;
+    let count = waiters as u64;
+    let inside = source.notifications(events, events, 1, false);
+    Ok((
+        crew,
+        Known {
+            events_sent: events,
+            stops: count,
+            epolls: count + 1,
+            // The file notifies the inner epoll, and that all outer ones within the same call.
+            notifications: inside + events * count + count,
+            unasked: source.unasked(events, 1),
+            nested: events * count,
+            // Nobody sleeps on the inner epoll.
+            queued: events,
+            wakeups_source: events * count + count,
+            // How often the inner one is scanned depends on who comes first.
+            scans: None,
+            reach: Some(Reach {
+                items: count,
+                fan_out: count,
+                woken_per_event: count,
+                chain_per_event: Some(0),
+                passed_on_per_event: 0,
+            }),
+            ..Known::default()
+        },
+    ))
+}
+
+/// `events` on one listener, watched by `waiters` processes with EPOLLEXCLUSIVE, and before them by an epoll that nobody waits on: the kernel notifies
+/// that first each time, and goes on to the next.
+///
+/// # Errors
+/// When the kernel refuses something, or no progress is made.
+pub(super) fn run_idle_first(waiters: usize, events: u64, start: Start) -> Result<(Crew, Known)> {
+    let mut source = Source::new(Kind::Tcp)?;
+    let _idle = epoll_on(&source, EpollFlags::EPOLLEXCLUSIVE)?;
+    let herd = Herd {
+        rearm: None,
+        source: &mut source,
+        waiters,
+        events,
+        woken: 0,
+    };
+    let (crew, deliveries) = drive(herd, start, |source| epoll_on(source, EpollFlags::EPOLLEXCLUSIVE))?;
+    let count = waiters as u64;
+    let wakeups_source = events + count;
+    Ok((
+        crew,
+        Known {
+            events_sent: events,
+            stops: count,
+            epolls: count + 1,
+            notifications: 2 * events + count,
+            queued: events,
+            wakeups_source,
+            scans: Some(wakeups_source + deliveries),
+            reach: Some(Reach {
+                items: count + 1,
+                fan_out: 2,
+                woken_per_event: 1,
+                chain_per_event: Some(0),
+                passed_on_per_event: 1,
+            }),
+            ..Known::default()
+        },
+    ))
+}
+
+/// `events` connections to one address at which each of `waiters` processes has a listener of its own (SO_REUSEPORT). The kernel chooses by the
+/// addresses of both ends.
+///
+/// # Errors
+/// When the kernel refuses something, or no progress is made.
+pub(super) fn run_reuseport(waiters: usize, events: u64, start: Start) -> Result<(Crew, Known)> {
+    let mut source = Source::reusable(None)?;
+    let others: Vec<Source> = (1..waiters)
+        .map(|_| Source::reusable(source.address()))
+        .collect::<Result<_>>()?;
+    let mut own = others.iter();
+    let mut watch = |first: &Source| {
+        // The last waiter gets the socket whose address the others took.
+        let source = own.next().unwrap_or(first);
+        Ok((epoll_on(source, EpollFlags::empty())?, source.fd()))
+    };
+    let herd = Herd {
+        rearm: None,
+        source: &mut source,
+        waiters,
+        events,
+        woken: 0,
+    };
+    let (crew, deliveries) = drive_each(herd, start, &mut watch)?;
+    let count = waiters as u64;
+    let wakeups_source = events + count;
+    Ok((
+        crew,
+        Known {
+            events_sent: events,
+            stops: count,
+            epolls: count,
+            notifications: events + count,
+            wakeups_source,
             scans: Some(wakeups_source + deliveries),
             ..Known::default()
         },
     ))
+}
+
+/// What is watched, and by whom.
+struct Herd<'a> {
+    source: &'a mut Source,
+    /// With ONESHOT: the descriptor to arm again.
+    rearm: Option<RawFd>,
+    waiters: usize,
+    events: u64,
+    /// These are woken by each event; of the others that the event was taken tells that one was.
+    woken: usize,
+}
+
+/// Sends the events, each once all waiters sleep on the epolls that `watch` makes, and sees the waiters off.
+fn drive(herd: Herd<'_>, start: Start, watch: impl Fn(&Source) -> Result<Epoll>) -> Result<(Crew, u64)> {
+    drive_each(herd, start, &mut |source| Ok((watch(source)?, source.fd())))
+}
+
+/// As [`drive`], where `watch` also says the descriptor that the waiter takes events off.
+fn drive_each(
+    herd: Herd<'_>,
+    start: Start,
+    watch: &mut dyn FnMut(&Source) -> Result<(Epoll, RawFd)>,
+) -> Result<(Crew, u64)> {
+    let Herd {
+        source,
+        rearm,
+        waiters,
+        events,
+        woken,
+    } = herd;
+    let mut epolls = Vec::with_capacity(waiters);
+    let mut stops = Vec::with_capacity(waiters);
+    let mut crew = Crew::new(waiters, events)?;
+    for _ in 0..waiters {
+        let (epoll, fd) = watch(source)?;
+        let stop = Stop::new()?;
+        stop.watch(&epoll)?;
+        let duty = Duty {
+            epfd: epoll.0.as_raw_fd(),
+            fd,
+            take: source.take(),
+            rearm,
+            quota: None,
+        };
+        crew.fork(|place| serve(place, &duty))?;
+        epolls.push(epoll);
+        stops.push(stop);
+    }
+    crew.begin(start)?;
+    for sent in 1..=events {
+        crew.stamp(0..waiters);
+        source.fire()?;
+        crew.settle(&Need {
+            woken: 0..woken,
+            consumed: sent,
+            done: 0,
+        })?;
+    }
+    let deliveries = crew.arena().sum(|slot| &slot.deliveries_slept);
+    for stop in &stops {
+        stop.fire()?;
+    }
+    crew.finish()?;
+    Ok((crew, deliveries))
 }

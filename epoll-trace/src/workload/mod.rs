@@ -15,6 +15,7 @@ mod expect;
 mod files;
 mod fleet;
 mod herd;
+mod laws;
 mod lifetime;
 mod mistakes;
 mod overflow;
@@ -43,7 +44,7 @@ pub use catalog::{CATALOG, Scenario, Waiters};
 pub use cost::CostArgs;
 pub(crate) use cost::run as cost;
 pub use demos::{Act, DEMOS, Demo};
-pub use expect::{Ctl, Expect};
+pub use expect::{Ctl, Expect, Reach};
 pub use report::{Latency, Report, Waiter};
 
 use catalog::Family;
@@ -137,8 +138,11 @@ fn perform_from(start: Start, name: &str, events: Option<u64>, waiters: Option<u
     let (crew, known) = match scenario.family {
         Family::Single(kind, mode) => single::run(kind, mode, events, start),
         Family::Nested => single::run_nested(events, start),
-        Family::Herd(kind, exclusive) => herd::run(kind, exclusive, waiters, events, start),
-        Family::Shared(host, mode) => shared::run(host, mode, waiters, events, start),
+        Family::Herd(kind, mode) => herd::run(kind, mode, waiters, events, start),
+        Family::NestedHerd(kind, mode) => herd::run_nested(kind, mode, waiters, events, start),
+        Family::IdleFirst => herd::run_idle_first(waiters, events, start),
+        Family::ReusePort => herd::run_reuseport(waiters, events, start),
+        Family::Shared(host, kind, mode) => shared::run(host, kind, mode, waiters, events, start),
         Family::Timeouts => quiet::run_timeouts(events),
         Family::Slow => quiet::run_slow(events),
         Family::Signals => quiet::run_signals(events),
@@ -178,7 +182,7 @@ fn list(json: bool, out: &mut dyn Write) -> Result<()> {
     if !json {
         writeln!(
             out,
-            "{:<23}{:>6} {:>7}  WHAT IT DOES",
+            "{:<24}{:>6} {:>7}  WHAT IT DOES",
             "NAME", "EVENTS", "WAITERS"
         )
         .context(FAILED)?;
@@ -209,7 +213,7 @@ fn list(json: bool, out: &mut dyn Write) -> Result<()> {
             writeln!(out).context(FAILED)?;
         } else {
             let count = waiters.map_or_else(|| "-".to_owned(), |waiters| waiters.default.to_string());
-            writeln!(out, "{name:<23}{events:>6} {count:>7}  {about}").context(FAILED)?;
+            writeln!(out, "{name:<24}{events:>6} {count:>7}  {about}").context(FAILED)?;
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::arena::Slot;
 use super::catalog::Scenario;
 use super::crew::Crew;
-use super::expect::{Ctl, Expect, Known, expect};
+use super::expect::{Ctl, Expect, Known, Reach, expect};
 
 /// What `uname -r` prints.
 const OSRELEASE: &str = "/proc/sys/kernel/osrelease";
@@ -109,6 +109,8 @@ pub struct Report {
     pub sleeps: u64,
     /// Connections left in the listener when its waiter found nothing more; null where the scenario is not about them.
     pub stranded: Option<u64>,
+    /// Whom an event of the source reaches; null where one waiter has it to itself. In `nested-*` the source is the epoll that is watched.
+    pub reach: Option<Reach>,
     /// Calls of epoll_ctl; null where the scenario is not about them.
     pub ctl: Option<Ctl>,
     /// What a tracer must count over the whole run, by counter name.
@@ -151,6 +153,7 @@ impl Report {
             eagain: arena.sum(|slot| &slot.eagain),
             sleeps: arena.sum(|slot| &slot.sleeps),
             stranded: known.stranded,
+            reach: known.reach,
             ctl: known.ctl,
             expect: expect(scenario.family, known, |field| arena.sum(field)),
             laws: scenario.laws,
@@ -178,6 +181,16 @@ impl Report {
         )?;
         if let Some(stranded) = self.stranded {
             writeln!(out, "stranded {stranded}")?;
+        }
+        if let Some(reach) = self.reach {
+            let chain = reach
+                .chain_per_event
+                .map_or("-".to_owned(), |count| count.to_string());
+            writeln!(
+                out,
+                "an event: notifies {} of {} items, wakes {}, then by chain {chain}",
+                reach.fan_out, reach.items, reach.woken_per_event
+            )?;
         }
         match self.latency_ns {
             Some(Latency { count, p50, p99, max }) => {

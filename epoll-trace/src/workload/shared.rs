@@ -2,36 +2,41 @@
 
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use super::crew::{Crew, Need, Start};
-use super::expect::Known;
+use super::expect::{Known, Reach};
 use super::single::Mode;
 use super::source::{Kind, Source, Stop, epoll_on};
-use super::waiter::{Duty, serve};
+use super::waiter::{Duty, serve, serve_after};
 
 /// Who waits on the shared epoll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Host {
     /// Threads of the generator's process.
     Threads,
+    /// The same; of a level-triggered event each is woken and returns before any takes it.
+    Together,
     /// Processes forked after the epoll was made.
     Processes,
 }
 
-/// `events` on a pipe that one epoll watches, with `waiters` on that epoll.
+/// `events` on a file of `kind` that one epoll watches, with `waiters` on that epoll.
 ///
 /// # Errors
 /// When the kernel refuses something, or no progress is made.
 pub(super) fn run(
     host: Host,
+    kind: Kind,
     mode: Mode,
     waiters: usize,
     events: u64,
     start: Start,
 ) -> Result<(Crew, Known)> {
-    let mut source = Source::new(Kind::Pipe)?;
+    let mut source = Source::new(kind)?;
     let stop = Stop::new()?;
     let epoll = epoll_on(&source, mode.flags())?;
     stop.watch(&epoll)?;
@@ -40,19 +45,21 @@ pub(super) fn run(
         epfd: epoll.0.as_raw_fd(),
         fd: source.fd(),
         take: source.take(),
-        rearm: None,
+        rearm: mode.rearm(source.fd()),
         quota: None,
     };
     let mut crew = Crew::new(waiters, events)?;
+    let round = Arc::new(Round::of(if host == Host::Together { waiters } else { 1 }));
     for _ in 0..waiters {
         match host {
             Host::Processes => {
                 crew.fork(|place| serve(place, &duty))?;
             }
-            Host::Threads => {
+            Host::Threads | Host::Together => {
                 let open = (Arc::clone(&epoll), Arc::clone(source.watched()));
+                let round = Arc::clone(&round);
                 crew.spawn(move |place| {
-                    let result = serve(place, &duty);
+                    let result = serve_after(place, &duty, || round.meet());
                     drop(open);
                     result
                 })?;
@@ -71,7 +78,7 @@ pub(super) fn run(
             ..Need::default()
         })?;
         let deliveries = crew.arena().sum(|slot| &slot.deliveries_slept) - before;
-        if mode == Mode::Level {
+        if mode.requeues() {
             wakeups_chain += chain_wakeups(deliveries, count);
         }
     }
@@ -95,11 +102,52 @@ pub(super) fn run(
             wakeups_source: events + count,
             wakeups_chain,
             // Level-triggered it depends on who polls the queued item first.
-            scans: (mode != Mode::Level).then_some(events + count),
+            scans: (!mode.requeues()).then_some(events + count),
+            reach: Some(Reach {
+                items: 1,
+                fan_out: 1,
+                woken_per_event: 1,
+                chain_per_event: match host {
+                    _ if !mode.requeues() => Some(0),
+                    Host::Together => Some(count - 1),
+                    Host::Threads | Host::Processes => None,
+                },
+                passed_on_per_event: 0,
+            }),
             ..Known::default()
         },
     ))
 }
+
+/// Where waiters that each return once per event wait for the last of them.
+struct Round {
+    size: u64,
+    came: AtomicU64,
+}
+
+impl Round {
+    fn of(size: usize) -> Self {
+        Self {
+            size: size as u64,
+            came: AtomicU64::new(0),
+        }
+    }
+
+    /// Returns once all of this round are here. Nobody comes twice before: who takes the event, and so lets the others find nothing, has
+    /// left already.
+    fn meet(&self) {
+        let place = self.came.fetch_add(1, Ordering::AcqRel);
+        let full = (place / self.size + 1) * self.size;
+        let deadline = Instant::now() + PATIENCE;
+        while self.came.load(Ordering::Acquire) < full && Instant::now() < deadline {
+            // To sleep here would look like a sleep in the next wait.
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Without one of the others for so long, a waiter goes on: the counts tell.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Chain wakeups of one level-triggered event that found all `waiters` asleep and made `deliveries`.
 /// Each delivery queues the item again and wakes one sleeper if there is one. From the notification until the

@@ -1,6 +1,6 @@
 //! One waiter process on one epoll: every kind of file, every mode, and an epoll watched by an epoll.
 
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, RawFd};
 
 use anyhow::{Context as _, Result};
 use nix::sys::epoll::{EpollEvent, EpollFlags};
@@ -19,6 +19,8 @@ pub(super) enum Mode {
     Edge,
     /// EPOLLONESHOT, armed again with EPOLL_CTL_MOD.
     Oneshot,
+    /// Level-triggered, EPOLLEXCLUSIVE.
+    Exclusive,
 }
 
 impl Mode {
@@ -28,7 +30,18 @@ impl Mode {
             Self::Level => EpollFlags::empty(),
             Self::Edge => EpollFlags::EPOLLET,
             Self::Oneshot => EpollFlags::EPOLLONESHOT,
+            Self::Exclusive => EpollFlags::EPOLLEXCLUSIVE,
         }
+    }
+
+    /// Whether a delivery puts the item back on the ready list (`ep_send_events`, fs/eventpoll.c).
+    pub(super) const fn requeues(self) -> bool {
+        matches!(self, Self::Level | Self::Exclusive)
+    }
+
+    /// What a waiter that got an event of descriptor `fd` arms again.
+    pub(super) fn rearm(self, fd: RawFd) -> Option<RawFd> {
+        (self == Self::Oneshot).then_some(fd)
     }
 }
 
@@ -56,12 +69,11 @@ pub(super) fn drive(crew: &mut Crew, source: &mut Source, events: u64) -> Result
 pub(super) fn run(kind: Kind, mode: Mode, events: u64, start: Start) -> Result<(Crew, Known)> {
     let mut source = Source::new(kind)?;
     let epoll = epoll_on(&source, mode.flags())?;
-    let rearm = EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT;
     let duty = Duty {
         epfd: epoll.0.as_raw_fd(),
         fd: source.fd(),
         take: source.take(),
-        rearm: (mode == Mode::Oneshot).then_some(rearm.bits().cast_unsigned()),
+        rearm: mode.rearm(source.fd()),
         quota: Some(events),
     };
     let mut crew = Crew::new(1, events)?;
@@ -69,7 +81,7 @@ pub(super) fn run(kind: Kind, mode: Mode, events: u64, start: Start) -> Result<(
     crew.begin(start)?;
     drive(&mut crew, &mut source, events)?;
     // A level-triggered item is queued again by its delivery, and the next wait polls it for nothing first.
-    let polled_again = if mode == Mode::Level { events - 1 } else { 0 };
+    let polled_again = if mode.requeues() { events - 1 } else { 0 };
     Ok((
         crew,
         Known {

@@ -10,7 +10,9 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, listen, setsockopt, socket, sockopt,
+};
 use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
 use nix::unistd::{pipe2, write};
 
@@ -85,6 +87,33 @@ impl Source {
             watched: Arc::new(watched),
             far,
             address,
+            client: None,
+        })
+    }
+
+    /// A listener whose address others may have too: that of `address`, or one of its own.
+    ///
+    /// # Errors
+    /// When the kernel refuses it.
+    pub(super) fn reusable(address: Option<SocketAddr>) -> Result<Self> {
+        let made = || -> nix::Result<OwnedFd> {
+            let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+            let listener = socket(AddressFamily::Inet, SockType::Stream, flags, None)?;
+            setsockopt(&listener, sockopt::ReusePort, &true)?;
+            let port = address.map_or(0, |address| address.port());
+            bind(listener.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, port))?;
+            listen(&listener, Backlog::MAXCONN)?;
+            Ok(listener)
+        };
+        let listener = TcpListener::from(made().context("cannot listen on loopback with SO_REUSEPORT")?);
+        let address = listener
+            .local_addr()
+            .context("cannot read the listener's address")?;
+        Ok(Self {
+            kind: Kind::Tcp,
+            watched: Arc::new(listener.into()),
+            far: None,
+            address: Some(address),
             client: None,
         })
     }

@@ -154,6 +154,47 @@ fn herds_wake_everybody_and_exclusive_ones_one() {
     }
 }
 
+/// Every arrangement of epolls on one file: what an event reaches, against the kernel's count of voluntary switches.
+#[test]
+fn an_event_wakes_as_many_as_its_arrangement_says() {
+    let competing = CATALOG.iter().filter(|row| {
+        ["herd-", "shared-tcp", "shared-eventfd", "nested-"]
+            .iter()
+            .any(|start| row.name.starts_with(start))
+    });
+    let mut seen = 0;
+    for waiters in [1, 3] {
+        for scenario in competing.clone() {
+            let report = check(scenario.name, 10, Some(waiters));
+            let reach = report.reach.unwrap();
+            let each = reach.woken_per_event + reach.chain_per_event.unwrap();
+            let one = scenario.name.starts_with("herd") && scenario.name.ends_with("exclusive")
+                || scenario.name.starts_with("shared")
+                    && (scenario.name.ends_with("et") || scenario.name.ends_with("oneshot"));
+            assert_eq!(
+                each,
+                if one { 1 } else { waiters as u64 },
+                "{} {reach:?}",
+                scenario.name
+            );
+            let wakeups = report.expect["wakeups"].exact().unwrap();
+            assert_eq!(wakeups, 10 * each + report.stops, "{}", scenario.name);
+            assert!(report.sleeps >= wakeups, "{}: {report:?}", scenario.name);
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 2 * 24, "two files, three arrangements, four modes");
+}
+
+#[test]
+fn one_listener_of_several_gets_each_connection() {
+    for waiters in [1, 4] {
+        check("reuseport", 20, Some(waiters));
+        let report = check("idle-first", 20, Some(waiters));
+        assert_eq!(report.reach.map(|reach| reach.passed_on_per_event), Some(1));
+    }
+}
+
 /// The chain law against the kernel's count of voluntary switches. A waiter may also sleep on `ep->mtx` or on the
 /// memory map of its process, so switches may exceed wakeups, and never fall below.
 #[test]

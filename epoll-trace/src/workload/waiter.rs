@@ -36,8 +36,8 @@ pub(super) struct Duty {
     pub(super) fd: RawFd,
     /// How to take an event off it.
     pub(super) take: Take,
-    /// With ONESHOT: the events to arm again with EPOLL_CTL_MOD.
-    pub(super) rearm: Option<u32>,
+    /// With ONESHOT: the descriptor to arm again with EPOLL_CTL_MOD.
+    pub(super) rearm: Option<RawFd>,
     /// Stop after so many deliveries; without it only [`STOP`] ends the waiter.
     pub(super) quota: Option<u64>,
 }
@@ -199,15 +199,25 @@ pub(super) fn control(epfd: RawFd, op: i32, fd: RawFd, events: u32, data: u64) -
 /// # Errors
 /// The first errno of a system call that has to succeed.
 pub(super) fn serve(place: &Place<'_>, duty: &Duty) -> Result<(), Errno> {
+    serve_after(place, duty, || {})
+}
+
+/// As [`serve`], with `before` between the return of a wait and the event taken.
+///
+/// # Errors
+/// As of [`serve`].
+pub(super) fn serve_after(place: &Place<'_>, duty: &Duty, before: impl Fn()) -> Result<(), Errno> {
+    const ARMED: u32 = (libc::EPOLLIN | libc::EPOLLONESHOT).cast_unsigned();
     let mut deliveries = 0_u64;
     loop {
         let Outcome::Events { source, stop } = wait_once(place, duty.epfd, -1)? else {
             continue;
         };
         if source {
+            before();
             take(place, duty.fd, duty.take)?;
-            if let Some(events) = duty.rearm {
-                control(duty.epfd, libc::EPOLL_CTL_MOD, duty.fd, events, SOURCE)?;
+            if let Some(fd) = duty.rearm {
+                control(duty.epfd, libc::EPOLL_CTL_MOD, fd, ARMED, SOURCE)?;
             }
         }
         deliveries += 1;

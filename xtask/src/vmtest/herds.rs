@@ -6,22 +6,43 @@ use super::trace::{FENTRY, Family, KPROBE, Load, Run, TRACEPOINT, Trace, traced}
 use super::{Need, Outputs, Problem, Test};
 use crate::kernels::Capability;
 
-/// Events of each run.
-const EVENTS: u64 = 50;
+/// Events of each run: every one counts, so few are enough.
+const EVENTS: u64 = 4;
 /// So many that a run lasts for several looks of the tool, a second apart.
 const LOOKED_AT: u64 = 1_500;
 /// How many wait.
 const WAITERS: [u32; 3] = [2, 4, 8];
-/// Scenarios in which each waiter has its own epoll on one file: kind of the file, as the tool calls it, and whether they ask for one
-/// waiter per event.
-const HERDS: [(&str, &str, bool); 4] = [
-    ("herd-tcp", "tcp", false),
-    ("herd-tcp-exclusive", "tcp", true),
-    ("herd-eventfd", "eventfd", false),
-    ("herd-eventfd-exclusive", "eventfd", true),
+/// Every way to put waiters on one file: own epolls, threads on one epoll, and own epolls on an epoll; for a listener and for an
+/// eventfd; level-triggered, EPOLLET, EPOLLONESHOT, EPOLLEXCLUSIVE. And EPOLLEXCLUSIVE behind an epoll that nobody waits on.
+pub(super) const ARRANGEMENTS: [&str; 25] = [
+    "herd-tcp",
+    "herd-tcp-et",
+    "herd-tcp-oneshot",
+    "herd-tcp-exclusive",
+    "herd-eventfd",
+    "herd-eventfd-et",
+    "herd-eventfd-oneshot",
+    "herd-eventfd-exclusive",
+    "shared-tcp-lt",
+    "shared-tcp-et",
+    "shared-tcp-oneshot",
+    "shared-tcp-exclusive",
+    "shared-eventfd-lt",
+    "shared-eventfd-et",
+    "shared-eventfd-oneshot",
+    "shared-eventfd-exclusive",
+    "nested-tcp-lt",
+    "nested-tcp-et",
+    "nested-tcp-oneshot",
+    "nested-tcp-exclusive",
+    "nested-eventfd-lt",
+    "nested-eventfd-et",
+    "nested-eventfd-oneshot",
+    "nested-eventfd-exclusive",
+    "idle-first",
 ];
 /// Scenarios in which one epoll has each file alone, whoever waits on it: no source is shared.
-const ALONE: [&str; 3] = ["pipe-lt", "shared-lt", "nested"];
+const ALONE: [&str; 4] = ["pipe-lt", "eventfd-lt", "shared-lt", "nested"];
 /// A load that is there before the tool and stays longer.
 const BEFORE: &str = "\
 epoll-trace bench scenario herd-eventfd-exclusive --waiters 4 --events 1000000 > /dev/null & load=$!
@@ -29,6 +50,17 @@ sleep 1
 epoll-trace herd --json --probes fentry 1 4; code=$?
 kill $load
 exit $code";
+/// What the standard library asks of `listen`.
+const BACKLOG: u64 = 128;
+/// A load of sockets at one address.
+const REUSEPORT: &str = "\
+epoll-trace bench scenario reuseport --waiters 4 --events 1000000 > /dev/null & load=$!
+sleep 1
+epoll-trace herd --json --probes fentry 1 4; code=$?
+kill $load
+exit $code";
+/// Its name.
+pub(super) const OF_ONE_ADDRESS: &str = "reuseport";
 /// Blocks of it.
 const BLOCKS: usize = 4;
 /// Guest seconds for all loads of a start.
@@ -38,11 +70,11 @@ const SECONDS: u64 = 240;
 pub(super) fn tests() -> Vec<Test> {
     let mut tests = Vec::new();
     for family in [FENTRY, KPROBE] {
-        for waiters in WAITERS {
-            let loads = HERDS.map(|(scenario, ..)| load(scenario, Some(waiters)));
-            let name = format!("herds: {waiters} epolls on one file, {}", family.name);
-            tests.push(herd(name, family, &loads, move |outputs| check(outputs, &loads)));
-        }
+        let each = |waiters| ARRANGEMENTS.map(|scenario| load(scenario, Some(waiters)));
+        let loads = WAITERS.map(each).concat();
+        let name = format!("herds: 2, 4 and 8 waiters in every arrangement, {}", family.name);
+        let table = loads.clone();
+        tests.push(herd(name, family, &loads, move |outputs| check(outputs, &table)));
         let loads = ALONE.map(|scenario| load(scenario, None));
         let name = format!("herds: a file of one epoll is none, {}", family.name);
         tests.push(herd(name, family, &loads, move |outputs| none(outputs, &loads)));
@@ -60,6 +92,10 @@ pub(super) fn tests() -> Vec<Test> {
         .needs(FENTRY.need())
         .needs(Need::Can(Capability::ProbeRead));
     tests.push(idle.job_with_limit(&["sh", "-c", BEFORE], SECONDS));
+    let group = Test::new("herds: sockets of one address are a group", one_address)
+        .needs(FENTRY.need())
+        .needs(Need::Can(Capability::ProbeRead));
+    tests.push(group.job_with_limit(&["sh", "-c", REUSEPORT], SECONDS));
     let loads = [load("herd-eventfd", Some(2))];
     let name = "herds: tracepoints alone say why not";
     tests.push(herd(name.to_owned(), TRACEPOINT, &loads, absent));
@@ -92,9 +128,8 @@ fn herd(
 fn check(outputs: &Outputs<'_>, loads: &[Load]) -> Result<(), Problem> {
     let trace = Trace::new(outputs.json_lines(0)?, outputs.guest())?;
     let mut wrong = Vec::new();
-    for ((run, load), (_, kind, exclusive)) in trace.runs(loads)?.iter().zip(loads).zip(HERDS) {
-        let said = held(run, kind, exclusive);
-        if let Err(Problem::Failed(why)) = said {
+    for (run, load) in trace.runs(loads)?.iter().zip(loads) {
+        if let Err(Problem::Failed(why)) = held(run, load) {
             wrong.push(format!("{}: {why}", load.title()));
         }
     }
@@ -110,34 +145,112 @@ fn number(value: &Value, key: &str) -> Result<u64, Problem> {
         .ok_or_else(|| Problem::from(format!("no {key} in {value}")))
 }
 
-/// The one source of `run` keeps the laws; what a dropped hit of a probe may cost is excused as everywhere, but no notification and
-/// no wakeup is.
-fn held(run: &Run<'_>, kind: &str, exclusive: bool) -> Result<(), Problem> {
-    let sources = run.lines("source");
-    let [source] = sources[..] else {
-        return Err(format!("{} sources, not one: {sources:?}", sources.len()).into());
+/// The sources of `run` keep the laws of its arrangement.
+fn held(run: &Run<'_>, load: &Load) -> Result<(), Problem> {
+    let has = |word: &str| load.scenario.split('-').any(|part| part == word);
+    let kind = if has("nested") {
+        "eventpoll"
+    } else if has("tcp") {
+        "tcp"
+    } else {
+        "eventfd"
     };
+    let items = &run.report["reach"]["items"];
+    let sources = run.lines("source");
+    // The epoll that the others watch, or the file; and a listener that one epoll watches alone.
+    let (main, inner): (Vec<&Value>, Vec<&Value>) = sources
+        .iter()
+        .partition(|source| !has("nested") || source["listener"] == false);
+    let expected = match (has("shared"), has("tcp"), has("nested")) {
+        (true, false, _) => (0, 0),
+        (_, true, true) => (1, 1),
+        _ => (1, 0),
+    };
+    if (main.len(), inner.len()) != expected {
+        return Err(format!("not {expected:?} sources: {sources:?}").into());
+    }
+    for source in main {
+        kept(run, source, kind)?;
+    }
+    let sent = number(run.report, "events_sent")?;
+    // Nobody waits on the epoll inside, which EPOLLEXCLUSIVE tells by what the callback returns.
+    let passed_on = if has("exclusive") { sent } else { 0 };
+    for listener in inner {
+        let keys = ["items", "events", "notifications", "woken", "passed_on"];
+        let found = keys.map(|key| listener[key].as_u64());
+        if found != [1, sent, sent, 0, passed_on].map(Some) {
+            return Err(format!("{found:?} of the listener inside, of {items} outside: {listener}").into());
+        }
+    }
+    chained(run, sent)
+}
+
+/// Of one epoll that several wait on, each wakeup at the end of a scan is there with the thread that caused it.
+fn chained(run: &Run<'_>, sent: u64) -> Result<(), Problem> {
+    let chains = run.lines("chain");
+    let reach = &run.report["reach"];
+    let Some(each) = reach["chain_per_event"].as_u64().filter(|&each| each > 0) else {
+        return match chains.first() {
+            None => Ok(()),
+            Some(chain) => Err(format!("nobody wakes the next one here: {chain}").into()),
+        };
+    };
+    let [chain] = chains[..] else {
+        return Err(format!("{} chains, not one: {chains:?}", chains.len()).into());
+    };
+    let by_source = sent + number(run.report, "stops")?;
+    let waiters = run.report["threads"].as_array().map_or(&[][..], Vec::as_slice);
+    let causes = chain["causes"].as_array().map_or(&[][..], Vec::as_slice);
+    let caused: u64 = causes.iter().filter_map(|cause| cause["wakeups"].as_u64()).sum();
+    let strangers = causes
+        .iter()
+        .filter(|cause| waiters.iter().all(|waiter| waiter["tid"] != cause["tid"]));
+    let found = (
+        number(chain, "wakeups_source")?,
+        number(chain, "wakeups_chain")?,
+        caused,
+    );
+    let expected = (by_source, each * sent, each * sent);
+    if found != expected || strangers.count() > 0 {
+        return Err(format!(
+            "by source, by chain, with a cause: {found:?}, not {expected:?}\n  the tool: {chain}\n  the load: {}",
+            run.report
+        )
+        .into());
+    }
+    Ok(())
+}
+
+/// `source` is notified, and wakes, as often as the load says; what a dropped hit of a probe may cost is excused as everywhere, but no
+/// notification and no wakeup is.
+fn kept(run: &Run<'_>, source: &Value, kind: &str) -> Result<(), Problem> {
     let of = |key: &str| number(source, key);
-    let (waiters, sent) = (number(run.report, "waiters")?, number(run.report, "events_sent")?);
-    let each = if exclusive { 1 } else { waiters };
+    let reach = |key: &str| number(&run.report["reach"], key);
+    let sent = number(run.report, "events_sent")?;
     let mut wrong = Vec::new();
     let mut exact = |what: &str, found: u64, expected: u64| {
         if found != expected {
             wrong.push(format!("{what} {found} instead of {expected}"));
         }
     };
-    exact("items", of("items")?, waiters);
+    exact("items", of("items")?, reach("items")?);
     exact("events", of("events")?, sent);
-    exact("notifications", of("notifications")?, each * sent);
-    exact("woken", of("woken")?, each * sent);
+    exact("notifications", of("notifications")?, reach("fan_out")? * sent);
+    exact("woken", of("woken")?, reach("woken_per_event")? * sent);
+    exact(
+        "passed on",
+        of("passed_on")?,
+        reach("passed_on_per_event")? * sent,
+    );
     exact(
         "workers",
         source["workers"].as_array().map_or(0, Vec::len) as u64,
-        waiters,
+        reach("items")?,
     );
     for ratio in ["fan_out", "woken_per_event"] {
-        if source[ratio].as_f64() != Some(each as f64) {
-            wrong.push(format!("{ratio} {} instead of {each}", source[ratio]));
+        let expected = reach(ratio)?;
+        if source[ratio].as_f64() != Some(expected as f64) {
+            wrong.push(format!("{ratio} {} instead of {expected}", source[ratio]));
         }
     }
     let mut close = |what: &str, found: u64, expected: u64| {
@@ -150,9 +263,15 @@ fn held(run: &Run<'_>, kind: &str, exclusive: bool) -> Result<(), Problem> {
         of("empty_wakeups")?,
         of("wakeups")? - of("deliveries")?,
     );
-    if kind == "tcp" && !source["accepts"].is_null() {
-        close("accepts", of("accepts")?, sent);
-        close("EAGAIN", of("accept_eagain")?, number(run.report, "eagain")?);
+    let accepts = run.expected()?.get("accepts").copied().unwrap_or_default();
+    if !source["accepts"].is_null() {
+        close("accepts", of("accepts")?, accepts);
+        let eagain = number(run.report, "eagain")?;
+        close(
+            "EAGAIN",
+            of("accept_eagain")?,
+            if accepts > 0 { eagain } else { 0 },
+        );
     }
     // A load that is over before the tool looks leaves nobody to ask.
     if !source["source"].is_null() && source["source"] != kind {
@@ -175,11 +294,12 @@ fn held(run: &Run<'_>, kind: &str, exclusive: bool) -> Result<(), Problem> {
 /// Names come from the processes, so while they live.
 fn named(outputs: &Outputs<'_>, loads: &[Load]) -> Result<(), Problem> {
     let trace = Trace::new(outputs.json_lines(0)?, outputs.guest())?;
-    for run in trace.runs(loads)? {
-        held(&run, "tcp", false)?;
+    for (run, load) in trace.runs(loads)?.iter().zip(loads) {
+        held(run, load)?;
         for source in run.lines("source") {
             let address = source["name"].as_str().unwrap_or_default();
-            if !address.starts_with("127.0.0.1:") || source["accept_queue_when_found"].is_null() {
+            let queue = &source["accept_queue_when_found"];
+            if !address.starts_with("127.0.0.1:") || queue.is_null() || source["backlog"] != BACKLOG {
                 return Err(format!("no listener on the loopback: {source}").into());
             }
         }
@@ -199,6 +319,37 @@ fn idle_before(outputs: &Outputs<'_>) -> Result<(), Problem> {
         let unequal = source["gini"].as_f64().is_some_and(|gini| gini > 0.7);
         if number(source, "items")? != 4 || workers != 4 || !unequal {
             return Err(format!("not four items of which one gets all: {source}").into());
+        }
+    }
+    Ok(())
+}
+
+/// Four listeners, each a source of its own with one item; together they get every connection, and each has its accept queue and its limit.
+fn one_address(outputs: &Outputs<'_>) -> Result<(), Problem> {
+    let lines = outputs.json_lines(0)?;
+    let groups: Vec<&Value> = lines.iter().filter(|line| line["kind"] == "reuseport").collect();
+    if groups.len() < BLOCKS - 1 {
+        return Err(format!("{} blocks with the group: {groups:?}", groups.len()).into());
+    }
+    for group in groups {
+        let sockets = group["sockets"].as_array().map_or(&[][..], Vec::as_slice);
+        let of = |key: &str| -> u64 { sockets.iter().filter_map(|socket| socket[key].as_u64()).sum() };
+        let limits: Vec<&Value> = sockets.iter().map(|socket| &socket["backlog"]).collect();
+        let workers = sockets.iter().all(|socket| {
+            let workers = socket["workers"].as_array();
+            workers.is_some_and(|workers| workers.len() == 1 && workers[0]["pid"].is_u64())
+        });
+        let connections = number(group, "connections")?;
+        // What is on its way at an edge of the block was notified and not accepted yet, or was before.
+        let close = of("accepts").abs_diff(connections) <= sockets.len() as u64;
+        if sockets.len() != 4
+            || of("connections") != connections
+            || connections == 0
+            || !close
+            || !workers
+            || limits.iter().any(|&limit| limit != limits[0] || limit.is_null())
+        {
+            return Err(format!("not four sockets that share all connections: {group}").into());
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Ground truth: every scenario with every family of probes, every counter against what the scenario says it did.
 
 use super::trace::{CROWD, FAMILIES, FENTRY, Family, KPROBE, Load, Run, Trace, sum, traced};
-use super::{Length, Need, Outputs, Problem, Test, races};
+use super::{Length, Need, Outputs, Problem, Test, herds, races};
 use crate::kernels::Capability;
 
 /// Events per run: enough that one lost or counted twice shows, few enough for the emulator.
@@ -133,10 +133,15 @@ fn complete() -> Test {
         let listed = outputs.json_lines(0)?;
         let groups = groups().into_iter().flat_map(|(_, loads)| loads);
         let named: Vec<Load> = groups.chain(races::LOADS).chain([URING]).collect();
+        let named = |name: &str| {
+            named.iter().any(|load| load.scenario == name)
+                || herds::ARRANGEMENTS.contains(&name)
+                || name == herds::OF_ONE_ADDRESS
+        };
         let missing: Vec<&str> = listed
             .iter()
             .filter_map(|line| line["name"].as_str())
-            .filter(|name| named.iter().all(|load| load.scenario != *name))
+            .filter(|name| !named(name))
             .collect();
         if listed.is_empty() || !missing.is_empty() {
             return Err(format!("{} scenarios, without a test: {missing:?}", listed.len()).into());

@@ -98,8 +98,7 @@ fn an_epoll_that_nobody_waited_on_yet_has_its_owners_name_and_no_work() {
     let mut second = look(&mut source);
     let idle = &mut second.sources[1];
     idle.waiters.clear();
-    let epoll = second.epolls.iter_mut().find(|epoll| epoll.id == idle.key.epoll);
-    epoll.unwrap().opened = Some((77, 6));
+    idle.owner = Some((77, Some(6)));
     let window = Window::between(&first, &second);
     let filter = Filter {
         pids: vec![77],
@@ -113,6 +112,36 @@ fn an_epoll_that_nobody_waited_on_yet_has_its_owners_name_and_no_work() {
     assert_eq!(worker.key.epoll_name().as_deref(), Some("77:6"));
     assert_eq!((worker.deliveries(), worker.processes), (Some(0), 0));
     assert_eq!(listener.gini(), Some(0.5));
+}
+
+#[test]
+fn utilization_is_of_the_time_in_and_between_waits() {
+    let mut source = Synthetic::demo();
+    source.share();
+    let first = look(&mut source);
+    let mut second = look(&mut source);
+    let row = &mut second.sources[0].waiters[0];
+    let mut numbers = crate::model::snapshot::Numbers::clone(&row.numbers);
+    numbers.counters[Counter::BusyNs as usize] = Some(300);
+    numbers.counters[Counter::WaitingNs as usize] = Some(100);
+    row.numbers = numbers.into();
+    let window = Window::between(&first, &second);
+    let herds = herds(&window, &Filter::default(), false);
+    let [busy, quiet] = &herds[0].workers[..] else {
+        panic!("{herds:?}")
+    };
+    assert_eq!((busy.utilization(), quiet.utilization()), (Some(0.75), None));
+}
+
+#[test]
+fn a_queue_that_passes_on_and_a_listener_have_their_numbers() {
+    let herds = shown(&Filter::default(), false);
+    let [listener, eventfd] = &herds[..] else {
+        panic!("{herds:?}")
+    };
+    assert_eq!((listener.backlog, listener.accept_queue), (Some(511), Some(3)));
+    assert_eq!((listener.passed_on(), eventfd.passed_on()), (0, 4));
+    assert!(listener.is_listener() && !eventfd.is_listener());
 }
 
 #[test]

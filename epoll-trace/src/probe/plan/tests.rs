@@ -146,6 +146,7 @@ fn what_is_lost_with_the_notification() {
         [
             "already_runnable",
             "callback",
+            "chains",
             "items",
             "items_released",
             "lock",

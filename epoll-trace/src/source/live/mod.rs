@@ -289,8 +289,9 @@ impl Source for Live {
         let waiters = waiters.into_iter().collect();
         self.names.refresh(&waiters, &mut names);
         self.epolls.name_creators(&mut names);
+        let epolls = self.epolls.model(&known);
         if !absent.contains_key(SOURCES) {
-            self.sources.read(&rows)?;
+            self.sources.read(&rows, &epolls)?;
         }
         let dead = self.epolls.dead();
         let ids = self.epolls.ids();
@@ -299,7 +300,8 @@ impl Source for Live {
         let snapshot = Snapshot {
             at_ns,
             sources,
-            epolls: self.epolls.model(&known),
+            listening: self.sources.listening(),
+            epolls,
             locks: self
                 .locks
                 .as_ref()

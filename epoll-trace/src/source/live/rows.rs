@@ -12,13 +12,12 @@ use super::{
     slots::Slots,
     tally::{self, Part, Tally},
     text,
-    wakers::WakerTable,
+    wakers::{WakerTable, Woken},
 };
 use crate::model::{
     histogram::Shape,
     shared::Shared,
     snapshot::{Counter, EpollId, Known, Metric, Numbers, Row, RowKey},
-    waker::{self, Wakers},
 };
 
 /// The maps that hold rows.
@@ -45,7 +44,7 @@ struct Closed {
     comm: String,
     counters: [u64; Counter::COUNT],
     tallies: Vec<Tally>,
-    wakers: Wakers,
+    woken: Woken,
 }
 
 /// All rows.
@@ -187,7 +186,7 @@ impl Rows {
                 continue;
             };
             let key = gone.raw.key;
-            let wakers = self.wakers.of(index);
+            let woken = self.wakers.of(index);
             self.maps.index.remove(&key)?;
             self.give_back(index)?;
             for part in &gone.parts {
@@ -201,7 +200,7 @@ impl Rows {
                 self.forgotten += 1;
             }
             let sum = self.closed.entry(waiter).or_insert_with(|| Closed::new(slots));
-            sum.absorb(&gone, &wakers);
+            sum.absorb(&gone, &woken);
         }
         self.dying = now_dead;
         Ok(())
@@ -248,9 +247,11 @@ impl Rows {
             let id = key.tid.unwrap_or(key.pid);
             names.entry(id).or_insert_with(|| text(&followed.raw.comm));
             let numbers = followed.numbers.take().unwrap_or_else(|| {
+                let Woken { wakers, chains } = self.wakers.of(index);
                 Shared::from(Numbers {
                     counters: counters(followed.counters()),
-                    wakers: self.wakers.of(index),
+                    wakers,
+                    chains,
                     metrics: histograms(&mut |slot| followed.tally(slot)),
                 })
             });
@@ -275,7 +276,8 @@ impl Rows {
                 epfd: None,
                 numbers: Shared::from(Numbers {
                     counters: counters(closed.counters),
-                    wakers: closed.wakers.clone(),
+                    wakers: closed.woken.wakers.clone(),
+                    chains: closed.woken.chains.clone(),
                     metrics: histograms(&mut |slot| closed.tallies[slot].clone()),
                 }),
             });
@@ -341,12 +343,12 @@ impl Closed {
             comm: String::new(),
             counters: [0; Counter::COUNT],
             tallies: vec![Tally::default(); slots],
-            wakers: Wakers::new(),
+            woken: Woken::default(),
         }
     }
 
-    fn absorb(&mut self, gone: &Followed, wakers: &Wakers) {
-        waker::add(&mut self.wakers, wakers);
+    fn absorb(&mut self, gone: &Followed, woken: &Woken) {
+        self.woken.add(woken);
         self.comm = text(&gone.raw.comm);
         let counters = self.counters.iter_mut().zip(gone.counters());
         counters.for_each(|(sum, count)| *sum += count);

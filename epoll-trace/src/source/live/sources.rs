@@ -1,4 +1,4 @@
-//! Files that several watch: read whole, named once, kept for a while after their end.
+//! Files that several watch, and listeners: read whole, named once, kept for a while after their end.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -6,9 +6,9 @@ use std::sync::Arc;
 use aya::maps::{HashMap as BpfHashMap, MapData, MapError};
 use epoll_trace_ebpf as abi;
 
-use crate::identity::source::{link_of, named};
-use crate::model::snapshot::{EpollId, Row, RowKey};
-use crate::model::source::{Named, SourceId, SourceItem, SourceItemKey};
+use crate::identity::source::{link_of, listening, named};
+use crate::model::snapshot::{Epoll, EpollId, Row, RowKey};
+use crate::model::source::{Listening, Named, SourceId, SourceItem, SourceItemKey};
 
 /// Items of closed files and epolls that are kept.
 const MAX_CLOSED_ITEMS: usize = 4096;
@@ -16,6 +16,8 @@ const MAX_CLOSED_ITEMS: usize = 4096;
 const MOST_NAMED: usize = 32;
 /// Processes that are asked what a file is: they must agree.
 const MOST_ASKED: usize = 4;
+/// Network namespaces whose listeners are looked up at a look.
+const MOST_NAMESPACES: usize = 8;
 const NOT_YET: &str = "it was not looked up yet";
 const NOBODY: &str = "no process that waits on its epolls was seen";
 
@@ -23,6 +25,8 @@ const NOBODY: &str = "no process that waits on its epolls was seen";
 struct Followed {
     raw: abi::SourceItem,
     waiters: BTreeMap<RowKey, Row>,
+    /// Known as long as the epoll is, and kept after that.
+    owner: Option<(u32, Option<i32>)>,
 }
 
 /// All items of shared files.
@@ -64,16 +68,17 @@ impl Sources {
         }
     }
 
-    /// Reads every item; `rows` are the waiters of this look.
+    /// Reads every item; `rows` are the waiters of this look, `epolls` its epolls.
     ///
     /// # Errors
     /// When the kernel refuses a read.
-    pub(super) fn read(&mut self, rows: &[Row]) -> Result<(), MapError> {
+    pub(super) fn read(&mut self, rows: &[Row], epolls: &[Epoll]) -> Result<(), MapError> {
         for item in self.items.iter() {
             let (key, raw) = item?;
             let followed = self.live.entry((key, raw.born_ns)).or_insert_with(|| Followed {
                 raw,
                 waiters: BTreeMap::new(),
+                owner: None,
             });
             followed.raw = raw;
         }
@@ -86,7 +91,9 @@ impl Sources {
                 of_epolls.entry(epoll).or_default().push(row);
             }
         }
+        let owners: HashMap<EpollId, _> = epolls.iter().map(|epoll| (epoll.id, epoll.owner())).collect();
         for ((key, _), followed) in &mut self.live {
+            followed.owner = followed.owner.or_else(|| *owners.get(&epoll_of(key))?);
             for row in of_epolls.get(&epoll_of(key)).into_iter().flatten() {
                 followed.waiters.insert(row.key, Row::clone(row));
             }
@@ -97,20 +104,21 @@ impl Sources {
 
     /// Looks up what new files are, by the processes that wait on the epolls that watch them.
     fn name(&mut self) {
-        let mut askable: BTreeMap<SourceId, Vec<(u32, i32)>> = BTreeMap::new();
+        let mut askable: BTreeMap<(SourceId, u64), Vec<(u32, i32)>> = BTreeMap::new();
         for ((key, born_ns), followed) in &self.live {
             let source = source_of(key, *born_ns);
             if !self.names.contains_key(&source) {
                 let who = followed.waiters.keys().map(|row| (row.pid, key.fd));
-                askable.entry(source).or_default().extend(who);
+                let place = (source, followed.raw.inode);
+                askable.entry(place).or_default().extend(who);
             }
         }
-        for (source, who) in askable
+        for ((source, inode), who) in askable
             .into_iter()
             .filter(|(_, who)| !who.is_empty())
             .take(MOST_NAMED)
         {
-            self.names.insert(source, look_up(&who));
+            self.names.insert(source, look_up(&who, inode));
         }
     }
 
@@ -153,6 +161,38 @@ impl Sources {
         Ok(())
     }
 
+    /// Who listens at the addresses of the listeners that are followed and have a name, and how many connections wait there now. Processes
+    /// that wait for these lend their view of the network; with none left nothing is known.
+    pub(super) fn listening(&self) -> Vec<Listening> {
+        let mut namespaces: BTreeMap<u64, (BTreeSet<u32>, BTreeSet<&str>)> = BTreeMap::new();
+        for ((key, born_ns), followed) in &self.live {
+            let source = source_of(key, *born_ns);
+            let named = self.names.get(&source).and_then(|named| named.as_deref().ok());
+            let place = named.and_then(|named| Some((named.netns?, named.name.as_deref()?)));
+            if followed.raw.gone == abi::WATCHED
+                && followed.raw.listener != 0
+                && let Some((netns, address)) = place
+            {
+                let (pids, addresses) = namespaces.entry(netns).or_default();
+                pids.extend(followed.waiters.keys().map(|row| row.pid));
+                addresses.insert(address);
+            }
+        }
+        let namespaces = namespaces.into_iter().take(MOST_NAMESPACES);
+        let found = namespaces.flat_map(|(netns, (pids, addresses))| {
+            let found = pids
+                .into_iter()
+                .take(MOST_ASKED)
+                .find_map(|pid| listening(pid, netns));
+            let mut found = found.unwrap_or_default();
+            found.retain(|socket| addresses.contains(socket.address.as_str()));
+            found
+        });
+        let mut found: Vec<Listening> = found.collect();
+        found.sort();
+        found
+    }
+
     /// The epolls of items that are not over.
     pub(super) fn watching(&self) -> BTreeSet<abi::EpollId> {
         let live = self.live.iter().filter(|(_, item)| item.raw.gone == abi::WATCHED);
@@ -174,8 +214,11 @@ impl Sources {
             },
             notifications: followed.raw.notifications,
             woken: followed.raw.woken,
+            passed_on: followed.raw.passed_on,
+            backlog: (followed.raw.listener != 0).then_some(u64::from(followed.raw.backlog)),
             events: followed.raw.events,
             open,
+            owner: followed.owner,
             named: self
                 .names
                 .get(&source)
@@ -195,12 +238,13 @@ impl Sources {
     }
 }
 
-/// What the file is that each of `who` has as this descriptor. A number may be another file's since: if they do not agree, nothing is said.
-fn look_up(who: &[(u32, i32)]) -> Result<Arc<Named>, Arc<str>> {
+/// What the file with this inode (0 = unknown) is that each of `who` has as this descriptor. A number may be another file's since: if that
+/// has another inode it is none of ours, and if they do not agree, nothing is said.
+fn look_up(who: &[(u32, i32)], inode: u64) -> Result<Arc<Named>, Arc<str>> {
     let mut found: Option<(u32, String)> = None;
     let mut why: Arc<str> = NOBODY.into();
     for &(pid, fd) in who.iter().take(MOST_ASKED) {
-        match (link_of(pid, fd), &found) {
+        match (link_of(pid, fd, inode), &found) {
             (Ok(link), Some((_, other))) if link != *other => {
                 return Err("the processes that watch it have different files as its descriptor".into());
             }

@@ -6,7 +6,7 @@ use aya::maps::{HashMap as BpfHashMap, MapData, MapError};
 use epoll_trace_ebpf as abi;
 
 use super::text;
-use crate::model::waker::{WakerId, Wakers};
+use crate::model::waker::{self, WakerId, Wakers};
 
 /// The map that holds them, and what was read from it last.
 pub(super) struct WakerTable {
@@ -16,10 +16,27 @@ pub(super) struct WakerTable {
     names: BTreeMap<u32, String>,
 }
 
+/// Who woke the waiters of a row.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Woken {
+    /// Wakeups of all causes, where they are wanted.
+    pub(super) wakers: Wakers,
+    /// Chain wakeups, where they are wanted.
+    pub(super) chains: Wakers,
+}
+
+impl Woken {
+    /// Adds `more`.
+    pub(super) fn add(&mut self, more: &Self) {
+        waker::add(&mut self.wakers, &more.wakers);
+        waker::add(&mut self.chains, &more.chains);
+    }
+}
+
 fn id(key: &abi::WakerKey) -> Option<WakerId> {
     let context = abi::WakeContext::ALL.get(key.context as usize)?;
     Some(match context {
-        abi::WakeContext::Process => WakerId::Thread {
+        abi::WakeContext::Process | abi::WakeContext::Chain => WakerId::Thread {
             pid: key.tgid,
             tid: key.tid,
         },
@@ -57,11 +74,17 @@ impl WakerTable {
     }
 
     /// Who woke the waiters of row `index`.
-    pub(super) fn of(&self, index: u32) -> Wakers {
-        let wakers = self.by_row.get(&index).into_iter().flatten();
-        wakers
-            .filter_map(|(key, wakeups)| Some((id(key)?, *wakeups)))
-            .collect()
+    pub(super) fn of(&self, index: u32) -> Woken {
+        let mut woken = Woken::default();
+        for (key, wakeups) in self.by_row.get(&index).into_iter().flatten() {
+            let part = if key.context == abi::WakeContext::Chain as u32 {
+                &mut woken.chains
+            } else {
+                &mut woken.wakers
+            };
+            part.extend(id(key).map(|id| (id, *wakeups)));
+        }
+        woken
     }
 
     /// Row `index` is given back: what is remembered of it makes room.
@@ -88,6 +111,9 @@ mod tests {
     #[test]
     fn contexts_have_the_same_names_on_both_sides() {
         for (context, &named) in (0..).zip(abi::WakeContext::ALL) {
+            if named == abi::WakeContext::Chain {
+                continue;
+            }
             let key = abi::WakerKey {
                 context,
                 ..abi::WakerKey::default()

@@ -1,6 +1,8 @@
 use super::*;
+use crate::model::chains::chains;
 use crate::model::filter::Filter;
 use crate::model::herds::herds;
+use crate::model::reuseport::groups;
 use crate::source::Source;
 use crate::source::synthetic::Synthetic;
 use crate::view::wrap::COLUMNS as WIDTH;
@@ -9,9 +11,13 @@ fn shown(source: &mut Synthetic, write: impl Fn(&mut Vec<u8>, &HerdReport<'_>)) 
     let first = source.snapshot().unwrap();
     let window = Window::between(&first, &source.snapshot().unwrap());
     let herds = herds(&window, &Filter::default(), false);
+    let groups = groups(&window, &Filter::default(), false);
+    let chains = chains(&window, &Filter::default());
     let report = HerdReport {
         window: &window,
         herds: &herds,
+        groups: &groups,
+        chains: &chains,
     };
     let mut out = Vec::new();
     write(&mut out, &report);
@@ -50,7 +56,7 @@ fn what_cannot_be_known_is_told() {
 fn quiet_says_so() {
     let text = text(&mut Synthetic::demo());
     assert!(
-        text.contains("No file that several watch had an event.\nlosses: none"),
+        text.contains("No listener and no file that several watch had an event.\n"),
         "{text}"
     );
 }
@@ -58,10 +64,10 @@ fn quiet_says_so() {
 #[test]
 fn what_cannot_be_counted_is_not_called_quiet() {
     let mut source = Synthetic::demo();
-    source.without(&["sources"]);
+    source.without(&["sources", "chains", "wakeups_chain"]);
     assert_eq!(
         text(&mut source),
-        "12:00:01\nsources: - (this kernel refuses the probe)\nlosses: none\n\n"
+        "12:00:01\nsources, chains: - (this kernel refuses the probe)\nlosses: none\n\n"
     );
 }
 
@@ -86,5 +92,5 @@ fn csv_rows_have_the_columns_of_the_head() {
         write_csv(out, report).unwrap();
     });
     let columns: Vec<_> = text.lines().map(|line| line.split(',').count()).collect();
-    assert_eq!(columns, [COLUMNS.len(); 3], "{text}");
+    assert_eq!(columns, [lines::COLUMNS.len(); 3], "{text}");
 }

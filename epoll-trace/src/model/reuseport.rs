@@ -1,0 +1,143 @@
+//! Groups of sockets that listen at one address (SO_REUSEPORT): the kernel gives each connection to one of them, whatever its owner does.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::delta::Window;
+use super::filter::Filter;
+use super::herds::{Herd, Work, gini, herds};
+use super::source::{Listening, SourceId};
+
+/// The sockets of one address.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// The address. Not yet safe for a terminal.
+    pub address: String,
+    /// Inode of its network namespace.
+    pub netns: u64,
+    /// In the order of their inodes.
+    pub sockets: Vec<Socket>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Socket {
+    /// Its inode.
+    pub inode: u64,
+    /// Connections that wait to be accepted now.
+    pub queue: u64,
+    /// What was counted of it; `None` if it was not seen since the start: it got no connection and was not added to an epoll.
+    pub herd: Option<Herd>,
+}
+
+impl Socket {
+    /// Connections that reached it in the window: notifications of the watcher that got most. One not seen since the start got none.
+    pub fn connections(&self) -> u64 {
+        self.herd.as_ref().map_or(0, |herd| herd.events)
+    }
+
+    /// Connections that its workers accepted, of it or of any other.
+    pub fn accepts(&self) -> Option<u64> {
+        self.herd.as_ref()?.sum(|worker| Work::Accepts.of(worker))
+    }
+}
+
+impl Group {
+    /// Connections that reached any of them.
+    pub fn connections(&self) -> u64 {
+        self.sockets.iter().map(Socket::connections).sum()
+    }
+
+    /// The part of `socket` in them, 0 to 1.
+    pub fn share(&self, socket: &Socket) -> Option<f64> {
+        let whole = self.connections();
+        (whole > 0).then(|| socket.connections() as f64 / whole as f64)
+    }
+
+    /// How unequal the shares are.
+    pub fn gini(&self) -> Option<f64> {
+        let parts: Vec<u64> = self.sockets.iter().map(Socket::connections).collect();
+        gini(&parts)
+    }
+}
+
+/// The groups of several sockets of which a waiter passes `filter`, most connections first. Without `all` only those with connections.
+pub fn groups(window: &Window, filter: &Filter, all: bool) -> Vec<Group> {
+    let passing = herds(window, filter, true);
+    let passing: HashMap<SourceId, ()> = passing.iter().map(|herd| (herd.id, ())).collect();
+    let mut by_inode: HashMap<(u64, u64), Herd> = herds(window, &Filter::default(), true)
+        .into_iter()
+        .filter_map(|herd| {
+            let named = herd.named.as_deref().ok()?;
+            let place = (named.netns?, named.inode?);
+            Some((place, herd))
+        })
+        .collect();
+    let mut addresses: BTreeMap<(u64, &str), Vec<&Listening>> = BTreeMap::new();
+    for socket in &window.counted.listening {
+        let place = (socket.netns, socket.address.as_str());
+        addresses.entry(place).or_default().push(socket);
+    }
+    let mut groups: Vec<Group> = addresses
+        .into_iter()
+        .filter(|(_, sockets)| sockets.len() > 1)
+        .map(|((netns, address), sockets)| Group {
+            address: address.to_owned(),
+            netns,
+            sockets: sockets
+                .into_iter()
+                .map(|socket| Socket {
+                    inode: socket.inode,
+                    queue: socket.queue,
+                    herd: by_inode.remove(&(netns, socket.inode)),
+                })
+                .collect(),
+        })
+        .filter(|group| {
+            let mut herds = group.sockets.iter().filter_map(|socket| socket.herd.as_ref());
+            (all || group.connections() > 0) && herds.any(|herd| passing.contains_key(&herd.id))
+        })
+        .collect();
+    groups.sort_by_key(|group| std::cmp::Reverse(group.connections()));
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Source as _;
+    use crate::source::synthetic::Synthetic;
+
+    fn shown(filter: &Filter) -> Vec<Group> {
+        let mut source = Synthetic::demo();
+        source.share();
+        let first = source.snapshot().unwrap();
+        let window = Window::between(&first, &source.snapshot().unwrap());
+        groups(&window, filter, false)
+    }
+
+    #[test]
+    fn a_socket_that_nobody_was_seen_to_watch_belongs_to_the_group() {
+        let [group] = &shown(&Filter::default())[..] else {
+            panic!("one address has two sockets")
+        };
+        let [seen, unseen] = &group.sockets[..] else {
+            panic!("{group:?}")
+        };
+        assert_eq!(
+            (seen.connections(), seen.queue, group.share(seen)),
+            (100, 3, Some(1.0))
+        );
+        assert_eq!((unseen.connections(), unseen.queue, &unseen.herd), (0, 7, &None));
+        assert_eq!(group.gini(), Some(0.5));
+    }
+
+    #[test]
+    fn who_watches_none_of_them_does_not_see_it() {
+        let of = |pid| Filter {
+            pids: vec![pid],
+            ..Filter::default()
+        };
+        assert_eq!(shown(&of(185)).len(), 1);
+        assert_eq!(shown(&of(210)), []);
+    }
+}
