@@ -37,6 +37,8 @@ globals! {
     OFF_ITEM_FD;
     /// Distance from `wait` to `whead` in `struct eppoll_entry`.
     OFF_WAIT_WHEAD;
+    /// Offset of `head` in `struct wait_queue_head`.
+    OFF_QUEUE_HEAD;
     /// Offset of `entry.next` in `struct wait_queue_entry`.
     OFF_ENTRY_NEXT;
     /// Offset of `pid` in `struct task_struct`.

@@ -12,10 +12,11 @@ use aya_ebpf::{
 use epoll_trace_ebpf::{COMM_LEN, EpollId};
 
 use crate::globals::{
-    EPOLL_BY_FD, EVENTPOLL_FOPS, FILE_EP_IS_LIST, OFF_FILE_INODE, OFF_INODE_INO, OFF_SOCK_BACKLOG, OFF_SOCK_STATE, OFF_SOCKET_FILE, OFF_SOCKET_SK, OFF_EP_WQ_HEAD, OFF_FDT_FD, OFF_FILE_EP, OFF_FILE_FOP,
-    OFF_FILE_PRIVATE, OFF_FILES_FDT, OFF_ITEM_EP, OFF_ITEM_FILE, OFF_ITEM_FLLINK, OFF_TASK_COMM,
-    OFF_TASK_FILES, OFF_TASK_LEADER, OFF_TASK_STATE, OFF_WAIT_BASE, PER_CPU_OFFSETS, PREEMPT_COUNT,
-    TASK_IS_TYPED, TIMERFD_FOPS, UNTYPED_LOADS,
+    EPOLL_BY_FD, EVENTPOLL_FOPS, FILE_EP_IS_LIST, OFF_ENTRY_PREV, OFF_EP_WQ_HEAD, OFF_FDT_FD, OFF_FILE_EP,
+    OFF_FILE_FOP, OFF_FILE_INODE, OFF_FILE_PRIVATE, OFF_FILES_FDT, OFF_INODE_INO, OFF_ITEM_EP, OFF_ITEM_FILE,
+    OFF_ITEM_FLLINK, OFF_QUEUE_HEAD, OFF_SOCK_BACKLOG, OFF_SOCK_STATE, OFF_SOCKET_FILE, OFF_SOCKET_SK,
+    OFF_TASK_COMM, OFF_TASK_FILES, OFF_TASK_LEADER, OFF_TASK_STATE, OFF_WAIT_BASE, OFF_WAIT_WHEAD,
+    PER_CPU_OFFSETS, PREEMPT_COUNT, TASK_IS_TYPED, TIMERFD_FOPS, UNTYPED_LOADS,
 };
 
 /// The load of a field through a pointer whose type the verifier knows: it faults harmlessly to 0.
@@ -162,6 +163,15 @@ pub fn has_sleeper(address: u64) -> bool {
     let head = address.wrapping_add(OFF_EP_WQ_HEAD.load());
     // `list_head.next` comes first.
     probed_at::<u64>(head).is_some_and(|first| first != head)
+}
+
+/// Whether what watches through wait-queue entry `wait` (see [`item_and_epoll_of_watch`]) stands first in the file's wait queue.
+#[inline(always)]
+pub fn is_first_in_queue(wait: u64) -> bool {
+    let Some(queue) = probed::<u64>(wait, &OFF_WAIT_WHEAD) else {
+        return false;
+    };
+    probed(wait, &OFF_ENTRY_PREV) == Some(queue.wrapping_add(OFF_QUEUE_HEAD.load()))
 }
 
 /// The items that watch a file, one after the other: `file->f_ep`, whose nodes are the items' `fllink`.

@@ -27,6 +27,8 @@ pub struct SourceItem {
     /// Those of the notifications for which `ep_poll_callback` returned 0: of an EPOLLEXCLUSIVE item whose epoll had no sleeper, so that the
     /// walk of the wait queue went on.
     pub passed_on: u64,
+    /// Those of the notifications for which it stood first in the file's wait queue: there the walk of each event begins.
+    pub first: u64,
     /// When its file was first seen to be a source, CLOCK_MONOTONIC ns: the same in all items of the file, and another one once the
     /// address is another file's.
     pub born_ns: u64,
@@ -55,7 +57,7 @@ pub const SOURCE_WALK: u32 = 64;
 /// Items of which it is remembered at once whether they watch a listener.
 pub const ITEM_KIND_SLOTS: usize = 1 << 14;
 
-const _: () = assert!(size_of::<SourceKey>() == 32 && size_of::<SourceItem>() == 56);
+const _: () = assert!(size_of::<SourceKey>() == 32 && size_of::<SourceItem>() == 64);
 
 #[cfg(feature = "user")]
 mod pod {

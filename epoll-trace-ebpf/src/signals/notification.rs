@@ -44,7 +44,7 @@ pub fn notification_enter(wait: u64, mask: u32, is_shared: impl FnOnce() -> bool
         }
         if COUNT_SOURCES.load() != 0 && (is_shared() || source::is_of_listener(item, mask)) {
             // SAFETY: values of CPUS and EPOLL_ROWS.
-            unsafe { source::notified(cpu, depth, item, epoll, mask, now) };
+            unsafe { source::notified(cpu, depth, wait, item, epoll, mask, now) };
         }
     }
 }

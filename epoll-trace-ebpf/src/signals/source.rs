@@ -6,7 +6,8 @@
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use epoll_trace_ebpf::{
-    Epoll, EpollId, ITEM_KIND_SLOTS, Loss, MAX_NESTING, RELEASED, REMOVED, SOURCE_WALK, SourceItem, SourceKey, WATCHED,
+    Epoll, EpollId, ITEM_KIND_SLOTS, Loss, MAX_NESTING, RELEASED, REMOVED, SOURCE_WALK, SourceItem,
+    SourceKey, WATCHED,
 };
 
 use super::{
@@ -79,12 +80,20 @@ fn look_at(item: u64) -> u64 {
     kind
 }
 
-/// It is one of `item`, which watches a file that others wait for too or a listener, for an event in `mask` (0 = unknown).
+/// It is one through `wait` of `item`, which watches a file that others wait for too or a listener, for an event in `mask` (0 = unknown).
 ///
 /// # Safety
 /// `cpu` must be this CPU's value of CPUS, and `epoll` come from [`super::epoll::counters`].
 #[inline(always)]
-pub unsafe fn notified(cpu: *mut Cpu, depth: usize, item: u64, epoll: *const Epoll, mask: u32, now: u64) {
+pub unsafe fn notified(
+    cpu: *mut Cpu,
+    depth: usize,
+    wait: u64,
+    item: u64,
+    epoll: *const Epoll,
+    mask: u32,
+    now: u64,
+) {
     let events = kernel::probed::<u32>(item, &OFF_ITEM_EVENTS).unwrap_or(0);
     if depth >= MAX_NESTING || !super::notification::is_asked(events, mask) {
         return;
@@ -116,6 +125,9 @@ pub unsafe fn notified(cpu: *mut Cpu, depth: usize, item: u64, epoll: *const Epo
         unsafe {
             (*known).events = events;
             add(&raw mut (*known).notifications, 1);
+            if kernel::is_first_in_queue(wait) {
+                add(&raw mut (*known).first, 1);
+            }
         }
     }
 }
@@ -269,14 +281,17 @@ pub fn added(epoll: EpollId, fd: i32) {
     if COUNT_SOURCES.load() == 0 {
         return;
     }
-    let Some(file) = kernel::file_of_fd(fd) else { return };
-    if kernel::backlog_of_listener(file).is_some() {
-        let key = SourceKey {
-            file,
-            epoll,
-            fd,
-            pad: 0,
-        };
+    let Some(file) = kernel::file_of_fd(fd) else {
+        return;
+    };
+    let key = SourceKey {
+        file,
+        epoll,
+        fd,
+        pad: 0,
+    };
+    // One that is taken out and put in again, to wait behind the others, must not look gone until its turn comes.
+    if SOURCE_ITEMS.get_ptr(&key).is_some() || kernel::backlog_of_listener(file).is_some() {
         introduce(&key, kernel::now());
     }
 }

@@ -59,6 +59,7 @@ offsets! {
     ItemFd = "OFF_ITEM_FD", Formula::Sum(Field::EpitemFfd, Field::EpollKeyFd), "`epitem` → the descriptor it was added as.";
     WaitWhead = "OFF_WAIT_WHEAD", Formula::Difference(Field::EppollEntryWhead, Field::EppollEntryWait),
         "How far behind `eppoll_entry.wait` its `whead`, the source's wait queue, lies.";
+    QueueHead = "OFF_QUEUE_HEAD", Formula::Is(Field::WaitQueueHeadHead), "Wait queue → the list head of its entries.";
     EntryNext = "OFF_ENTRY_NEXT", Formula::Sum(Field::WaitQueueEntryEntry, Field::ListHeadNext),
         "Wait queue entry → the entry behind it, or the list head.";
     TaskPid = "OFF_TASK_PID", Formula::Is(Field::TaskPid), "Task → thread id.";
@@ -225,6 +226,7 @@ mod tests {
         ("OFF_EP_MTX", [0; 6]),
         ("OFF_ITEM_FD", [56; 6]),
         ("OFF_WAIT_WHEAD", [40; 6]),
+        ("OFF_QUEUE_HEAD", [8; 6]),
         ("OFF_ENTRY_NEXT", [24; 6]),
         ("OFF_TASK_PID", [2232, 2416, 2432, 2704, 1264, 2872]),
         ("OFF_TASK_TGID", [2236, 2420, 2436, 2708, 1268, 2876]),

@@ -74,7 +74,8 @@ pub struct Herd {
     pub named: Result<Arc<Named>, Arc<str>>,
     /// Items that watch it, or did in the window.
     pub items: u64,
-    /// Events that reached anybody: notifications of the item that got most.
+    /// Events that reached anybody: notifications of items that stood first in the file's wait queue at the time, or those of the item that
+    /// got most, if these are more: somebody who is no item may stand in front.
     pub events: u64,
     /// Who watches it, by name.
     pub workers: Vec<Worker>,
@@ -264,9 +265,15 @@ fn herd(window: &Window, id: SourceId, items: &[&SourceItem]) -> Herd {
         accept_queue: named.as_deref().ok().and_then(|named| queue(window, named)),
         named,
         items: items.len() as u64,
-        events: items.iter().map(|item| item.notifications).max().unwrap_or(0),
+        events: events(items),
         workers,
     }
+}
+
+fn events(items: &[&SourceItem]) -> u64 {
+    let first = items.iter().map(|item| item.first).sum();
+    let most = items.iter().map(|item| item.notifications).max();
+    most.unwrap_or(0).max(first)
 }
 
 fn queue(window: &Window, named: &Named) -> Option<u64> {

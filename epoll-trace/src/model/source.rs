@@ -68,6 +68,8 @@ pub struct SourceItem {
     /// Notifications that ended without a waiter, so that the kernel went on to the next item: seen by what the callback returned, and only of
     /// EPOLLEXCLUSIVE items.
     pub passed_on: u64,
+    /// Notifications for which it stood first in the file's wait queue, where each event begins.
+    pub first: u64,
     /// Of a listener: how many connections may wait to be accepted.
     pub backlog: Option<u64>,
     /// Its mask and flags.
@@ -106,6 +108,7 @@ pub(super) fn take_off<'a>(
             item.notifications = item.notifications.saturating_sub(old.notifications);
             item.woken = item.woken.saturating_sub(old.woken);
             item.passed_on = item.passed_on.saturating_sub(old.passed_on);
+            item.first = item.first.saturating_sub(old.first);
         }
         for waiter in &mut item.waiters {
             if let Some(old) = waiters.get(&waiter.key).copied().or_else(|| row(waiter.key)) {

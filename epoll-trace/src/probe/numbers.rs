@@ -213,6 +213,8 @@ impl Number {
                 PROBE_READ,
                 Need::Offset(Offset::EntryNext),
                 Need::Offset(Offset::EntryPrev),
+                Need::Offset(Offset::WaitWhead),
+                Need::Offset(Offset::QueueHead),
                 Need::Offset(Offset::ItemFile),
                 Need::Offset(Offset::ItemFd),
                 Need::Offset(Offset::ItemEvents),

@@ -329,6 +329,7 @@ impl Synthetic {
             notifications: notifications * looks,
             woken: woken * looks,
             passed_on: if flags == 0 { 0 } else { 2 * looks },
+            first: 0,
             backlog: (file == 1).then_some(511),
             events: 1 | flags,
             open: true,

@@ -145,6 +145,33 @@ fn a_queue_that_passes_on_and_a_listener_have_their_numbers() {
 }
 
 #[test]
+fn who_stood_first_tells_the_events_where_workers_take_turns() {
+    let mut source = Synthetic::demo();
+    source.share();
+    let first = look(&mut source);
+    let mut second = look(&mut source);
+    let file = second.sources[0].key.source.file;
+    for item in second
+        .sources
+        .iter_mut()
+        .filter(|item| item.key.source.file == file)
+    {
+        let earlier = first
+            .sources
+            .iter()
+            .find(|earlier| earlier.key == item.key)
+            .unwrap();
+        item.notifications = earlier.notifications + 50;
+        item.first = earlier.first + 50;
+    }
+    let window = Window::between(&first, &second);
+    let herds = herds(&window, &Filter::default(), false);
+    let rotated = herds.iter().find(|herd| herd.id.file == file).unwrap();
+    assert_eq!((rotated.events, rotated.notifications()), (100, 100));
+    assert_eq!(rotated.fan_out(), Some(1.0));
+}
+
+#[test]
 fn an_item_whose_waiters_were_there_before_it_does_not_have_their_past() {
     let mut source = Synthetic::demo();
     look(&mut source);

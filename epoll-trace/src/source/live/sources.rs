@@ -215,6 +215,7 @@ impl Sources {
             notifications: followed.raw.notifications,
             woken: followed.raw.woken,
             passed_on: followed.raw.passed_on,
+            first: followed.raw.first,
             backlog: (followed.raw.listener != 0).then_some(u64::from(followed.raw.backlog)),
             events: followed.raw.events,
             open,
