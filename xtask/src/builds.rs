@@ -94,6 +94,24 @@ pub(crate) fn floor(toolchain: &BpfToolchain) -> Result<PathBuf> {
     binary(&executables(&mut command)?, FLOOR)
 }
 
+/// File name of what [`preload`] builds.
+pub(crate) const PRELOAD: &str = "libstrip_exclusive.so";
+
+/// Builds the library that takes EPOLLEXCLUSIVE off what a server asks for. It needs nothing but the libc of its process.
+pub(crate) fn preload() -> Result<PathBuf> {
+    let directory = paths::workspace().join("target/preload");
+    std::fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    let library = directory.join(PRELOAD);
+    let mut command = Command::new("rustc");
+    command.args(["--edition", "2024", "--crate-type", "cdylib"]);
+    command.args(["-C", "panic=abort", "-C", "opt-level=2", "-D", "warnings", "-o"]);
+    command
+        .arg(&library)
+        .arg(paths::workspace().join("xtask/preload/strip_exclusive.rs"));
+    exec::run(&mut command)?;
+    Ok(library)
+}
+
 /// Becomes the release build with `arguments`, as root. Returns only on failure.
 pub(crate) fn run(toolchain: &BpfToolchain, arguments: &[String]) -> Result<()> {
     let path = host(toolchain, true)?;

@@ -2,6 +2,7 @@
 //!
 //! Everything else of the crate belongs to the command `xtask`.
 
+pub mod client;
 pub mod guest;
 pub mod measure;
 pub mod screen;

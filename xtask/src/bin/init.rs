@@ -55,12 +55,13 @@ fn main() -> ExitCode {
 
 /// What a job can ask of this program itself: `/init screen SECONDS COMMAND` prints what the command shows on a
 /// terminal after so many seconds, `/init measure PLAN` runs a plan of the cost benchmark (JSON), `/init loopback` sends one
-/// byte to itself over 127.0.0.1.
+/// byte to itself over 127.0.0.1, `/init ask PROTOCOL ADDRESS COUNT PAUSE_MS` is a client of a server.
 fn asked() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.split_first() {
         Some((task, rest)) if task == "screen" => screen(rest),
         Some((task, rest)) if task == "measure" => measure(rest),
+        Some((task, rest)) if task == "ask" => ask(rest),
         _ => loopback(),
     }
 }
@@ -91,6 +92,31 @@ fn measure(arguments: &[String]) -> ExitCode {
         .and_then(|plan| serde_json::from_str(plan).context("measure: cannot read the plan"))
         .and_then(|plan| xtask::measure::run(&plan));
     match measured {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn ask(arguments: &[String]) -> ExitCode {
+    const USAGE: &str = "ask: PROTOCOL ADDRESS COUNT PAUSE_MS";
+    let asked = match arguments {
+        [protocol, server, count, pause] => {
+            let words = (
+                server.parse(),
+                count.parse(),
+                pause.parse().map(Duration::from_millis),
+            );
+            match words {
+                (Ok(server), Ok(count), Ok(pause)) => xtask::client::ask(protocol, server, count, pause),
+                _ => Err(anyhow::anyhow!(USAGE)),
+            }
+        }
+        _ => Err(anyhow::anyhow!(USAGE)),
+    };
+    match asked {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");

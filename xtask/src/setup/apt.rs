@@ -71,6 +71,12 @@ fn installed(package: &str) -> bool {
 
 fn apt_get(purpose: &str) -> Result<Command> {
     let mut command = exec::as_root("env", purpose)?;
-    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"]);
+    // What is installed for tests must not start as a service: both ways to start one look at these.
+    command.args([
+        "DEBIAN_FRONTEND=noninteractive",
+        "RUNLEVEL=1",
+        "SYSTEMD_OFFLINE=1",
+    ]);
+    command.args(["apt-get", "--quiet"]);
     Ok(command)
 }

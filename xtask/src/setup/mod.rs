@@ -12,11 +12,19 @@ use crate::kernels;
 
 /// QEMU's system emulator; also the name of the program to look for.
 pub(crate) const QEMU: &str = "qemu-system-x86_64";
-/// What the tests in the VM need of the distribution, and what for; program and package have the same name.
-const BPF_TOOLS: [(&str, &str); 2] = [
-    ("bpftool", "shows in the tests what is left in the kernel"),
-    ("bpftrace", "counts in the tests what the tool counts"),
+/// What the tests in the VM need of the distribution: the program, its package, and what for.
+const TESTED_WITH: [(&str, &str, &str); 5] = [
+    (
+        "bpftool",
+        "bpftool",
+        "shows in the tests what is left in the kernel",
+    ),
+    ("bpftrace", "bpftrace", "counts in the tests what the tool counts"),
+    ("nginx", "nginx-light", SERVER),
+    ("memcached", "memcached", SERVER),
+    ("redis-server", "redis-server", SERVER),
 ];
+const SERVER: &str = "is a real server for the tests; it is not started here now, but would be at a boot";
 
 /// The BPF toolchain, and with `vm` also QEMU and the kernels.
 pub(crate) fn run(vm: bool) -> Result<()> {
@@ -24,7 +32,7 @@ pub(crate) fn run(vm: bool) -> Result<()> {
     println!("setup: BPF programs are built by toolchain {}", toolchain.name);
     if vm {
         ensure_qemu()?;
-        ensure_bpf_tools()?;
+        ensure_tested_with()?;
         for image in &kernels::IMAGES {
             let kernel = kernels::fetch::ensure(image)?;
             println!("setup: kernel {} is {}", image.name, kernel.version);
@@ -33,11 +41,11 @@ pub(crate) fn run(vm: bool) -> Result<()> {
     Ok(())
 }
 
-/// Other tools on BPF, from the distribution where they are missing.
-pub(crate) fn ensure_bpf_tools() -> Result<()> {
-    for (name, what_for) in BPF_TOOLS {
+/// Other tools on BPF, and servers, from the distribution where they are missing.
+pub(crate) fn ensure_tested_with() -> Result<()> {
+    for (name, package, what_for) in TESTED_WITH {
         if find_program(name).is_none() {
-            apt::ensure(&[name], what_for)?;
+            apt::ensure(&[package], what_for)?;
         }
     }
     Ok(())

@@ -11,6 +11,7 @@ use xtask::guest::{Job, JobResult, Output};
 
 use super::judge::{self, Cell};
 use super::{Length, Outputs, PROGRAMS, Test};
+use crate::builds;
 use crate::kernels::{self, GUESTS, Guest};
 use crate::setup;
 use crate::tally::Tally;
@@ -50,7 +51,7 @@ pub(crate) fn run(selection: &Selection) -> Result<Tally> {
             bail!("no VM test has {part:?} in its name");
         }
     }
-    setup::ensure_bpf_tools()?;
+    setup::ensure_tested_with()?;
     let prepared = Prepared::new()?;
     let guests = kernels::select(&selection.kernel);
     let boots: Vec<Boot<'_>> = guests.iter().flat_map(|guest| boots(&tests, guest)).collect();
@@ -144,7 +145,8 @@ fn boot_all(prepared: &Prepared, machine: &Machine, boots: &[Boot<'_>]) -> Resul
 /// One boot, with what went wrong in it printed.
 fn run_boot(prepared: &Prepared, machine: &Machine, boot: &Boot<'_>) -> Result<Outcome> {
     let start = Instant::now();
-    let programs: Vec<String> = boot.programs.iter().map(|&name| name.to_owned()).collect();
+    let programs = boot.programs.iter().map(|&name| program(name));
+    let programs: Vec<String> = programs.collect::<Result<_>>()?;
     let name = boot.guest.name;
     let outcome = prepared.boot(boot.guest, machine, &programs, &boot.jobs)?;
     for warning in &outcome.warnings {
@@ -159,6 +161,14 @@ fn run_boot(prepared: &Prepared, machine: &Machine, boot: &Boot<'_>) -> Result<O
         start.elapsed().as_secs_f64()
     );
     Ok(outcome)
+}
+
+/// What is brought for `name`: of ours the file, for others this machine is searched.
+fn program(name: &str) -> Result<String> {
+    match name {
+        builds::PRELOAD => Ok(builds::preload()?.display().to_string()),
+        _ => Ok(name.to_owned()),
+    }
 }
 
 /// All tests on one kernel; `outcome` gives that of the boot with so many CPUs.

@@ -18,6 +18,7 @@ mod locks;
 mod loops;
 pub(crate) mod matrix;
 mod races;
+mod servers;
 mod times;
 mod together;
 mod trace;
@@ -65,6 +66,7 @@ pub(crate) fn all(length: Length) -> Vec<Test> {
         herds::tests(),
         together::tests(),
         cgroup::tests(),
+        servers::tests(),
         instances::tests(),
         ends::tests(),
     ];

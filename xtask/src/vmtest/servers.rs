@@ -1,0 +1,230 @@
+//! Real servers: what their workers are woken for, beside what the kernel itself says of them. A worker that is woken runs, and goes to
+//! sleep again by itself: each wakeup is one voluntary context switch, which `/proc/PID/task/TID/status` counts whoever traces.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::together::SHOW;
+use super::trace::FENTRY;
+use super::{Need, Outputs, Problem, Test};
+use crate::builds::PRELOAD;
+use crate::kernels::Capability;
+
+/// Requests of each run.
+const REQUESTS: u64 = 200;
+const WORKERS: usize = 4;
+/// How far wakeups and voluntary context switches may be apart, of the larger.
+const APART: f64 = 0.05;
+/// Guest seconds for all of a test.
+const SECONDS: u64 = 240;
+/// Milliseconds between two requests: the workers sleep when one comes.
+const PAUSE_MS: u32 = 5;
+
+/// Helpers of the scripts. `switches NAME PID...`: a line for each thread of the processes. `traced NAME PROTOCOL ADDRESS TOOL...`: the tool
+/// over the requests, with the switches before and after.
+const HELPERS: &str = r#"
+mkdir -p /etc /var/lib/nginx
+printf 'root:x:0:0::/:/bin/sh\n' > /etc/passwd
+printf 'root:x:0:\n' > /etc/group
+switches() {
+    moment=$1; shift
+    for pid in $*; do for task in /proc/$pid/task/*; do
+        while read -r key value; do
+            [ "$key" = voluntary_ctxt_switches: ] && echo "{\"kind\":\"switches\",\"moment\":\"$moment\",\"tid\":${task##*/},\"count\":$value}"
+        done < $task/status
+    done; done
+}
+traced() {
+    protocol=$1; address=$2; shift 2
+    : > /tmp/trace
+    "$@" > /tmp/trace & tool=$!
+    until [ -s /tmp/trace ]; do sleep 0.1; done
+    switches before $pids
+    /init ask $protocol $address REQUESTS PAUSE || exit 1
+    sleep 0.3
+    switches after $pids
+    kill -INT $tool
+    wait $tool || exit 1
+    show /tmp/trace
+}
+"#;
+
+const NGINX: &str = r#"
+printf 'user root root; worker_processes 4; daemon off; pid /tmp/pid; events { worker_connections 64; }
+http { access_log off; server { listen 127.0.0.1:8081 %s; location / { return 200 "x"; } } }' "$OPTION" > /tmp/conf
+LD_PRELOAD=$LIBRARY nginx -e stderr -p /tmp -c /tmp/conf & server=$!
+/init ask http 127.0.0.1:8081 0 0 || exit 1
+sleep 1
+read -r pids < /proc/$server/task/$server/children
+traced http 127.0.0.1:8081 epoll-trace herd --json --all --probes fentry
+kill $server; wait $server
+"#;
+
+/// nginx as its users run it, each with what it must show.
+struct Setting {
+    name: &'static str,
+    /// Loaded into it.
+    library: &'static str,
+    /// Workers that a connection makes run: at least and at most.
+    woken: [f64; 2],
+    /// Whether the items of the listener have EPOLLEXCLUSIVE.
+    exclusive: bool,
+}
+
+const SETTINGS: [Setting; 2] = [
+    Setting {
+        name: "as it comes",
+        library: "",
+        woken: [1.0, 1.3],
+        exclusive: true,
+    },
+    Setting {
+        name: "without EPOLLEXCLUSIVE",
+        library: PRELOAD,
+        woken: [3.7, 4.3],
+        exclusive: false,
+    },
+];
+
+/// Servers of one process with several threads or one.
+const CACHES: [(&str, &str, &str); 2] = [
+    (
+        "memcached",
+        "127.0.0.1:8082",
+        "memcached -u root -l 127.0.0.1 -p 8082 -U 0 -t 4",
+    ),
+    (
+        "redis",
+        "127.0.0.1:8083",
+        "redis-server --bind 127.0.0.1 --port 8083 --save '' --appendonly no --daemonize no",
+    ),
+];
+
+/// Each server on two kernels that miss no hit.
+pub(super) fn tests() -> Vec<Test> {
+    let nginx = SETTINGS.iter().map(|setting| {
+        let library = match setting.library {
+            "" => String::new(),
+            library => format!("/bin/{library}"),
+        };
+        let script = format!("LIBRARY={library} OPTION=\n{NGINX}");
+        test(format!("servers: nginx, {}", setting.name), &script, |outputs| {
+            nginx(outputs, setting)
+        })
+        .with("nginx")
+        .with(PRELOAD)
+    });
+    let caches = CACHES.iter().map(|&(name, address, command)| {
+        let script = format!(
+            "{command} > /tmp/said & server=$!
+/init ask {name} {address} 0 0 || exit 1
+sleep 1
+pids=$server
+traced {name} {address} epoll-trace hist -L --json --counters --probes fentry
+kill $server; wait $server"
+        );
+        let program = command.split(' ').next().unwrap_or_default();
+        test(format!("servers: {name}"), &script, cache).with(program)
+    });
+    nginx.chain(caches).collect()
+}
+
+fn test(name: String, script: &str, check: impl Fn(&Outputs<'_>) -> Result<(), Problem> + 'static) -> Test {
+    let helpers = HELPERS
+        .replace("REQUESTS", &REQUESTS.to_string())
+        .replace("PAUSE", &PAUSE_MS.to_string());
+    let script = format!("{SHOW}{helpers}{script}\nexit 0");
+    Test::new(name, check)
+        .needs(FENTRY.need())
+        .needs(Need::Since(6, 1))
+        .needs(Need::Before(6, 18))
+        .needs(Need::Can(Capability::ProbeRead))
+        .job_with_limit(&["sh", "-c", &script], SECONDS)
+}
+
+fn number(value: &Value, key: &str) -> Result<u64, Problem> {
+    value[key]
+        .as_u64()
+        .ok_or_else(|| format!("no {key} in {value}").into())
+}
+
+/// The listener's connections: how many workers each made run, who got them, and that the kernel counts as many runs.
+fn nginx(outputs: &Outputs<'_>, setting: &Setting) -> Result<(), Problem> {
+    let lines = outputs.json_lines(0)?;
+    let mut sources = lines
+        .iter()
+        .filter(|line| line["kind"] == "source" && line["source"] == "tcp");
+    let source = sources.next().ok_or("the listener is no source")?;
+    let empty = Vec::new();
+    let workers = source["workers"].as_array().unwrap_or(&empty);
+    if workers.len() != WORKERS {
+        return Err(format!("{} workers: {source}", workers.len()).into());
+    }
+    let woken = number(source, "woken")? as f64 / REQUESTS as f64;
+    let [least, most] = setting.woken;
+    if !(least..=most).contains(&woken) {
+        return Err(format!("a connection wakes {woken}, not {least} to {most}: {source}").into());
+    }
+    if number(source, "accepts")? != REQUESTS {
+        return Err(format!("not {REQUESTS} accepts: {source}").into());
+    }
+    let flagged = |worker: &Value| {
+        worker["flags"]
+            .as_str()
+            .is_some_and(|flags| flags.contains("EXCLUSIVE"))
+    };
+    if workers.iter().any(|worker| flagged(worker) != setting.exclusive) {
+        return Err(format!("the flags are not those of the items: {source}").into());
+    }
+    let wakeups = workers
+        .iter()
+        .map(|worker| Ok((number(worker, "pid")?, number(worker, "wakeups")?)));
+    agree(&lines, &wakeups.collect::<Result<_, Problem>>()?)
+}
+
+/// Each thread that waits on an epoll is woken as often as it went to sleep.
+fn cache(outputs: &Outputs<'_>) -> Result<(), Problem> {
+    let lines = outputs.json_lines(0)?;
+    let threads = lines.iter().filter(|line| line["kind"] == "thread");
+    let wakeups: BTreeMap<u64, u64> = threads
+        .map(|line| {
+            Ok((
+                number(line, "tid")?,
+                number(line, "wakeups")? + number(line, "timeouts")?,
+            ))
+        })
+        .collect::<Result<_, Problem>>()?;
+    let served = lines
+        .iter()
+        .filter(|line| line["kind"] == "thread")
+        .map(|line| number(line, "events"))
+        .sum::<Result<u64, Problem>>()?;
+    if served < REQUESTS {
+        return Err(format!("{served} events for {REQUESTS} requests").into());
+    }
+    agree(&lines, &wakeups)
+}
+
+/// Wakeups by thread are as many as its voluntary context switches between the two moments.
+fn agree(lines: &[Value], wakeups: &BTreeMap<u64, u64>) -> Result<(), Problem> {
+    let mut switches = BTreeMap::from([("before", 0), ("after", 0)]);
+    for line in lines.iter().filter(|line| line["kind"] == "switches") {
+        let moment = line["moment"].as_str().unwrap_or_default();
+        if let (Some(sum), true) = (
+            switches.get_mut(moment),
+            wakeups.contains_key(&number(line, "tid")?),
+        ) {
+            *sum += number(line, "count")?;
+        }
+    }
+    let switched = (switches["after"] - switches["before"]) as f64;
+    let woken = wakeups.values().sum::<u64>() as f64;
+    if switched == 0.0 || (switched - woken).abs() > APART * switched.max(woken) {
+        return Err(
+            format!("{woken} wakeups, and {switched} voluntary context switches: {wakeups:?}").into(),
+        );
+    }
+    println!("{woken} wakeups beside {switched} voluntary context switches");
+    Ok(())
+}
