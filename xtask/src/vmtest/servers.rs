@@ -72,6 +72,10 @@ struct Setting {
     exclusive: bool,
 }
 
+const NAME_REUSEPORT: &str = "servers: nginx, a socket for each worker";
+/// Above it the sockets of a group are unequal (D03 of `diagnose`).
+const UNEQUAL: f64 = 0.5;
+
 const SETTINGS: [Setting; 2] = [
     Setting {
         name: "as it comes",
@@ -115,6 +119,8 @@ pub(super) fn tests() -> Vec<Test> {
         .with("nginx")
         .with(PRELOAD)
     });
+    let reuseport = format!("LIBRARY= OPTION=reuseport\n{NGINX}");
+    let reuseport = test(NAME_REUSEPORT.to_owned(), &reuseport, balanced).with("nginx");
     let caches = CACHES.iter().map(|&(name, address, command)| {
         let script = format!(
             "{command} > /tmp/said & server=$!
@@ -127,7 +133,7 @@ kill $server; wait $server"
         let program = command.split(' ').next().unwrap_or_default();
         test(format!("servers: {name}"), &script, cache).with(program)
     });
-    nginx.chain(caches).collect()
+    nginx.chain([reuseport]).chain(caches).collect()
 }
 
 fn test(name: String, script: &str, check: impl Fn(&Outputs<'_>) -> Result<(), Problem> + 'static) -> Test {
@@ -155,24 +161,32 @@ fn nginx(outputs: &Outputs<'_>, setting: &Setting) -> Result<(), Problem> {
     let mut sources = lines
         .iter()
         .filter(|line| line["kind"] == "source" && line["source"] == "tcp");
-    let source = sources.next().ok_or("the listener is no source")?;
+    let (source, others) = (sources.next(), sources.count());
+    let source = source.ok_or("the listener is no source")?;
+    if others != 0 {
+        return Err(format!("the listener is {} sources", 1 + others).into());
+    }
     let empty = Vec::new();
     let workers = source["workers"].as_array().unwrap_or(&empty);
     if workers.len() != WORKERS {
         return Err(format!("{} workers: {source}", workers.len()).into());
     }
-    let woken = number(source, "woken")? as f64 / REQUESTS as f64;
+    let events = number(source, "events")?;
+    // Before its first notification, and before its first wait, nothing is known of a worker that was there already.
+    for (what, count) in [("events", events), ("accepts", number(source, "accepts")?)] {
+        if !(REQUESTS - WORKERS as u64..=REQUESTS).contains(&count) {
+            return Err(format!("{count} {what} of {REQUESTS} connections: {source}").into());
+        }
+    }
+    let woken = number(source, "woken")? as f64 / events as f64;
     let [least, most] = setting.woken;
     if !(least..=most).contains(&woken) {
         return Err(format!("a connection wakes {woken}, not {least} to {most}: {source}").into());
     }
-    if number(source, "accepts")? != REQUESTS {
-        return Err(format!("not {REQUESTS} accepts: {source}").into());
-    }
     let flagged = |worker: &Value| {
         worker["flags"]
             .as_str()
-            .is_some_and(|flags| flags.contains("EXCLUSIVE"))
+            .is_some_and(|flags| flags.contains("EXCL"))
     };
     if workers.iter().any(|worker| flagged(worker) != setting.exclusive) {
         return Err(format!("the flags are not those of the items: {source}").into());
@@ -180,6 +194,23 @@ fn nginx(outputs: &Outputs<'_>, setting: &Setting) -> Result<(), Problem> {
     let wakeups = workers
         .iter()
         .map(|worker| Ok((number(worker, "pid")?, number(worker, "wakeups")?)));
+    agree(&lines, &wakeups.collect::<Result<_, Problem>>()?)
+}
+
+/// With SO_REUSEPORT the kernel spreads the connections over the sockets of one address: they are one group, and nearly equal.
+fn balanced(outputs: &Outputs<'_>) -> Result<(), Problem> {
+    let lines = outputs.json_lines(0)?;
+    let mut groups = lines.iter().filter(|line| line["kind"] == "reuseport");
+    let group = groups.next_back().ok_or("no group of sockets")?;
+    let sockets = group["sockets"].as_array().map_or(0, Vec::len);
+    let connections = number(group, "connections")?;
+    let gini = group["gini"].as_f64().ok_or("no Gini coefficient")?;
+    if sockets != WORKERS || connections + WORKERS as u64 <= REQUESTS || gini >= UNEQUAL {
+        return Err(format!("{sockets} sockets, {connections} connections, Gini {gini}: {group}").into());
+    }
+    let workers = group["sockets"].as_array().into_iter().flatten();
+    let workers = workers.flat_map(|socket| socket["workers"].as_array().into_iter().flatten());
+    let wakeups = workers.map(|worker| Ok((number(worker, "pid")?, number(worker, "wakeups")?)));
     agree(&lines, &wakeups.collect::<Result<_, Problem>>()?)
 }
 
