@@ -3,6 +3,7 @@
 pub mod attach;
 pub mod bench;
 pub mod child;
+pub mod diagnose;
 pub mod epolls;
 pub mod floor;
 pub mod herd;

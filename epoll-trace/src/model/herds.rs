@@ -161,7 +161,8 @@ impl Work {
         }
     }
 
-    fn of(self, worker: &Worker) -> Option<u64> {
+    /// How much of it `worker` did.
+    pub fn of(self, worker: &Worker) -> Option<u64> {
         match self {
             Self::Accepts => worker.counter(Counter::Accepts),
             Self::Deliveries => worker.deliveries(),

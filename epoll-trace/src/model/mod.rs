@@ -3,6 +3,7 @@
 pub mod delta;
 pub mod entry;
 pub mod filter;
+pub mod finding;
 pub mod group;
 pub mod herds;
 pub mod histogram;

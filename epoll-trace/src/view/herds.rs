@@ -120,7 +120,8 @@ fn title(herd: &Herd, ascii: bool) -> String {
     format!("{what}: {}", parts.join(", "))
 }
 
-fn describe(named: &Named, ascii: bool) -> String {
+/// Kind and name of a file, safe for a terminal.
+pub(super) fn describe(named: &Named, ascii: bool) -> String {
     let name: String = match (&named.name, named.inode) {
         (Some(name), _) => name.chars().take(NAME).collect(),
         (None, Some(inode)) => format!("[{inode}]"),
