@@ -1,5 +1,6 @@
 //! Every scenario, one row each: name, what it does, its parameters, and the laws its numbers keep.
 
+use super::herd::Wakes::{self, All, InTurn, One};
 use super::race::{LOCK, MUTEX, PATHS, Racers};
 use super::shared::Host::{self, Processes, Threads};
 use super::single::Mode::{self, Edge, Level, Oneshot};
@@ -12,8 +13,10 @@ pub(super) enum Family {
     Single(Kind, Mode),
     /// One waiter on an epoll that watches an epoll.
     Nested,
-    /// Processes with an own epoll each on one file; true with EPOLLEXCLUSIVE.
-    Herd(Kind, bool),
+    /// Processes with an own epoll each on one file.
+    Herd(Kind, Wakes),
+    /// Processes with an own epoll each on one epoll.
+    HerdNested,
     /// Several waiters on one epoll.
     Shared(Host, Mode),
     /// Waits that time out.
@@ -74,6 +77,7 @@ impl Family {
             Self::Single(..)
                 | Self::Nested
                 | Self::Herd(..)
+                | Self::HerdNested
                 | Self::Shared(..)
                 | Self::Crowd
                 | Self::Fleet
@@ -226,6 +230,21 @@ const EXCLUSIVE_TCP: &[&str] = many_to_one!(
     "empty_wakeups = 0",
     "scans = 2 * events_sent + stops"
 );
+const IN_TURN: &[&str] = many_to_one!(
+    "notifications = events_sent + stops",
+    "wakeups = events_sent + stops",
+    "eagain = 0",
+    "empty_wakeups = 0",
+    "scans = events_sent + stops",
+    "ctl_add = 2 * waiters + events_sent",
+    "ctl_del = events_sent"
+);
+const HERD_NESTED: &[&str] = many_to_one!(
+    "notifications = waiters * events_sent + events_sent + stops",
+    "notifications_nested = waiters * events_sent",
+    "notifications_queued = events_sent",
+    "wakeups = waiters * events_sent + stops"
+);
 const EXCLUSIVE_EVENTFD: &[&str] = many_to_one!(
     "notifications = events_sent + waiters * events_sent + stops",
     "wakeups = events_sent + stops",
@@ -375,10 +394,12 @@ pub const CATALOG: &[Scenario] = &[
     row("tcp-et", "TCP listener, edge-triggered, one waiter", Family::Single(Tcp, Edge), EDGE),
     row("tcp-oneshot", "TCP listener, ONESHOT and MOD, one waiter", Family::Single(Tcp, Oneshot), EDGE),
     row("nested", "pipe in an epoll in an epoll, one waiter", Family::Nested, NESTED),
-    row("herd-tcp", "processes, own epoll each, one listener", Family::Herd(Tcp, false), HERD_TCP).waiters(2, 64),
-    row("herd-tcp-exclusive", "the same with EPOLLEXCLUSIVE", Family::Herd(Tcp, true), EXCLUSIVE_TCP).waiters(2, 64),
-    row("herd-eventfd", "processes, own epoll each, one eventfd", Family::Herd(Eventfd, false), HERD_EVENTFD).waiters(2, 64),
-    row("herd-eventfd-exclusive", "the same with EPOLLEXCLUSIVE", Family::Herd(Eventfd, true), EXCLUSIVE_EVENTFD).waiters(2, 64),
+    row("herd-tcp", "processes, own epoll each, one listener", Family::Herd(Tcp, All), HERD_TCP).waiters(2, 64),
+    row("herd-tcp-exclusive", "the same with EPOLLEXCLUSIVE", Family::Herd(Tcp, One), EXCLUSIVE_TCP).waiters(2, 64),
+    row("herd-tcp-in-turn", "with it, and DEL and ADD after each event", Family::Herd(Tcp, InTurn), IN_TURN).waiters(2, 64),
+    row("herd-eventfd", "processes, own epoll each, one eventfd", Family::Herd(Eventfd, All), HERD_EVENTFD).waiters(2, 64),
+    row("herd-eventfd-exclusive", "the same with EPOLLEXCLUSIVE", Family::Herd(Eventfd, One), EXCLUSIVE_EVENTFD).waiters(2, 64),
+    row("herd-nested", "processes, own epoll each, on one epoll", Family::HerdNested, HERD_NESTED).waiters(2, 64),
     row("shared-lt", "threads on one epoll, level-triggered", Family::Shared(Threads, Level), SHARED_LEVEL).waiters(4, 64),
     row("shared-et", "threads on one epoll, edge-triggered", Family::Shared(Threads, Edge), SHARED_EDGE).waiters(4, 64),
     row("fork-shared-lt", "processes on one epoll, level-triggered", Family::Shared(Processes, Level), SHARED_LEVEL).waiters(2, 64),

@@ -119,7 +119,8 @@ fn perform_from(start: Start, name: &str, events: Option<u64>, waiters: Option<u
     let (crew, known) = match scenario.family {
         Family::Single(kind, mode) => single::run(kind, mode, events, start),
         Family::Nested => single::run_nested(events, start),
-        Family::Herd(kind, exclusive) => herd::run(kind, exclusive, waiters, events, start),
+        Family::Herd(kind, wakes) => herd::run(kind, wakes, waiters, events, start),
+        Family::HerdNested => herd::run_nested(waiters, events, start),
         Family::Shared(host, mode) => shared::run(host, mode, waiters, events, start),
         Family::Timeouts => quiet::run_timeouts(events),
         Family::Slow => quiet::run_slow(events),

@@ -8,7 +8,7 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 use super::crew::{Crew, Need, Start};
 use super::expect::Known;
 use super::source::{Kind, Source, epoll, epoll_on};
-use super::waiter::{Duty, SOURCE, serve};
+use super::waiter::{Duty, Rearm, SOURCE, serve};
 
 /// How an epoll reports a ready file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub(super) fn run(kind: Kind, mode: Mode, events: u64, start: Start) -> Result<(
         epfd: epoll.0.as_raw_fd(),
         fd: source.fd(),
         take: source.take(),
-        rearm: (mode == Mode::Oneshot).then_some(rearm.bits().cast_unsigned()),
+        rearm: (mode == Mode::Oneshot).then_some(Rearm::Change(rearm.bits().cast_unsigned())),
         quota: Some(events),
     };
     let mut crew = Crew::new(1, events)?;

@@ -154,6 +154,24 @@ fn herds_wake_everybody_and_exclusive_ones_one() {
     }
 }
 
+#[test]
+fn who_goes_to_the_end_of_the_queue_lets_the_others_come() {
+    let report = check("herd-tcp-in-turn", 40, Some(4));
+    // Its stop is a delivery too.
+    assert!(
+        report.threads.iter().all(|waiter| waiter.deliveries == 10 + 1),
+        "{report:#?}"
+    );
+}
+
+#[test]
+fn a_herd_on_an_epoll_is_woken_as_a_whole() {
+    for waiters in [1, 2, 4] {
+        let report = check("herd-nested", 50, Some(waiters));
+        assert_eq!(report.expect["wakeups"].exact(), Some(51 * waiters as u64));
+    }
+}
+
 /// The chain law against the kernel's count of voluntary switches. A waiter may also sleep on `ep->mtx` or on the
 /// memory map of its process, so switches may exceed wakeups, and never fall below.
 #[test]

@@ -36,10 +36,19 @@ pub(super) struct Duty {
     pub(super) fd: RawFd,
     /// How to take an event off it.
     pub(super) take: Take,
-    /// With ONESHOT: the events to arm again with EPOLL_CTL_MOD.
-    pub(super) rearm: Option<u32>,
+    /// What it does to its item after each event.
+    pub(super) rearm: Option<Rearm>,
     /// Stop after so many deliveries; without it only [`STOP`] ends the waiter.
     pub(super) quota: Option<u64>,
+}
+
+/// How an item is set up again, for these events.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Rearm {
+    /// With ONESHOT: by EPOLL_CTL_MOD.
+    Change(u32),
+    /// By EPOLL_CTL_DEL and EPOLL_CTL_ADD: behind all others in the file's wait queue.
+    Requeue(u32),
 }
 
 /// How one wait ended.
@@ -194,6 +203,17 @@ pub(super) fn control(epfd: RawFd, op: i32, fd: RawFd, events: u32, data: u64) -
     Errno::result(unsafe { libc::epoll_ctl(epfd, op, fd, &raw mut event) }).map(drop)
 }
 
+fn set_up(duty: &Duty, rearm: Rearm) -> Result<(), Errno> {
+    let call = |op, events| control(duty.epfd, op, duty.fd, events, SOURCE);
+    match rearm {
+        Rearm::Change(events) => call(libc::EPOLL_CTL_MOD, events),
+        Rearm::Requeue(events) => {
+            call(libc::EPOLL_CTL_DEL, 0)?;
+            call(libc::EPOLL_CTL_ADD, events)
+        }
+    }
+}
+
 /// Waits and takes until the quota is reached or [`STOP`] arrives.
 ///
 /// # Errors
@@ -206,8 +226,8 @@ pub(super) fn serve(place: &Place<'_>, duty: &Duty) -> Result<(), Errno> {
         };
         if source {
             take(place, duty.fd, duty.take)?;
-            if let Some(events) = duty.rearm {
-                control(duty.epfd, libc::EPOLL_CTL_MOD, duty.fd, events, SOURCE)?;
+            if let Some(rearm) = duty.rearm {
+                set_up(duty, rearm)?;
             }
         }
         deliveries += 1;

@@ -38,11 +38,13 @@ const ROUNDED: [&str; 5] = [
     "et-single-accept",
 ];
 /// Scenarios in which several compete.
-const SHARED: [&str; 8] = [
+const SHARED: [&str; 10] = [
     "herd-tcp",
     "herd-tcp-exclusive",
     "herd-eventfd",
     "herd-eventfd-exclusive",
+    "herd-tcp-in-turn",
+    "herd-nested",
     "shared-lt",
     "shared-et",
     "fork-shared-lt",
