@@ -103,6 +103,8 @@ impl Diagnosis {
 pub enum Rule {
     /// Each file that several watch.
     Source(fn(&Herd, &Scene<'_>) -> Judgement),
+    /// Each process that waited.
+    Process(fn(&Entry, &Scene<'_>) -> Judgement),
     /// Each epoll that somebody used.
     Epoll(fn(&Entry, &Scene<'_>) -> Judgement),
     /// Each lock of this kind that somebody waited for.
@@ -246,7 +248,7 @@ impl Level {
 /// Whom a finding is about.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Subject {
-    /// The epoll; of a file the first that watches it.
+    /// The process, and the epoll; of a file the first that watches it.
     pub key: EntryKey,
     /// Name of its process. Not yet safe for a terminal.
     pub name: String,
@@ -257,6 +259,8 @@ pub struct Subject {
 /// What a finding is about.
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
+    /// The process, with all its epolls.
+    Process,
     /// The epoll.
     Epoll,
     /// One of its locks.
@@ -299,7 +303,11 @@ impl From<&Entry> for Subject {
         Self {
             key: entry.key,
             name: entry.name.clone(),
-            what: What::Epoll,
+            what: if entry.key.epoll.is_some() {
+                What::Epoll
+            } else {
+                What::Process
+            },
         }
     }
 }

@@ -164,6 +164,7 @@ fn subject(subject: &Subject, ascii: bool) -> String {
         |epoll| format!("epoll {epoll} of {}", sanitize(&subject.name, ascii)),
     );
     match &subject.what {
+        What::Process => format!("process {} {}", subject.key.pid, sanitize(&subject.name, ascii)),
         What::Epoll => epoll,
         What::Lock { kind, .. } => format!("{} of {epoll}", kind.name()),
         What::Source { named, workers, .. } => {

@@ -18,6 +18,7 @@ use super::{
 pub struct Scene<'a> {
     pub(super) window: &'a Window,
     pub(super) herds: Vec<Herd>,
+    pub(super) processes: Vec<Entry>,
     pub(super) epolls: Vec<Entry>,
     pub(super) locks: Vec<LockEntry>,
     pub(super) limits: &'a Limits,
@@ -28,6 +29,7 @@ impl<'a> Scene<'a> {
         Self {
             window,
             herds: herds(window, filter, false),
+            processes: group(window, GroupBy::Process, filter),
             epolls: group(window, GroupBy::Epoll, filter),
             locks: locks(window, filter),
             limits,
@@ -125,6 +127,10 @@ fn check(diagnosis: &'static Diagnosis, scene: &Scene<'_>, findings: &mut Vec<Fi
             let herds = scene.herds.iter();
             herds.for_each(|herd| judge(herd.into(), rule(herd, scene)));
         }
+        Rule::Process(rule) => {
+            let processes = scene.processes.iter();
+            processes.for_each(|entry| judge(entry.into(), rule(entry, scene)));
+        }
         Rule::Epoll(rule) => {
             let epolls = scene.epolls.iter();
             epolls.for_each(|entry| judge(entry.into(), rule(entry, scene)));
@@ -135,7 +141,8 @@ fn check(diagnosis: &'static Diagnosis, scene: &Scene<'_>, findings: &mut Vec<Fi
         }
     }
     // Without an epoll in use nothing was looked at; without a shared file or a wait for a lock there is none to blame.
-    let nothing_to_blame = !matches!(diagnosis.rule, Rule::Epoll(_)) && !scene.epolls.is_empty();
+    let blames = matches!(diagnosis.rule, Rule::Source(_) | Rule::Lock(..));
+    let nothing_to_blame = blames && !scene.epolls.is_empty();
     Check {
         diagnosis,
         outcome: missing.map_or_else(|| tally.outcome(nothing_to_blame), Outcome::Unchecked),

@@ -18,16 +18,17 @@ pub(super) static D19: Diagnosis = Diagnosis {
     name: "woken, but no CPU",
     means: "The event is there and the waiter is woken, but it stands in the run queue: other threads have the CPUs. The loop and epoll \
             are not to blame, and no change there will help.",
-    measured: "Of the wakeup latency the part between being made runnable and being on a CPU, by sums; and the p99 of the whole.",
+    measured: "Of the wakeup latency of a process the part between being made runnable and being on a CPU, by sums; and the p99 of the \
+               whole.",
     severity: "warn: more than {runqueue-share} of the time, with a p99 of more than {runqueue-p99-us} us",
     false_alarm: "The time a CPU takes to leave a deep idle state counts here, and so does a container's CPU limit that holds its \
                   threads back.",
     remedy: "More CPU for its container, fewer busy threads beside it, a higher priority, or CPUs of its own.",
     price: "What one thread gets another waits for. A thread that is bound to a CPU cannot move to a free one.",
     source: "tempesta-tech.com on nginx's tail latency; linux-kernel, March 2025 (wakeups mistaken for delays)",
-    command: "hist -E --metric wakeup,runqueue",
+    command: "hist --metric wakeup,runqueue",
     needs: &["wakeup", "runqueue"],
-    rule: Rule::Epoll(no_cpu),
+    rule: Rule::Process(no_cpu),
 };
 
 fn no_cpu(entry: &Entry, scene: &Scene<'_>) -> Judgement {

@@ -80,6 +80,7 @@ pub fn write_json(out: &mut dyn Write, report: &FindingReport<'_>) -> io::Result
 fn line<'a>(finding: &'a Finding, report: &FindingReport<'_>) -> FindingLine<'a> {
     let subject = &finding.subject;
     let (about, lock, fd, source, workers) = match &subject.what {
+        What::Process => ("process", None, None, None, None),
         What::Epoll => ("epoll", None, None, None, None),
         What::Lock { kind, fd } => ("lock", Some(kind.name()), *fd, None, None),
         What::Source { named, fd, workers } => ("source", None, *fd, named.as_deref().ok(), Some(*workers)),
