@@ -297,7 +297,8 @@ fn ready(entry: &Entry, scene: &Scene<'_>) -> Judgement {
     let median = entry
         .percentile(Metric::EventsPerWait, Quantile::P50)
         .unwrap_or(0);
-    let Some(items) = entry.items else {
+    // One that was closed watches nothing any more.
+    let Some(items) = entry.items.filter(|&items| items > 0) else {
         return Judgement::Unknown("how many files it watches is not known");
     };
     let part = share(median, items);

@@ -50,15 +50,21 @@ impl<'a> Scene<'a> {
         count as f64 * 1e9 / self.window.span_ns.max(1) as f64
     }
 
+    /// The epoll called `key`; closed ones go by their process.
     pub(super) fn epoll(&self, key: EntryKey) -> Option<&Entry> {
-        let id = key.epoll?.id?;
-        let is_it = |entry: &&Entry| entry.key.epoll.and_then(|epoll| epoll.id) == Some(id);
+        let id = |key: EntryKey| key.epoll.and_then(|epoll| epoll.id);
+        let is_it = |entry: &&Entry| match id(key) {
+            Some(own) => id(entry.key) == Some(own),
+            None => entry.key == key,
+        };
         self.epolls.iter().find(is_it)
     }
 }
 
 /// So many times the samples that a rule takes are many.
 const MANY: f64 = 10.0;
+/// Losses that are a smaller part of the samples change nothing.
+const LOST: f64 = 0.05;
 
 impl Confidence {
     fn of(raised: &Raised, scene: &Scene<'_>) -> Self {
@@ -71,7 +77,10 @@ impl Confidence {
         }
         let lost: u64 = scene.window.counted.losses.values().sum();
         if lost > 0 {
-            level = Level::Low;
+            // Whose they were nobody knows: all of them may be of this one.
+            if lost as f64 > LOST * raised.samples as f64 {
+                level = Level::Low;
+            }
             reasons.push(format!("{lost} counts were lost"));
         }
         Self {

@@ -30,12 +30,24 @@ pub(super) static D01: Diagnosis = Diagnosis {
 /// The files that are epolls are D17's.
 const EPOLL_KIND: &str = "eventpoll";
 
-fn is_epoll(herd: &Herd) -> bool {
-    herd.named.as_ref().is_ok_and(|named| named.kind == EPOLL_KIND)
+/// Whether the shared file is an epoll; one without a name shows by what it notifies. `None` where that is not known.
+fn is_epoll(herd: &Herd, scene: &Scene<'_>) -> Option<bool> {
+    if let Ok(named) = &herd.named {
+        return Some(named.kind == EPOLL_KIND);
+    }
+    let nested = |worker: &Worker| {
+        let entry = scene.epoll(worker.key)?;
+        let all = entry.epoll_counter(EpollCounter::Notifications)?;
+        let nested = entry.epoll_counter(EpollCounter::NotificationsNested)?;
+        // Without a notification there is nothing to tell by.
+        (all > 0).then_some(nested * 2 > all)
+    };
+    herd.workers.iter().find_map(nested)
 }
 
 fn thundering_herd(herd: &Herd, scene: &Scene<'_>) -> Judgement {
-    if is_epoll(herd) {
+    let epoll = is_epoll(herd, scene);
+    if epoll == Some(true) {
         return Judgement::Calm;
     }
     if let Some(few) = scene.few(herd.events) {
@@ -75,7 +87,11 @@ fn thundering_herd(herd: &Herd, scene: &Scene<'_>) -> Judgement {
             share * 100.0
         ),
         samples: herd.events,
-        caveat: others.then_some("the same workers are woken by other files too, and some of the waste may be theirs"),
+        caveat: match (epoll, others) {
+            (None, _) => Some("what file it is is not known; if it is an epoll, D17 says what to do"),
+            (_, true) => Some("the same workers are woken by other files too, and some of the waste may be theirs"),
+            _ => None,
+        },
     }
     .into()
 }
@@ -241,16 +257,15 @@ pub(super) static D17: Diagnosis = Diagnosis {
     price: "The library or framework must be changed or told; a thread that hands on costs a wakeup more per event.",
     source: "alibaba/PhotonLibOS#388; measured",
     command: "herd",
-    needs: &["sources"],
+    needs: &["sources", "notifications_nested"],
     rule: Rule::Source(nested),
 };
 
 fn nested(herd: &Herd, scene: &Scene<'_>) -> Judgement {
-    if herd.named.is_err() {
-        return Judgement::Unknown("of some shared files it is not known whether they are epolls");
-    }
-    if !is_epoll(herd) {
-        return Judgement::Calm;
+    match is_epoll(herd, scene) {
+        None => return Judgement::Unknown("of some shared files it is not known whether they are epolls"),
+        Some(false) => return Judgement::Calm,
+        Some(true) => {}
     }
     if let Some(few) = scene.few(herd.events) {
         return few;

@@ -237,6 +237,8 @@ fn diagnoses_are_numbered_and_each_word_is_explained() {
         for text in diagnosis.texts().into_iter().chain([diagnosis.source]) {
             assert!(!text.is_empty(), "{}", diagnosis.id);
         }
+        // Names stand in lists.
+        assert!(!diagnosis.name.contains([',', ':']), "{}", diagnosis.name);
         for text in diagnosis.texts() {
             assert_eq!(
                 unexplained(text),
@@ -329,14 +331,16 @@ fn losses_and_doubts_lower_the_confidence() {
     assert_eq!(level(&rules::chain(1000, 1000)).level, Level::High);
     assert_eq!(level(&rules::chain(200, 200)).level, Level::Medium);
     let mut case = rules::chain(1000, 1000);
-    case.lost = 3;
+    case.lost = 50;
     let confidence = level(&case);
-    assert_eq!(confidence.level, Level::Low);
+    assert_eq!(confidence.level, Level::High);
     assert!(
-        confidence.why.contains("3 counts were lost"),
+        confidence.why.contains("50 counts were lost"),
         "{}",
         confidence.why
     );
+    case.lost = 51;
+    assert_eq!(level(&case).level, Level::Low);
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn millis(ns: u64) -> f64 {
 
 pub(super) static D19: Diagnosis = Diagnosis {
     id: "D19",
-    name: "woken, but no CPU",
+    name: "woken and no CPU free",
     means: "The event is there and the waiter is woken, but it stands in the run queue: other threads have the CPUs. The loop and epoll \
             are not to blame, and no change there will help.",
     measured: "Of the wakeup latency of a process the part between being made runnable and being on a CPU, by sums; and the p99 of the \
@@ -116,7 +116,7 @@ fn blocked(entry: &Entry, scene: &Scene<'_>) -> Judgement {
 
 pub(super) static D21: Diagnosis = Diagnosis {
     id: "D21",
-    name: "woken by timers, with little to do",
+    name: "woken by timers alone",
     means: "Most waits end because time has passed, not because something happened. Each wakes a CPU from its sleep, which costs power, \
             and over many processes it adds up.",
     measured: "Waits that returned 0 at their timeout, and wakeups by timerfds that expired, of all waits but those with timeout 0.",

@@ -308,9 +308,10 @@ fn d13() {
     raised(&ready(40, Some(65)), "D13", Info);
     calm(&ready(40, Some(64)), "D13");
     calm(&ready(40, Some(100)), "D13");
-    let unknown = ready(40, None);
-    assert_eq!(unknown.found(), []);
-    assert!(matches!(unknown.outcome("D13"), Outcome::Unchecked(_)));
+    for unknown in [ready(40, None), ready(40, Some(0))] {
+        assert_eq!(unknown.found(), []);
+        assert!(matches!(unknown.outcome("D13"), Outcome::Unchecked(_)));
+    }
 }
 
 /// A quiet epoll whose lock is waited for.
@@ -346,6 +347,15 @@ fn d15() {
     raised(&mutex(LockPath::Wait, 1_001, 500 * US), "D15", Warn);
     calm(&mutex(LockPath::Wait, 1_000, 500 * US), "D15");
     calm(&mutex(LockPath::Ctl, 1_001, 500 * US), "D15");
+    // The same once the epoll is closed.
+    let case = mutex(LockPath::Wait, 1_001, 500 * US);
+    let mut window = case.window();
+    window.counted.rows[0].key.epoll = None;
+    window.counted.epolls[0].id = EpollId::closed_of(pid(0));
+    window.counted.locks[0].key.epoll = None;
+    let findings = examine(&window, &Filter::default(), &Limits::default()).findings;
+    let ids: Vec<&str> = findings.iter().map(|finding| finding.diagnosis.id).collect();
+    assert_eq!(ids, ["D15"]);
 }
 
 #[test]
@@ -374,8 +384,24 @@ fn d17() {
     raised(&inner, "D17", Warn);
     inner.shared = Some(("eventpoll", vec![(0, 1000, 1000), (0, 1000, 999)]));
     calm(&inner, "D17");
+    // Without a name it shows by what it notifies; without that D01 says what it does not know.
     inner.shared = Some(("", vec![(0, 1000, 1000); 2]));
-    assert!(matches!(inner.outcome("D17"), Outcome::Unchecked(_)));
+    let mut unknown = inner.clone();
+    for process in &mut inner.processes {
+        process.epoll.push((E::NotificationsNested, 1000));
+    }
+    raised(&inner, "D17", Warn);
+    for process in &mut unknown.processes {
+        process.epoll.clear();
+        process.counters.insert(0, (C::EmptyWakeups, 600));
+    }
+    assert!(matches!(unknown.outcome("D17"), Outcome::Unchecked(_)));
+    let findings = unknown.examine().findings;
+    let d01 = findings
+        .iter()
+        .find(|finding| finding.diagnosis.id == "D01")
+        .unwrap();
+    assert!(d01.confidence.why.contains("D17"), "{}", d01.confidence.why);
 }
 
 #[test]
