@@ -11,6 +11,7 @@ use crate::model::snapshot::Metric;
 use crate::workload::{CostArgs, CtlArgs, ScenarioArgs, WaitArgs};
 
 mod demo;
+mod diagnose;
 mod floor;
 mod herd;
 mod locks;
@@ -19,6 +20,7 @@ mod top;
 mod values;
 
 pub use demo::DemoArgs;
+pub use diagnose::{DiagnoseArgs, FailOn};
 pub use floor::FloorArgs;
 pub use herd::HerdArgs;
 pub use locks::{LockSort, LocksArgs};
@@ -36,7 +38,8 @@ Examples:
   epoll-trace demo herd                a herd, and what ends it
   epoll-trace probes                   what this kernel lets us measure
 
-Exit status: 0 clean, 1 error, 2 usage; hist -- CMD: also CMD's own failure.";
+Exit status: 0 clean, 1 error, 2 usage, 3 found (diagnose --fail-on);
+with -- CMD also CMD's own failure.";
 
 const HIST_EXAMPLES: &str = "\
 Examples:
@@ -170,6 +173,9 @@ pub enum Command {
     /// Who waits for the locks of epolls: ep->lock, ep->mtx, and those of watched files
     #[command(after_help = locks::EXAMPLES)]
     Locks(LocksArgs),
+    /// What is wrong: a herd, a hot worker, a blocked loop, ..., with the remedy and its price
+    #[command(after_help = diagnose::EXAMPLES)]
+    Diagnose(DiagnoseArgs),
     /// What this tool costs right now: its programs, maps and itself
     #[command(after_help = OVERHEAD_EXAMPLES)]
     Overhead(OverheadArgs),
@@ -183,6 +189,9 @@ pub enum Command {
     /// Prints the manual of every number.
     #[command(name = crate::commands::metrics::MANUAL, hide = true)]
     Metrics,
+    /// Prints the manual of diagnoses.
+    #[command(name = crate::commands::diagnose::MANUAL, hide = true)]
+    Diagnoses,
     /// Waits for its parent's word, then becomes CMD.
     #[command(name = crate::commands::child::GATE, hide = true)]
     ExecGate(GateArgs),
@@ -203,9 +212,10 @@ impl Command {
             Self::Epolls(args) => Some(&args.trace.command),
             Self::Herd(args) => Some(&args.trace.command),
             Self::Locks(args) => Some(&args.trace.command),
+            Self::Diagnose(args) => Some(&args.trace().command),
             Self::Overhead(args) => Some(&args.trace.command),
             Self::Probes(_) | Self::Bench(_) | Self::Demo(_) => None,
-            Self::Metrics | Self::ExecGate(_) | Self::Floor(_) | Self::Switch(_) => None,
+            Self::Metrics | Self::Diagnoses | Self::ExecGate(_) | Self::Floor(_) | Self::Switch(_) => None,
         }
     }
 }

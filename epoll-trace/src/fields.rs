@@ -8,7 +8,7 @@ pub use field::{Field, Needs, Order, Place, Value};
 
 use crate::model::entry::Entry;
 use crate::model::histogram::Quantile;
-use crate::model::snapshot::{Counter, EpollCounter, Metric};
+use crate::model::snapshot::{self, Counter, EpollCounter, Metric};
 use field::{Get, NAME};
 
 /// The columns of `top`, left to right.
@@ -142,12 +142,12 @@ fn share(entry: &Entry, part: Option<u64>, whole: Option<u64>) -> Value {
     entry.ratio(part, whole).map_or(Value::Absent, Value::Share)
 }
 
-/// Flags of items as people write them, with their bits in a mask of epoll_ctl (include/uapi/linux/eventpoll.h).
+/// Flags of items as people write them.
 const FLAG_NAMES: [(u32, &str); 4] = [
-    (1 << 31, "ET"),
-    (1 << 30, "1SHOT"),
-    (1 << 28, "EXCL"),
-    (1 << 29, "WAKE"),
+    (snapshot::EDGE, "ET"),
+    (snapshot::ONESHOT, "1SHOT"),
+    (snapshot::EXCLUSIVE, "EXCL"),
+    (snapshot::WAKEUP, "WAKE"),
 ];
 
 /// The flags in a mask of epoll_ctl, as people write them.

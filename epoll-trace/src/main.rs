@@ -1,16 +1,18 @@
 //! The command `epoll-trace`: arguments in, exit code out.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::io::{stderr, stdin};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use epoll_trace::cli::{
-    Cli, Command, Counters, EpollsArgs, GlobalArgs, HerdArgs, HistArgs, LocksArgs, OverheadArgs, TopArgs,
-    TraceArgs,
+    Cli, Command, Counters, DiagnoseArgs, EpollsArgs, GlobalArgs, HerdArgs, HistArgs, LocksArgs,
+    OverheadArgs, TopArgs, TraceArgs,
 };
 use epoll_trace::commands::attach::{Wishes, start};
 use epoll_trace::commands::child::{Gated, gate};
+use epoll_trace::commands::diagnose::{self, Diagnoses};
 use epoll_trace::commands::epolls::Epolls;
 use epoll_trace::commands::herd::Herds;
 use epoll_trace::commands::hist::Hist;
@@ -47,6 +49,7 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
                 err: &mut stderr(),
             })
         }
+        Command::Diagnoses => diagnose::manual(&mut open(None)?),
         Command::Probes(args) => {
             let mut out = open(None)?;
             probes::run(
@@ -82,6 +85,13 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
         Command::Epolls(args) => block_on(epolls(args, global)),
         Command::Herd(args) => block_on(herd(args, global)),
         Command::Locks(args) => block_on(show_locks(args, global)),
+        Command::Diagnose(args) => match args.explain {
+            Some(diagnosis) => {
+                let mut out = open(args.run().output.output.as_deref())?;
+                diagnose::explained(args, diagnosis, &mut out)
+            }
+            None => block_on(diagnose(args, global)),
+        },
         Command::Overhead(args) => block_on(overhead(args, global)),
         Command::Top(args) => {
             top::check_terminal()?;
@@ -134,6 +144,20 @@ async fn show_locks(args: &LocksArgs, global: &GlobalArgs) -> anyhow::Result<u8>
         ..Wishes::default()
     };
     trace(&args.trace, global, wishes, Locks::new(args, global)).await
+}
+
+async fn diagnose(args: &DiagnoseArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
+    let (run, worst) = (args.run(), Cell::new(None));
+    let wishes = Wishes {
+        metrics: diagnose::METRICS.to_vec(),
+        counters: Some(Counters::All),
+        sources: true,
+        per_thread: run.filter.needs_threads(),
+        ..Wishes::default()
+    };
+    let blocks = Diagnoses::new(args, &run, global, &worst);
+    let code = trace(&run, global, wishes, blocks).await?;
+    Ok(diagnose::exit_code(args, code, worst.get()))
 }
 
 async fn overhead(args: &OverheadArgs, global: &GlobalArgs) -> anyhow::Result<u8> {

@@ -4,6 +4,7 @@ pub mod attach;
 pub mod bench;
 pub mod child;
 pub mod demo;
+pub mod diagnose;
 pub mod epolls;
 pub mod floor;
 pub mod herd;

@@ -4,6 +4,7 @@ pub mod chains;
 pub mod delta;
 pub mod entry;
 pub mod filter;
+pub mod finding;
 pub mod group;
 pub mod herds;
 pub mod histogram;

@@ -136,6 +136,15 @@ pub const ITEMS: &str = "items";
 /// Name of the flags in use, likewise.
 pub const FLAGS: &str = "flags";
 
+/// In a mask of epoll_ctl (include/uapi/linux/eventpoll.h): an event wakes one of the exclusive waiters.
+pub const EXCLUSIVE: u32 = 1 << 28;
+/// Keeps the system awake while the event is handled.
+pub const WAKEUP: u32 = 1 << 29;
+/// Silent after one event.
+pub const ONESHOT: u32 = 1 << 30;
+/// Edge-triggered.
+pub const EDGE: u32 = 1 << 31;
+
 ids! {
     /// Which lock is waited for.
     LockKind {

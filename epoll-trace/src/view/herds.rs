@@ -162,7 +162,8 @@ fn or_absent(count: Option<u64>) -> String {
     count.map_or_else(|| ABSENT.to_owned(), |count| count.to_string())
 }
 
-fn describe(named: &Named, ascii: bool) -> String {
+/// Kind and name of a file, safe for a terminal.
+pub(super) fn describe(named: &Named, ascii: bool) -> String {
     let name: String = match (&named.name, named.inode) {
         (Some(name), _) => name.chars().take(NAME).collect(),
         (None, Some(inode)) => format!("[{inode}]"),

@@ -1,6 +1,7 @@
 //! What is shown: text, JSON Lines, tables, CSV and the screen, all from the same entries and fields.
 
 pub mod csv;
+pub mod findings;
 pub mod herds;
 pub mod json;
 pub mod locks;

@@ -2,14 +2,14 @@
 
 use super::laws::{
     CHANGED, CHURN, CONTENDED, CROWD, DUP_CLOSE, EDGE, EDGE_EVENTFD, EXCLUSIVE_EVENTFD, EXCLUSIVE_TCP, FLEET,
-    HERD_EVENTFD, HERD_EVENTFD_ONCE, HERD_TCP, HERD_TCP_ONCE, HIDDEN, IDLE_FIRST, KILLED, LEVEL,
+    HERD_EVENTFD, HERD_EVENTFD_ONCE, HERD_TCP, HERD_TCP_ONCE, HIDDEN, IDLE_FIRST, IN_TURN, KILLED, LEVEL,
     LEVEL_EVENTFD, NESTED, NESTED_EVENTFD, NESTED_TCP, OVERFLOWING, REUSE, REUSEPORT, SHARED_EDGE,
     SHARED_EDGE_EVENTFD, SHARED_LEVEL, SHOWN, SIGNALS, SINGLE_ACCEPT, SLOW, TIMEOUTS, TOGETHER_EVENTFD,
     TOGETHER_TCP, UNREAD, URING,
 };
 use super::race::{LOCK, MUTEX, PATHS, Racers};
 use super::shared::Host::{self, Processes, Threads, Together};
-use super::single::Mode::{self, Edge, Exclusive, Level, Oneshot};
+use super::single::Mode::{self, Edge, Exclusive, InTurn, Level, Oneshot};
 use super::source::Kind::{self, Eventfd, Pipe, Socketpair, Tcp, Timer};
 
 /// Which code runs a scenario, and with what.
@@ -212,6 +212,7 @@ pub const CATALOG: &[Scenario] = &[
     row("nested", "pipe in an epoll in an epoll, one waiter", Family::Nested, NESTED),
     row("herd-tcp", "processes, own epoll each, one listener", Family::Herd(Tcp, Level), HERD_TCP).waiters(2, 64),
     row("herd-tcp-exclusive", "the same with EPOLLEXCLUSIVE", Family::Herd(Tcp, Exclusive), EXCLUSIVE_TCP).waiters(2, 64),
+    row("in-turn-tcp", "EPOLLEXCLUSIVE, DEL+ADD after each", Family::Herd(Tcp, InTurn), IN_TURN).waiters(2, 64),
     row("herd-eventfd", "processes, own epoll each, one eventfd", Family::Herd(Eventfd, Level), HERD_EVENTFD).waiters(2, 64),
     row("herd-eventfd-exclusive", "the same with EPOLLEXCLUSIVE", Family::Herd(Eventfd, Exclusive), EXCLUSIVE_EVENTFD).waiters(2, 64),
     row("herd-tcp-et", "processes, own epoll, one listener, ET", Family::Herd(Tcp, Edge), HERD_TCP_ONCE).waiters(2, 64),

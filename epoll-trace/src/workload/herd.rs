@@ -7,10 +7,10 @@ use anyhow::{Context as _, Result};
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 
 use super::crew::{Crew, Need, Start};
-use super::expect::{Known, Reach};
+use super::expect::{Ctl, Known, Reach};
 use super::single::Mode;
 use super::source::{Kind, Source, Stop, epoll, epoll_on};
-use super::waiter::{Duty, SOURCE, serve};
+use super::waiter::{Duty, Rearm, SOURCE, serve};
 
 /// `events` on one file of `kind`, watched by `waiters` processes.
 ///
@@ -24,7 +24,7 @@ pub(super) fn run(
     start: Start,
 ) -> Result<(Crew, Known)> {
     let mut source = Source::new(kind)?;
-    let exclusive = mode == Mode::Exclusive;
+    let exclusive = mode.wakes_one();
     let herd = Herd {
         rearm: mode.rearm(source.fd()),
         source: &mut source,
@@ -48,6 +48,11 @@ pub(super) fn run(
             unasked: source.unasked(events, count),
             wakeups_source,
             scans: Some(wakeups_source + polled_again),
+            ctl: (mode == Mode::InTurn).then_some(Ctl {
+                ctl_add: 2 * count + events,
+                ctl_del: events,
+                ..Ctl::default()
+            }),
             reach: Some(Reach {
                 items: count,
                 fan_out: woken,
@@ -74,7 +79,7 @@ pub(super) fn run_nested(
 ) -> Result<(Crew, Known)> {
     let mut source = Source::new(kind)?;
     let (inside, outside) = match mode {
-        Mode::Exclusive => (mode, Mode::Level),
+        Mode::Exclusive | Mode::InTurn => (Mode::Exclusive, Mode::Level),
         Mode::Level | Mode::Edge | Mode::Oneshot => (Mode::Level, mode),
     };
     let inner = epoll_on(&source, inside.flags())?;
@@ -206,8 +211,8 @@ pub(super) fn run_reuseport(waiters: usize, events: u64, start: Start) -> Result
 /// What is watched, and by whom.
 struct Herd<'a> {
     source: &'a mut Source,
-    /// With ONESHOT: the descriptor to arm again.
-    rearm: Option<RawFd>,
+    /// What a waiter does to its item after each event.
+    rearm: Option<Rearm>,
     waiters: usize,
     events: u64,
     /// These are woken by each event; of the others that the event was taken tells that one was.

@@ -68,6 +68,15 @@ pub(super) const EXCLUSIVE_TCP: &[&str] = many_to_one!(
     "empty_wakeups = 0",
     "scans = 2 * events_sent + stops"
 );
+pub(super) const IN_TURN: &[&str] = many_to_one!(
+    "notifications = events_sent + stops",
+    "wakeups = events_sent + stops",
+    "eagain = 0",
+    "empty_wakeups = 0",
+    "scans = events_sent + stops",
+    "ctl_add = 2 * waiters + events_sent",
+    "ctl_del = events_sent"
+);
 pub(super) const EXCLUSIVE_EVENTFD: &[&str] = many_to_one!(
     "notifications = events_sent + waiters * events_sent + stops",
     "wakeups = events_sent + stops",

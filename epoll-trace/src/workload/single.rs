@@ -8,7 +8,7 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 use super::crew::{Crew, Need, Start};
 use super::expect::Known;
 use super::source::{Kind, Source, epoll, epoll_on};
-use super::waiter::{Duty, SOURCE, serve};
+use super::waiter::{Duty, Rearm, SOURCE, serve};
 
 /// How an epoll reports a ready file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(super) enum Mode {
     Oneshot,
     /// Level-triggered, EPOLLEXCLUSIVE.
     Exclusive,
+    /// The same, and taken out and put in again after each event, behind all others.
+    InTurn,
 }
 
 impl Mode {
@@ -30,8 +32,13 @@ impl Mode {
             Self::Level => EpollFlags::empty(),
             Self::Edge => EpollFlags::EPOLLET,
             Self::Oneshot => EpollFlags::EPOLLONESHOT,
-            Self::Exclusive => EpollFlags::EPOLLEXCLUSIVE,
+            Self::Exclusive | Self::InTurn => EpollFlags::EPOLLEXCLUSIVE,
         }
+    }
+
+    /// Whether an event wakes one waiter, however many epolls watch.
+    pub(super) const fn wakes_one(self) -> bool {
+        matches!(self, Self::Exclusive | Self::InTurn)
     }
 
     /// Whether a delivery puts the item back on the ready list (`ep_send_events`, fs/eventpoll.c).
@@ -39,9 +46,13 @@ impl Mode {
         matches!(self, Self::Level | Self::Exclusive)
     }
 
-    /// What a waiter that got an event of descriptor `fd` arms again.
-    pub(super) fn rearm(self, fd: RawFd) -> Option<RawFd> {
-        (self == Self::Oneshot).then_some(fd)
+    /// What a waiter that got an event of descriptor `fd` does to it.
+    pub(super) const fn rearm(self, fd: RawFd) -> Option<Rearm> {
+        match self {
+            Self::Oneshot => Some(Rearm::Change(fd)),
+            Self::InTurn => Some(Rearm::Requeue(fd)),
+            Self::Level | Self::Edge | Self::Exclusive => None,
+        }
     }
 }
 

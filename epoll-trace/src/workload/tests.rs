@@ -195,6 +195,16 @@ fn one_listener_of_several_gets_each_connection() {
     }
 }
 
+#[test]
+fn who_goes_to_the_end_of_the_queue_lets_the_others_come() {
+    let report = check("in-turn-tcp", 40, Some(4));
+    // Its stop is a delivery too.
+    assert!(
+        report.threads.iter().all(|waiter| waiter.deliveries == 10 + 1),
+        "{report:#?}"
+    );
+}
+
 /// The chain law against the kernel's count of voluntary switches. A waiter may also sleep on `ep->mtx` or on the
 /// memory map of its process, so switches may exceed wakeups, and never fall below.
 #[test]

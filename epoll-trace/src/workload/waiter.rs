@@ -36,10 +36,19 @@ pub(super) struct Duty {
     pub(super) fd: RawFd,
     /// How to take an event off it.
     pub(super) take: Take,
-    /// With ONESHOT: the descriptor to arm again with EPOLL_CTL_MOD.
-    pub(super) rearm: Option<RawFd>,
+    /// What it does to its item after each event.
+    pub(super) rearm: Option<Rearm>,
     /// Stop after so many deliveries; without it only [`STOP`] ends the waiter.
     pub(super) quota: Option<u64>,
+}
+
+/// How the item of a descriptor is set up again.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Rearm {
+    /// With ONESHOT: by EPOLL_CTL_MOD.
+    Change(RawFd),
+    /// With EPOLLEXCLUSIVE: by EPOLL_CTL_DEL and EPOLL_CTL_ADD, behind all others in the file's wait queue.
+    Requeue(RawFd),
 }
 
 /// How one wait ended.
@@ -194,6 +203,18 @@ pub(super) fn control(epfd: RawFd, op: i32, fd: RawFd, events: u32, data: u64) -
     Errno::result(unsafe { libc::epoll_ctl(epfd, op, fd, &raw mut event) }).map(drop)
 }
 
+fn set_up(epfd: RawFd, rearm: Rearm) -> Result<(), Errno> {
+    const ONESHOT: u32 = (libc::EPOLLIN | libc::EPOLLONESHOT).cast_unsigned();
+    const EXCLUSIVE: u32 = (libc::EPOLLIN | libc::EPOLLEXCLUSIVE).cast_unsigned();
+    match rearm {
+        Rearm::Change(fd) => control(epfd, libc::EPOLL_CTL_MOD, fd, ONESHOT, SOURCE),
+        Rearm::Requeue(fd) => {
+            control(epfd, libc::EPOLL_CTL_DEL, fd, 0, SOURCE)?;
+            control(epfd, libc::EPOLL_CTL_ADD, fd, EXCLUSIVE, SOURCE)
+        }
+    }
+}
+
 /// Waits and takes until the quota is reached or [`STOP`] arrives.
 ///
 /// # Errors
@@ -207,7 +228,6 @@ pub(super) fn serve(place: &Place<'_>, duty: &Duty) -> Result<(), Errno> {
 /// # Errors
 /// As of [`serve`].
 pub(super) fn serve_after(place: &Place<'_>, duty: &Duty, before: impl Fn()) -> Result<(), Errno> {
-    const ARMED: u32 = (libc::EPOLLIN | libc::EPOLLONESHOT).cast_unsigned();
     let mut deliveries = 0_u64;
     loop {
         let Outcome::Events { source, stop } = wait_once(place, duty.epfd, -1)? else {
@@ -216,8 +236,8 @@ pub(super) fn serve_after(place: &Place<'_>, duty: &Duty, before: impl Fn()) -> 
         if source {
             before();
             take(place, duty.fd, duty.take)?;
-            if let Some(fd) = duty.rearm {
-                control(duty.epfd, libc::EPOLL_CTL_MOD, fd, ARMED, SOURCE)?;
+            if let Some(rearm) = duty.rearm {
+                set_up(duty.epfd, rearm)?;
             }
         }
         deliveries += 1;

@@ -29,10 +29,11 @@ const DEMO: &str = "epoll-trace demo herd --text";
 const LOADS: &str = "for load in herd-tcp shared-lt pipe-et; do epoll-trace bench scenario $load --events 1000000 >/dev/null & done";
 
 /// Commands that together write a line of every kind.
-const EXAMPLES: [&str; 4] = [
+const EXAMPLES: [&str; 5] = [
     "epoll-trace hist --json -- epoll-trace bench scenario tcp-lt --json --events 20",
     "epoll-trace hist --json -L -- epoll-trace bench scenario tcp-lt --json --events 20",
     "epoll-trace hist --json -E -- epoll-trace bench scenario tcp-lt --json --events 20",
+    "epoll-trace diagnose --json -- epoll-trace bench scenario herd-tcp --json --events 200 --waiters 8",
     "epoll-trace bench scenario --list --json",
 ];
 /// Examples are cut to so many columns: a plan line has thousands.

@@ -19,6 +19,11 @@ pub(super) fn numbers(program: &Path) -> Result<String> {
     exec::output(Command::new(program).arg("__metrics"))
 }
 
+/// Its manual of every diagnosis.
+pub(super) fn diagnoses(program: &Path) -> Result<String> {
+    exec::output(Command::new(program).arg("__diagnoses"))
+}
+
 fn add(program: &Path, command: &mut Vec<String>, text: &mut String) -> Result<()> {
     let mut run = Command::new(program);
     // Without a terminal clap takes the width from here.

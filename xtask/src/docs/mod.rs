@@ -24,11 +24,13 @@ const README: &str = "README.md";
 const METRICS: &str = "docs/metrics.md";
 const JSON: &str = "docs/json.md";
 const PROBES: &str = "docs/probes.md";
+const DIAGNOSES: &str = "docs/diagnoses.md";
 
 /// Made without a VM, so compared by every test run.
 const CHEAP: &[Part] = &[
     ("docs/cli.md", "cli"),
     (METRICS, "numbers"),
+    (DIAGNOSES, "diagnoses"),
     (JSON, "metrics"),
     (JSON, "counters"),
     (JSON, "epoll-counters"),
@@ -114,6 +116,7 @@ fn cheap() -> Result<Bodies> {
     Ok(Bodies::from([
         ("cli", cli::help(&program)?),
         ("numbers", cli::numbers(&program)?),
+        ("diagnoses", cli::diagnoses(&program)?),
         ("metrics", source::names("Metric", "Metric")?),
         ("counters", source::names("Counter", "Counter")?),
         (

@@ -14,7 +14,7 @@ const LOOKED_AT: u64 = 1_500;
 const WAITERS: [u32; 3] = [2, 4, 8];
 /// Every way to put waiters on one file: own epolls, threads on one epoll, and own epolls on an epoll; for a listener and for an
 /// eventfd; level-triggered, EPOLLET, EPOLLONESHOT, EPOLLEXCLUSIVE. And EPOLLEXCLUSIVE behind an epoll that nobody waits on.
-pub(super) const ARRANGEMENTS: [&str; 25] = [
+pub(super) const ARRANGEMENTS: [&str; 26] = [
     "herd-tcp",
     "herd-tcp-et",
     "herd-tcp-oneshot",
@@ -40,6 +40,7 @@ pub(super) const ARRANGEMENTS: [&str; 25] = [
     "nested-eventfd-oneshot",
     "nested-eventfd-exclusive",
     "idle-first",
+    "in-turn-tcp",
 ];
 /// Scenarios in which one epoll has each file alone, whoever waits on it: no source is shared.
 const ALONE: [&str; 4] = ["pipe-lt", "eventfd-lt", "shared-lt", "nested"];

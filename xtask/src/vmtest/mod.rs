@@ -8,6 +8,7 @@ mod benches;
 mod beside;
 mod cgroup;
 mod cost;
+mod diagnose;
 mod ends;
 mod herds;
 mod instances;
@@ -64,6 +65,7 @@ pub(crate) fn all(length: Length) -> Vec<Test> {
         wakers::tests(),
         locks::tests(),
         herds::tests(),
+        diagnose::tests(),
         together::tests(),
         cgroup::tests(),
         servers::tests(),

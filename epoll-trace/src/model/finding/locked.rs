@@ -1,0 +1,164 @@
+//! Where epoll's own locks hurt: D14, D15, D16.
+
+use super::super::entry::Entry;
+use super::super::histogram::Quantile;
+use super::super::locks::LockEntry;
+use super::super::snapshot::{Counter, EpollCounter, LockKind, LockPath, Metric};
+use super::{Amount, Diagnosis, Judgement, Limit, Raised, Rule, Scene, Severity, evidence};
+
+pub(super) static D14: Diagnosis = Diagnosis {
+    id: "D14",
+    name: "contention on the ready list",
+    means: "Many CPUs bring events to one epoll at once, and each notification must have ep->lock. Who waits for it spins: the CPU does \
+            nothing else, be it in the network stack or in a writer's system call.",
+    measured: "Waits for ep->lock by everybody, with their times.",
+    severity: "warn: a p99 of more than {lock-p99-us} us",
+    false_alarm: "On a virtual machine the holder's CPU may have been taken away (steal), and everybody spins until it is back. Steal is \
+                  not read here.",
+    remedy: "An epoll for each thread in place of one for all.",
+    price: "An event no longer goes to whoever is free, so work may pile up at one thread.",
+    source: "the kernel's commit 0c43094f8cc9; measured: perf bench epoll wait, 4 threads, 143 against 231 thousand operations/s",
+    command: "locks",
+    needs: &["lock"],
+    rule: Rule::Lock(LockKind::Lock, ready_list),
+};
+
+fn ready_list(lock: &LockEntry, scene: &Scene<'_>) -> Judgement {
+    if let Some(few) = scene.few(lock.count()) {
+        return few;
+    }
+    let p99 = lock.waited.percentile(Quantile::P99).unwrap_or(0);
+    if p99 <= scene.limits.micros(Limit::LockP99) {
+        return Judgement::Calm;
+    }
+    Raised {
+        severity: Severity::Warn,
+        evidence: evidence([
+            ("wait_p99_ns", Amount::Nanos(p99)),
+            ("waits_per_s", Amount::Rate(scene.per_second(lock.count()))),
+            ("waited_ns", Amount::Nanos(lock.sum_ns())),
+        ]),
+        sentence: format!(
+            "{} waits for the lock of its ready list, of which 1 % take more than {:.0} us.",
+            lock.count(),
+            p99 as f64 / 1e3
+        ),
+        samples: lock.count(),
+        caveat: Some("on a virtual machine it may be time in which the host took CPUs away"),
+    }
+    .into()
+}
+
+pub(super) static D15: Diagnosis = Diagnosis {
+    id: "D15",
+    name: "contention on the epoll's mutex",
+    means: "Threads in epoll_wait, epoll_ctl or close wait for ep->mtx, which only one may have while it scans or changes the epoll.",
+    measured: "Waits for ep->mtx with their times, and those within epoll_wait as a part of all its waiters' time.",
+    severity: "warn: more than {mutex-share} of the waiters' time, or a p99 of more than {mutex-p99-us} us",
+    false_alarm: "A scan that copies events into memory that is not there yet holds the mutex while the page comes.",
+    remedy: "Fewer threads in epoll_wait on one epoll, a smaller maxevents, or several epolls.",
+    price: "Fewer waiters may answer later; a smaller maxevents is more system calls; several epolls divide the work once and for all.",
+    source: "golang/go#65064 (192 cores); dotnet/runtime#35800",
+    command: "locks",
+    needs: &["mutex"],
+    rule: Rule::Lock(LockKind::Mutex, mutex),
+};
+
+/// Part of the time of an epoll's waiters that they wait for its mutex; `None` where their time is not known.
+fn waited_share(lock: &LockEntry, scene: &Scene<'_>) -> Option<f64> {
+    let entry = scene.epoll(lock.epoll)?;
+    let time = entry.counter(Counter::BusyNs)? + entry.counter(Counter::WaitingNs)?;
+    let waited = lock.paths[LockPath::Wait as usize].sum_ns;
+    (time > 0).then(|| waited as f64 / time as f64)
+}
+
+fn mutex(lock: &LockEntry, scene: &Scene<'_>) -> Judgement {
+    if let Some(few) = scene.few(lock.count()) {
+        return few;
+    }
+    let p99 = lock.waited.percentile(Quantile::P99).unwrap_or(0);
+    let share = waited_share(lock, scene);
+    let large = share.is_some_and(|share| share > scene.limit(Limit::MutexShare));
+    if !large && p99 <= scene.limits.micros(Limit::MutexP99) {
+        return Judgement::Calm;
+    }
+    Raised {
+        severity: Severity::Warn,
+        evidence: evidence([
+            ("waited_share", share.map_or(Amount::Unknown, Amount::Share)),
+            ("wait_p99_ns", Amount::Nanos(p99)),
+            ("waits_per_s", Amount::Rate(scene.per_second(lock.count()))),
+        ]),
+        sentence: format!(
+            "{} waits for its mutex, of which 1 % take more than {:.0} us.",
+            lock.count(),
+            p99 as f64 / 1e3
+        ),
+        samples: lock.count(),
+        caveat: None,
+    }
+    .into()
+}
+
+pub(super) static D16: Diagnosis = Diagnosis {
+    id: "D16",
+    name: "events during scans",
+    means: "Many events come while a scan is running. They go to the overflow list, and the scan's end must move them to the ready list \
+            with the lock held. By itself that is cheap; with long scans or a contended lock it makes both worse.",
+    measured: "Notifications that find a scan in progress, of all; the length of scans; and D14 and D15 of the same epoll.",
+    severity: "warn: more than {overflow-share} of the notifications, together with D14, D15 or a p99 of the scans of more than \
+               {overflow-scan-us} us",
+    false_alarm: "Above a hundred thousand events per second it is normal.",
+    remedy: "Shorter scans by a smaller maxevents, or several epolls.",
+    price: "A smaller maxevents is more system calls; several epolls divide the work once and for all.",
+    source: "Davidlohr Bueso's talks on epoll's scaling, 2019",
+    command: "epolls",
+    needs: &["ovf_notifications", "notifications", "scan"],
+    rule: Rule::Epoll(overflow),
+};
+
+fn overflow(entry: &Entry, scene: &Scene<'_>) -> Judgement {
+    let counts = entry
+        .epoll_counter(EpollCounter::NotificationsInScan)
+        .zip(entry.epoll_counter(EpollCounter::Notifications));
+    let Some((during, all)) = counts else {
+        return Judgement::Unknown("its notifications were counted with another epoll");
+    };
+    if let Some(few) = scene.few(all) {
+        return few;
+    }
+    let share = during as f64 / all as f64;
+    let p99 = entry.percentile(Metric::Scan, Quantile::P99);
+    let long = p99.is_some_and(|p99| p99 > scene.limits.micros(Limit::OverflowScan));
+    if share <= scene.limit(Limit::OverflowShare) || !(long || contended(entry, scene)) {
+        return Judgement::Calm;
+    }
+    Raised {
+        severity: Severity::Warn,
+        evidence: evidence([
+            ("in_scan_share", Amount::Share(share)),
+            ("scan_p99_ns", p99.map_or(Amount::Unknown, Amount::Nanos)),
+            ("in_scan_per_s", Amount::Rate(scene.per_second(during))),
+        ]),
+        sentence: format!(
+            "{:.0} % of {all} notifications came while a scan was running.",
+            share * 100.0
+        ),
+        samples: all,
+        caveat: None,
+    }
+    .into()
+}
+
+/// Whether D14 or D15 holds of one of its locks.
+fn contended(entry: &Entry, scene: &Scene<'_>) -> bool {
+    let mut own = scene.locks.iter().filter(|lock| lock.epoll == entry.key);
+    own.any(|lock| {
+        let judgement = match lock.kind {
+            LockKind::Lock => ready_list(lock, scene),
+            LockKind::Mutex => mutex(lock, scene),
+            LockKind::Source => return false,
+        };
+        matches!(judgement, Judgement::Raised(_))
+    })
+}

@@ -1,0 +1,265 @@
+//! Findings on real kernels: each diagnosis with a load that must raise it, and one that nearly does.
+
+use serde_json::Value;
+
+use super::trace::{FENTRY, Family, KPROBE};
+use super::{Need, Outputs, Problem, Test};
+use crate::kernels::Capability;
+
+/// A load below `epoll-trace bench`, the diagnoses it must raise, and those it must not.
+type Row = (&'static str, &'static [&'static str], &'static [&'static str]);
+
+/// One after the other, so rates are over the time of all: thresholds of rates and times are those of [`THRESHOLDS`].
+const LOADS: &[Row] = &[
+    (
+        "scenario herd-tcp --waiters 8 --events 100",
+        &["D01"],
+        &["D02", "D17", "D22"],
+    ),
+    (
+        "scenario herd-tcp-exclusive --waiters 4 --events 100",
+        &["D03"],
+        &["D01"],
+    ),
+    (
+        "scenario in-turn-tcp --waiters 4 --events 400",
+        &[],
+        &["D01", "D03", "D09"],
+    ),
+    ("scenario shared-lt --waiters 4 --events 100", &["D02"], &["D01"]),
+    ("scenario shared-et --waiters 4 --events 100", &[], &["D02"]),
+    ("scenario ctl-churn --events 100", &["D09", "D22"], &["D10"]),
+    ("scenario pipe-oneshot --events 100", &[], &["D09", "D22"]),
+    ("scenario unread-level --events 2000", &["D11"], &["D10", "D12"]),
+    (
+        "scenario pipe-lt --events 200",
+        &[],
+        &["D10", "D11", "D19", "D20", "D21"],
+    ),
+    ("scenario timeouts --events 60", &["D12", "D21"], &["D11"]),
+    ("scenario slow-handler --events 40", &["D20"], &["D12", "D21"]),
+    ("scenario timers --events 100", &["D21"], &["D12"]),
+    (
+        "scenario many-blocked --waiters 200 --events 1000",
+        &["D19"],
+        &["D02"],
+    ),
+    ("scenario overflow --events 2000", &["D16"], &["D10"]),
+    ("wait -t 1 -f 64 --ops 2000", &["D10"], &["D11"]),
+];
+/// After those side by side, still alive at the end: what they watch is asked of them.
+const LIVE: &[Row] = &[
+    ("scenario overflow --events 1000000", &["D13"], &["D17"]),
+    (
+        "scenario nested-tcp-lt --waiters 4 --events 1000000",
+        &["D17"],
+        &["D01", "D13"],
+    ),
+    ("scenario nested --events 1000000", &[], &["D17", "D13"]),
+];
+/// With four CPUs, which fight for the mutex. For the spin lock of D14 an emulated machine never fights long enough to be seen.
+const FOUGHT: &[Row] = &[
+    (
+        "scenario lock-contention --waiters 4 --events 20000",
+        &["D14"],
+        &["D02"],
+    ),
+    ("scenario shared-lt --waiters 8 --events 1000", &["D15"], &["D14"]),
+    ("scenario pipe-lt --events 200", &[], &["D14", "D15"]),
+];
+/// Rates are over the time of all loads, and times are those of an emulated machine.
+const THRESHOLDS: &[&str] = &[
+    "samples=50",
+    "herd-rate=1",
+    "chain-rate=1",
+    "poll-share=0.4",
+    "poll-rate=1",
+    "timer-rate=1",
+    "loop-p99-ms=15",
+    "loop-max-ms=1000000",
+    "runqueue-p99-us=30000",
+    "overflow-share=0.01",
+    "overflow-scan-us=1",
+    "lock-p99-us=0.5",
+    "mutex-p99-us=1",
+];
+/// Who the load is that was just started.
+const WHO: &str =
+    r#"read children < /proc/$!/task/$!/children; echo "{\"kind\":\"load\",\"pids\":\"$! $children\"}""#;
+/// All diagnoses, and those that nothing measures yet.
+const ALL: usize = 22;
+const NOT_YET: [&str; 6] = ["D04", "D05", "D06", "D07", "D08", "D18"];
+/// Losses that say nothing of findings: of a preemptible kernel, of the start, and of shared files that went while they were followed.
+const HARMLESS: [&str; 4] = ["probe_misses", "returns_missed", "fdinfo_cut", "sources_reused"];
+const CPUS: u32 = 4;
+const SECONDS: u64 = 240;
+/// `--fail-on` found something.
+const FOUND: i32 = 3;
+
+/// The table with fentry, and with kprobes where the kernel is newest; locks; a calm system; and one that shows little.
+pub(super) fn tests() -> Vec<Test> {
+    let table = [(FENTRY, (6, 1)), (KPROBE, (7, 3))].map(|(family, (major, minor))| {
+        let name = format!("diagnose: raised and near misses, {}", family.name);
+        Test::new(name, |outputs| check(outputs, &[LOADS, LIVE].concat()))
+            .needs(family.need())
+            .needs(Need::Since(major, minor))
+            .run(words(family, LOADS, LIVE), SECONDS)
+    });
+    let fought = Test::new("diagnose: locks", |outputs| check(outputs, FOUGHT))
+        .needs(FENTRY.need())
+        .needs(Need::Since(6, 1))
+        .cpus(CPUS)
+        .run(words(FENTRY, FOUGHT, &[]), SECONDS);
+    let calm = "epoll-trace diagnose --fail-on info --threshold runqueue-p99-us=1000000 --threshold loop-max-ms=1000000 \
+                --threshold loop-p99-ms=1000000 -- epoll-trace bench scenario tcp-lt --events 200 --json";
+    let calm = Test::new("diagnose: a calm system, and what cannot be checked", check_calm)
+        .needs(FENTRY.need())
+        .job(&calm.split_whitespace().collect::<Vec<_>>());
+    let all = table.into_iter().chain([fought]);
+    all.map(|test| test.needs(Need::Can(Capability::ProbeRead)))
+        .chain([calm, blind()])
+        .collect()
+}
+
+/// Where the kernel shows no wakeup's cause, no diagnosis that rests on it may look as if all were well.
+fn blind() -> Test {
+    let words =
+        "epoll-trace diagnose --json -- epoll-trace bench scenario herd-tcp --waiters 4 --events 200 --json";
+    Test::new("diagnose: a herd that cannot be seen", |outputs| {
+        let lines = outputs.json_lines(0)?;
+        for id in ["D01", "D02", "D03", "D17"] {
+            let outcome = outcome(&lines, id)?;
+            if outcome["outcome"] != "unchecked" || outcome["why"].as_str().is_none_or(str::is_empty) {
+                return Err(format!("{id} is {outcome}").into());
+            }
+        }
+        Ok(())
+    })
+    .needs(Need::Cannot(Capability::ProbeRead))
+    .job(&words.split(' ').collect::<Vec<_>>())
+}
+
+/// `one_by_one`, and then `alive` beside each other, which say who they are as a load's own report would, and are left behind.
+fn words(family: Family, one_by_one: &[Row], alive: &[Row]) -> Vec<String> {
+    let thresholds: Vec<String> = THRESHOLDS
+        .iter()
+        .map(|one| format!("--threshold {one}"))
+        .collect();
+    let tool = format!(
+        "epoll-trace diagnose --json --fail-on warn --probes {} {}",
+        family.name,
+        thresholds.join(" ")
+    );
+    let loads: Vec<String> = one_by_one
+        .iter()
+        .map(|(load, ..)| format!("epoll-trace bench {load} --json || exit"))
+        .collect();
+    let mut script = loads.join("\n");
+    for (load, ..) in alive {
+        script += &format!("\nepoll-trace bench {load} > /dev/null & sleep 0.5\n{WHO}");
+    }
+    if !alive.is_empty() {
+        script += "\nsleep 4";
+    }
+    let mut words: Vec<String> = tool.split(' ').map(str::to_owned).collect();
+    words.extend(["--".to_owned(), "sh".to_owned(), "-c".to_owned(), script]);
+    words
+}
+
+/// The processes of each load, in their order.
+fn processes(line: &Value) -> Option<Vec<u64>> {
+    match line["kind"].as_str()? {
+        "load" => {
+            let pids = line["pids"].as_str()?.split_whitespace();
+            Some(pids.filter_map(|pid| pid.parse().ok()).collect())
+        }
+        "scenario" | "bench_wait" => {
+            let waiters = line["threads"].as_array().into_iter().flatten();
+            let pids = waiters.filter_map(|waiter| waiter["pid"].as_u64());
+            Some(pids.chain(line["pid"].as_u64()).collect())
+        }
+        _ => None,
+    }
+}
+
+fn outcome<'a>(lines: &'a [Value], id: &str) -> Result<&'a Value, Problem> {
+    let line = lines.iter().find(|line| line["kind"] == "checks");
+    let checks = line.and_then(|line| line["checks"].as_array());
+    let checks = checks.ok_or("nothing says what was checked")?;
+    if checks.len() != ALL {
+        return Err(format!("{} diagnoses, not {ALL}", checks.len()).into());
+    }
+    let found = checks.iter().find(|check| check["id"] == id);
+    found.ok_or_else(|| format!("{id} is not among the checks").into())
+}
+
+/// Each load raised what it must, and not what it must not; each finding is whole; nothing that matters was lost.
+fn check(outputs: &Outputs<'_>, rows: &[Row]) -> Result<(), Problem> {
+    let text = &outputs.exited(0, FOUND)?.stdout;
+    let parse = |line: &str| {
+        serde_json::from_str(line).map_err(|error| Problem::from(format!("not JSON ({error}): {line}")))
+    };
+    let lines: Vec<Value> = text.lines().map(parse).collect::<Result<_, _>>()?;
+    let loads: Vec<Vec<u64>> = lines.iter().filter_map(processes).collect();
+    if loads.len() != rows.len() {
+        return Err(format!("{} loads reported, not {}", loads.len(), rows.len()).into());
+    }
+    let findings: Vec<&Value> = lines.iter().filter(|line| line["kind"] == "finding").collect();
+    let mut wrong: Vec<String> = findings.iter().filter_map(|finding| broken(finding)).collect();
+    for ((load, raises, calm), pids) in rows.iter().zip(&loads) {
+        let own = |finding: &&&Value| finding["pid"].as_u64().is_some_and(|pid| pids.contains(&pid));
+        let own: Vec<&Value> = findings.iter().filter(own).copied().collect();
+        let has = |id: &str| own.iter().find(|finding| finding["id"] == id);
+        for id in raises.iter().filter(|id| has(id).is_none()) {
+            wrong.push(format!("{load}: no {id}, which is {}", outcome(&lines, id)?));
+        }
+        for finding in calm.iter().filter_map(|id| has(id)) {
+            wrong.push(format!("{load}: {finding}"));
+        }
+    }
+    for id in NOT_YET {
+        let outcome = outcome(&lines, id)?;
+        if outcome["outcome"] != "unchecked" {
+            wrong.push(format!("{outcome} looks as if it were checked"));
+        }
+    }
+    wrong.extend(lines.iter().filter_map(lost));
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(wrong.join("\n").into())
+}
+
+/// What a finding lacks.
+fn broken(finding: &Value) -> Option<String> {
+    let text = |key: &str| finding[key].as_str().is_some_and(|text| !text.is_empty());
+    let texts = ["severity", "confidence", "sentence", "remedy", "price", "command"];
+    let whole = texts.into_iter().all(text);
+    let evidence = finding["evidence"].as_object().map_or(0, serde_json::Map::len);
+    (!whole || evidence != 3).then(|| format!("not whole: {finding}"))
+}
+
+fn lost(line: &Value) -> Option<String> {
+    let losses = line["losses"].as_object()?;
+    let counts = |name: &String, count: &Value| *count != 0 && !HARMLESS.contains(&name.as_str());
+    let lost = losses.iter().any(|(name, count)| counts(name, count));
+    lost.then(|| format!("losses: {}", line["losses"]))
+}
+
+/// Words for a person: nothing found, what was checked, and what could not be.
+fn check_calm(outputs: &Outputs<'_>) -> Result<(), Problem> {
+    let text = outputs.stdout(0)?;
+    let said = [
+        "Nothing found in",
+        "checked, and does not hold: ",
+        "could not be checked:",
+        "D04 uneven SO_REUSEPORT listeners: ",
+        "losses: ",
+    ];
+    for part in said {
+        if !text.contains(part) {
+            return Err(format!("it does not say `{part}`: {text}").into());
+        }
+    }
+    Ok(())
+}
