@@ -13,4 +13,5 @@ pub mod probes;
 pub mod shared;
 pub mod snapshot;
 pub mod source;
+pub mod totals;
 pub mod waker;
