@@ -6,7 +6,7 @@ use aya::maps::{HashMap as BpfHashMap, MapData, MapError, Queue};
 use epoll_trace_ebpf as abi;
 
 use super::instance::{
-    Base, Before, Followed, Found as FoundBy, base_of, changes, is_same, net_items, values,
+    Base, Before, Followed, Found as FoundBy, Values, base_of, changes, is_same, net_items, values,
 };
 use super::mapped::Mapped;
 use super::pool::{Found, Pool};
@@ -51,6 +51,8 @@ pub(super) struct Epolls {
     before: HashMap<abi::EpollId, Base>,
     /// Processes by which they were found at the start.
     found: FoundBy,
+    /// The counters of those of which none is known.
+    nothing: Values,
 }
 
 const ZERO: abi::Epoll = abi::Epoll {
@@ -91,6 +93,7 @@ impl Epolls {
             dying: BTreeSet::new(),
             before: HashMap::new(),
             found: HashMap::new(),
+            nothing: Values::default(),
         })
     }
 
@@ -314,11 +317,11 @@ impl Epolls {
             opened: None,
             items: Some(0).filter(|_| known.items),
             flags: None,
-            counters: values(counts, known),
+            counters: values(counts, known, &self.nothing),
         }));
         for &(_, index) in &self.order {
             if let Some(followed) = self.live.get_mut(index) {
-                epolls.push(followed.model(&self.found, known));
+                epolls.push(followed.model(&self.found, known, &self.nothing));
             }
         }
         epolls

@@ -48,19 +48,21 @@ pub(super) struct Followed {
     /// What it had before; nothing where that is not known.
     pub(super) base: Option<Base>,
     /// What the model gets of its counters, until one changes.
-    counters: Option<Shared<[Option<u64>; EpollCounter::COUNT]>>,
+    counters: Option<Values>,
     /// What the model gets, until something changes.
     model: Option<Epoll>,
 }
 
-/// What was counted of an epoll, or of closed ones, as far as it is known.
-pub(super) fn values(
-    counts: [u64; EpollCounter::COUNT],
-    known: &Known,
-) -> Shared<[Option<u64>; EpollCounter::COUNT]> {
-    let values: [_; EpollCounter::COUNT] =
-        std::array::from_fn(|index| known.epolls[index].then_some(counts[index]));
-    Shared::from(values)
+/// Counters as the model has them.
+pub(super) type Values = Shared<[Option<u64>; EpollCounter::COUNT]>;
+
+/// What was counted of an epoll, or of closed ones, as far as it is known; where nothing is, `nothing` serves all of them.
+pub(super) fn values(counts: [u64; EpollCounter::COUNT], known: &Known, nothing: &Values) -> Values {
+    if known.epolls == [false; EpollCounter::COUNT] {
+        return nothing.clone();
+    }
+    let values = std::array::from_fn(|index| known.epolls[index].then_some(counts[index]));
+    Values::from(values)
 }
 
 /// An epoll that was created while we looked had nothing before.
@@ -112,13 +114,13 @@ impl Followed {
     }
 
     /// What the model gets, which is what it got before unless something changed.
-    pub(super) fn model(&mut self, found: &Found, known: &Known) -> Epoll {
+    pub(super) fn model(&mut self, found: &Found, known: &Known, nothing: &Values) -> Epoll {
         if let Some(model) = &self.model {
             return model.clone();
         }
         let (raw, creator) = (&self.raw, self.raw.creator_tgid);
         let counters = self.counters.take();
-        let counters = counters.unwrap_or_else(|| values(epoll_counters(&raw.counters), known));
+        let counters = counters.unwrap_or_else(|| values(epoll_counters(&raw.counters), known, nothing));
         let model = Epoll {
             id: EpollId {
                 address: raw.id.address,

@@ -102,7 +102,7 @@ impl<T: Pod> Mapped<T> {
         if index as usize >= all {
             bail!("entry {index} of an array of {all}")
         }
-        let entries = (index as usize + 1 + index as usize / 16)
+        let entries = (index as usize + 1 + index as usize / 32)
             .max(LEAST_BYTES / each)
             .min(all);
         let bytes = NonZero::new(entries * each).context("an array without entries")?;

@@ -287,11 +287,15 @@ impl Rows {
             if followed.stale {
                 let metrics = followed.metrics(&self.metrics, &mut self.chunks, shape, known)?;
                 let counters = tally::counters(&followed.last.counters);
-                followed.numbers = Shared::from(Numbers {
+                let numbers = Numbers {
                     counters: array::from_fn(|index| known.counters[index].then_some(counters[index])),
                     wakers: self.wakers.of(index),
                     metrics,
-                });
+                };
+                // Looks share what did not change, though it had to be read.
+                if *followed.numbers != numbers {
+                    followed.numbers = numbers.into();
+                }
                 followed.stale = false;
             }
             rows.push(Row {
