@@ -199,10 +199,13 @@ fn add_instances(entry: &mut Entry, slot: Slot, group: &Group<'_>, instances: &I
         .map(|place| of(place)?.flags)
         .reduce(|one, other| Some(one? | other?))
         .flatten();
-    let users = group.epolls.iter().flat_map(|&place| instances.at(place).users());
-    let processes: BTreeSet<u32> = users.collect();
+    let mut users = group.epolls.iter().flat_map(|&place| instances.at(place).users());
+    // Of most entries there is one.
+    let first = users.next();
+    let others: BTreeSet<u32> = users.filter(|&user| Some(user) != first).collect();
+    let processes = u64::from(first.is_some()) + others.len() as u64;
     let own = matches!(slot, Slot::Private(..)) || !group.rows.is_empty();
-    entry.processes = (processes.len() as u64).max(u64::from(own));
+    entry.processes = processes.max(u64::from(own));
 }
 
 fn key(slot: Slot, group: &Group<'_>, instances: &Instances<'_>) -> EntryKey {

@@ -62,6 +62,9 @@ pub struct ScenarioArgs {
     /// When all waiters sleep, say so on stderr and send the first event only after a line on stdin
     #[arg(long)]
     pub hold: bool,
+    /// Epolls of each process of `fleet`: for `cargo xtask bench agent`, and not what its laws say
+    #[arg(long, value_name = "N", hide = true, default_value_t = fleet::EPOLLS_EACH)]
+    pub epolls: usize,
     /// One JSON object instead of a table (with --list: one per line)
     #[arg(long)]
     pub json: bool,
@@ -83,7 +86,7 @@ pub fn run(args: &ScenarioArgs, out: &mut dyn Write) -> Result<()> {
         .as_deref()
         .context("no scenario given: `bench scenario --list` shows all")?;
     let start = if args.hold { Start::OnLine } else { Start::AtOnce };
-    let report = perform_from(start, name, args.events, args.waiters)?;
+    let report = perform_from(start, name, args.events, args.waiters, args.epolls)?;
     if args.json {
         serde_json::to_writer(&mut *out, &report).context("cannot write the report")?;
         writeln!(out).context("cannot write the report")
@@ -97,10 +100,16 @@ pub fn run(args: &ScenarioArgs, out: &mut dyn Write) -> Result<()> {
 /// # Errors
 /// As [`run`], without the printing.
 pub fn perform(name: &str, events: Option<u64>, waiters: Option<usize>) -> Result<Report> {
-    perform_from(Start::AtOnce, name, events, waiters)
+    perform_from(Start::AtOnce, name, events, waiters, fleet::EPOLLS_EACH)
 }
 
-fn perform_from(start: Start, name: &str, events: Option<u64>, waiters: Option<usize>) -> Result<Report> {
+fn perform_from(
+    start: Start,
+    name: &str,
+    events: Option<u64>,
+    waiters: Option<usize>,
+    epolls: usize,
+) -> Result<Report> {
     let scenario = Scenario::by_name(name)
         .with_context(|| format!("no scenario is called `{name}`: `bench scenario --list` shows all"))?;
     let events = events.unwrap_or(scenario.events).clamp(1, scenario.most_events);
@@ -135,7 +144,7 @@ fn perform_from(start: Start, name: &str, events: Option<u64>, waiters: Option<u
         Family::Uring => uring::run(events),
         Family::Race(racers) => race::run(racers, waiters, events, start),
         Family::Crowd => crowd::run(waiters, events, start),
-        Family::Fleet => fleet::run(waiters, events, start),
+        Family::Fleet => fleet::run(waiters, epolls, events, start),
     }
     .with_context(|| format!("scenario {name}"))?;
     Report::new(scenario, &known, &crew)

@@ -326,7 +326,7 @@ fn parameters_are_checked() {
     assert!(refusal("pipe", None).contains("--list"));
     assert!(refusal("pipe-lt", Some(2)).contains("leave --waiters out"));
     assert!(refusal("herd-tcp", Some(0)).contains("1 to 64"));
-    let held = perform_from(Start::OnLine, "timeouts", None, None).unwrap_err();
+    let held = perform_from(Start::OnLine, "timeouts", None, None, 1).unwrap_err();
     assert!(held.to_string().contains("leave --hold out"), "{held}");
     let names: std::collections::BTreeSet<&str> = CATALOG.iter().map(|scenario| scenario.name).collect();
     assert_eq!(names.len(), CATALOG.len(), "a name stands twice");

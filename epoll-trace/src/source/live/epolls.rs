@@ -32,6 +32,10 @@ pub(super) struct Epolls {
     live: Slots<Followed>,
     /// These in the order of their ids.
     order: Vec<(abi::EpollId, u32)>,
+    /// What the model gets of each, in this order; nothing where all of it is to be made.
+    models: Vec<Epoll>,
+    /// Those of which it is to be made anew.
+    changed: Vec<abi::EpollId>,
     /// One went since they were put in order.
     gone: bool,
     /// Those that were closed.
@@ -83,6 +87,8 @@ impl Epolls {
             pool,
             live: Slots::new(),
             order: Vec::new(),
+            models: Vec::new(),
+            changed: Vec::new(),
             gone: false,
             dead: BTreeSet::new(),
             some_unknown: false,
@@ -164,7 +170,9 @@ impl Epolls {
             let raw = self.maps.rows.get(index)?;
             let base = match self.live.get_mut(index) {
                 Some(followed) if !told && is_same(&followed.raw, &raw) => {
-                    followed.update(raw);
+                    if followed.update(raw) {
+                        self.changed.push(raw.id);
+                    }
                     followed.base
                 }
                 _ => {
@@ -190,6 +198,7 @@ impl Epolls {
         let ids = self.live.iter().map(|(index, followed)| (followed.raw.id, index));
         self.order = ids.collect();
         self.order.sort_unstable();
+        self.models.clear();
         self.creators.clear();
         let raws = self.live.values().map(|followed| &followed.raw);
         for epoll in raws.filter(|epoll| epoll.creator_tgid != 0) {
@@ -319,11 +328,27 @@ impl Epolls {
             flags: None,
             counters: values(counts, known, &self.nothing),
         }));
-        for &(_, index) in &self.order {
-            if let Some(followed) = self.live.get_mut(index) {
-                epolls.push(followed.model(&self.found, known, &self.nothing));
+        self.make_models(known);
+        epolls.extend_from_slice(&self.models);
+        epolls
+    }
+
+    /// Most are what they were at the last look.
+    fn make_models(&mut self, known: &Known) {
+        let (live, found, nothing) = (&mut self.live, &self.found, &self.nothing);
+        let mut model = |index| Some(live.get_mut(index)?.model(found, known, nothing));
+        if self.models.len() != self.order.len() {
+            let all = self.order.iter();
+            self.models = all.filter_map(|&(_, index)| model(index)).collect();
+        } else {
+            for id in &self.changed {
+                if let Ok(place) = self.order.binary_search_by_key(id, |&(id, _)| id)
+                    && let Some(new) = model(self.order[place].1)
+                {
+                    self.models[place] = new;
+                }
             }
         }
-        epolls
+        self.changed.clear();
     }
 }

@@ -49,8 +49,6 @@ pub(super) struct Followed {
     pub(super) base: Option<Base>,
     /// What the model gets of its counters, until one changes.
     counters: Option<Values>,
-    /// What the model gets, until something changes.
-    model: Option<Epoll>,
 }
 
 /// Counters as the model has them.
@@ -86,19 +84,19 @@ impl Followed {
             raw,
             base,
             counters: None,
-            model: None,
         }
     }
 
-    /// Takes a new reading.
-    pub(super) fn update(&mut self, raw: abi::Epoll) {
+    /// Takes a new reading; whether it is another one.
+    pub(super) fn update(&mut self, raw: abi::Epoll) -> bool {
+        if self.raw == raw {
+            return false;
+        }
         if self.raw.counters != raw.counters {
             self.counters = None;
         }
-        if self.raw != raw {
-            self.model = None;
-        }
         self.raw = raw;
+        true
     }
 
     fn items(&self) -> Option<u64> {
@@ -113,15 +111,14 @@ impl Followed {
         self.base.map_or(seen, |base| Some(base.flags | self.raw.flags))
     }
 
-    /// What the model gets, which is what it got before unless something changed.
+    /// What the model gets.
     pub(super) fn model(&mut self, found: &Found, known: &Known, nothing: &Values) -> Epoll {
-        if let Some(model) = &self.model {
-            return model.clone();
-        }
         let (raw, creator) = (&self.raw, self.raw.creator_tgid);
-        let counters = self.counters.take();
-        let counters = counters.unwrap_or_else(|| values(epoll_counters(&raw.counters), known, nothing));
-        let model = Epoll {
+        let counters = self
+            .counters
+            .get_or_insert_with(|| values(epoll_counters(&raw.counters), known, nothing))
+            .clone();
+        Epoll {
             id: EpollId {
                 address: raw.id.address,
                 born_ns: raw.id.born_ns,
@@ -134,9 +131,6 @@ impl Followed {
             items: self.items().filter(|_| known.items),
             flags: self.flags().filter(|_| known.flags),
             counters,
-        };
-        self.counters = Some(model.counters.clone());
-        self.model = Some(model.clone());
-        model
+        }
     }
 }
