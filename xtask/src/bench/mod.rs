@@ -11,6 +11,7 @@ mod peer;
 pub(crate) mod reading;
 mod report;
 mod row;
+mod running;
 mod subjects;
 mod talk;
 

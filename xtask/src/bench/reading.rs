@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use nix::unistd::geteuid;
 
-use super::agent::{MANY, Running, RunningLoad, SETTLING, Tool};
+use super::agent::{MANY, SETTLING, Tool};
+use super::running::{Running, RunningLoad};
 use crate::tally::Tally;
 
 const TOP: Tool = Tool {
