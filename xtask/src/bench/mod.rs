@@ -51,7 +51,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     what: Option<Besides>,
     /// Kernels
-    #[arg(long = "kernel", value_name = "KERNEL", default_values = ["6.1", "6.18"], value_parser = kernels::names())]
+    #[arg(long = "kernel", value_name = "KERNEL", default_values = ["6.1", "6.18", "7.3"], value_parser = kernels::names())]
     kernels: Vec<String>,
     /// Only subjects whose name contains this
     #[arg(long, value_name = "NAME")]
