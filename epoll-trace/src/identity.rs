@@ -13,12 +13,15 @@ pub const OWN_PROGRAM: &str = "/proc/self/exe";
 /// The kernel's name (`comm`) of thread `tid` of process `pid`, or of the process without one; `None` once it is gone.
 /// Raw: not yet safe for a terminal.
 pub fn comm(pid: u32, tid: Option<u32>) -> Option<String> {
-    let mut path = PathBuf::from(format!("/proc/{pid}"));
-    if let Some(tid) = tid {
-        path.push(format!("task/{tid}"));
-    }
-    let name = fs::read(path.join("comm")).ok()?;
-    Some(String::from_utf8_lossy(name.strip_suffix(b"\n").unwrap_or(&name)).into_owned())
+    let path = match tid {
+        Some(tid) => format!("/proc/{pid}/task/{tid}/comm"),
+        None => format!("/proc/{pid}/comm"),
+    };
+    // One read gives all of it (`comm_show`, fs/proc/base.c): at most the 64 bytes of a worker's name, and a newline.
+    let mut bytes = [0; 128];
+    let length = File::open(path).ok()?.read(&mut bytes).ok()?;
+    let name = bytes.get(..length)?;
+    Some(String::from_utf8_lossy(name.strip_suffix(b"\n").unwrap_or(name)).into_owned())
 }
 
 /// Whether this process sees process ids as the kernel's programs do: in the initial pid namespace (`PROC_PID_INIT_INO`,

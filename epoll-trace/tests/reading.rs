@@ -16,8 +16,9 @@ use epoll_trace::commands::attach::{Wishes, start};
 use epoll_trace::identity;
 use epoll_trace::model::delta::Window;
 use epoll_trace::model::filter::Filter;
-use epoll_trace::model::group::{GroupBy, group, with_recent_counters};
+use epoll_trace::model::group::{GroupBy, group};
 use epoll_trace::model::snapshot::{Metric, Snapshot};
+use epoll_trace::model::totals::Totals;
 use epoll_trace::source::Source;
 use epoll_trace::source::live::Live;
 use nix::sys::resource::{UsageWho, getrusage};
@@ -73,13 +74,11 @@ fn spent() -> Duration {
 }
 
 /// What `top` does for each sample; of that it draws some dozens of rows. Gives the look and the time it took.
-fn refresh(live: &mut Live, since: &Snapshot, earlier: &Snapshot) -> (Snapshot, Duration) {
+fn refresh(live: &mut Live, totals: &mut Totals, earlier: &Snapshot) -> (Snapshot, Duration) {
     let before = spent();
     let now = live.snapshot().unwrap();
-    let total = Window::between(since, &now);
     let recent = Window::between(earlier, &now);
-    let entries = |window| group(window, GroupBy::Process, &Filter::default());
-    let entries = with_recent_counters(entries(&total), &entries(&recent));
+    let entries = totals.carry_on(group(&recent, GroupBy::Process, &Filter::default()));
     assert!(entries.len() >= PROCESSES);
     (now, spent() - before)
 }
@@ -97,18 +96,19 @@ fn a_refresh_is_cheap_with_ten_thousand_epolls() {
     };
     let (mut live, _) = start(&cli.global, &wishes).unwrap();
     let since = live.snapshot().unwrap();
+    let mut totals = Totals::default();
     let mut fleet = Fleet::start();
     fleet.holds();
     fleet.go_on();
     assert!(fleet.holds().contains("delivered"));
-    let (mut earlier, first) = refresh(&mut live, &since, &since);
+    let (mut earlier, first) = refresh(&mut live, &mut totals, &since);
     let ours = earlier.rows.iter().filter(|row| row.key.epoll.is_some()).count();
     assert!(ours >= EPOLLS, "{ours} rows, {:?}", earlier.losses);
     let full = |(name, count): (&String, &u64)| name.ends_with("_full") && *count > 0;
     assert!(!earlier.losses.iter().any(full), "{:?}", earlier.losses);
     let mut times = Vec::new();
     for _ in 0..REFRESHES {
-        let (now, time) = refresh(&mut live, &since, &earlier);
+        let (now, time) = refresh(&mut live, &mut totals, &earlier);
         times.push(time);
         earlier = now;
     }

@@ -17,9 +17,10 @@ use super::child::{Gated, exit_code};
 use crate::cli::{Counters, GlobalArgs, TopArgs};
 use crate::model::delta::Window;
 use crate::model::filter::Filter;
-use crate::model::group::{GroupBy, group, with_recent_counters};
+use crate::model::group::{GroupBy, group};
 use crate::model::overhead::Overhead;
-use crate::model::snapshot::{Metric, Snapshot};
+use crate::model::snapshot::Metric;
+use crate::model::totals::Totals;
 use crate::source::Source;
 use crate::view::tui::app::{App, Effect, Sample};
 use crate::view::tui::draw::draw;
@@ -200,8 +201,8 @@ fn sample(
     inbox: &Receiver<Order>,
     outbox: &watch::Sender<Arc<Sample>>,
 ) -> anyhow::Result<()> {
-    let mut since = source.snapshot()?;
-    let mut earlier = since.clone();
+    let mut earlier = source.snapshot()?;
+    let (mut since_ns, mut totals) = (earlier.at_ns, Totals::default());
     let mut next = Instant::now() + interval;
     loop {
         match inbox.recv_timeout(next.saturating_duration_since(Instant::now())) {
@@ -211,14 +212,23 @@ fn sample(
                 continue;
             }
             Ok(Order::Reset) => {
-                since = source.snapshot()?;
-                earlier = since.clone();
+                earlier = source.snapshot()?;
+                (since_ns, totals) = (earlier.at_ns, Totals::default());
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
         let now = source.snapshot()?;
-        let seen = seen(&since, &earlier, &now, filter, source.plan_line());
+        let recent = Window::between(&earlier, &now);
+        let entries = totals.carry_on(group(&recent, GroupBy::Process, filter));
+        let seen = Sample {
+            entries,
+            since_ns: now.at_ns.saturating_sub(since_ns),
+            plan_line: source.plan_line().to_owned(),
+            cost: Overhead::of(&recent),
+            losses: recent.counted.losses,
+            absent: recent.counted.absent,
+        };
         if outbox.send(Arc::new(seen)).is_err() {
             return Ok(());
         }
@@ -227,23 +237,10 @@ fn sample(
     }
 }
 
-fn seen(since: &Snapshot, earlier: &Snapshot, now: &Snapshot, filter: &Filter, plan_line: &str) -> Sample {
-    let total = Window::between(since, now);
-    let recent = Window::between(earlier, now);
-    let entries = |window| group(window, GroupBy::Process, filter);
-    Sample {
-        entries: with_recent_counters(entries(&total), &entries(&recent)),
-        since_ns: total.span_ns,
-        plan_line: plan_line.to_owned(),
-        losses: total.counted.losses,
-        absent: total.counted.absent,
-        cost: Overhead::of(&recent),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::snapshot::Snapshot;
     use crate::source::synthetic::Synthetic;
 
     async fn next(samples: &mut watch::Receiver<Arc<Sample>>) -> Arc<Sample> {

@@ -1,6 +1,7 @@
 //! What happened between two looks.
 //! Sources count since their start; every view of an interval is the difference of two snapshots.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -103,15 +104,18 @@ fn epolls_since(earlier: &Snapshot, later: &Snapshot, known: &Known) -> Vec<Epol
 }
 
 /// Items by key. Looks come sorted, and two looks are walked in step: that is cheaper than hashing ten thousand keys.
-struct Sorted<'a, K, T> {
-    items: Vec<(K, &'a T)>,
+struct Sorted<'a, K, T: Clone> {
+    items: Cow<'a, [T]>,
+    key: fn(&T) -> K,
 }
 
-impl<'a, K: Ord + Copy, T> Sorted<'a, K, T> {
-    fn new(items: &'a [T], key: impl Fn(&T) -> K) -> Self {
-        let mut items: Vec<(K, &T)> = items.iter().map(|item| (key(item), item)).collect();
-        items.sort_by_key(|&(key, _)| key);
-        Self { items }
+impl<'a, K: Ord, T: Clone> Sorted<'a, K, T> {
+    fn new(items: &'a [T], key: fn(&T) -> K) -> Self {
+        let mut items = Cow::Borrowed(items);
+        if !items.is_sorted_by_key(key) {
+            items.to_mut().sort_by_key(key);
+        }
+        Self { items, key }
     }
 
     fn places(&self) -> Places<'_, 'a, K, T> {
@@ -123,18 +127,18 @@ impl<'a, K: Ord + Copy, T> Sorted<'a, K, T> {
 }
 
 /// Finds items fastest in the order of their keys.
-struct Places<'s, 'a, K, T> {
+struct Places<'s, 'a, K, T: Clone> {
     sorted: &'s Sorted<'a, K, T>,
     next: usize,
 }
 
-impl<'a, K: Ord + Copy, T> Places<'_, 'a, K, T> {
-    fn find(&mut self, key: K) -> Option<&'a T> {
-        let items = &self.sorted.items;
-        if items.get(self.next).is_none_or(|&(next, _)| next != key) {
-            self.next = items.binary_search_by_key(&key, |&(key, _)| key).ok()?;
+impl<'s, K: Ord, T: Clone> Places<'s, '_, K, T> {
+    fn find(&mut self, key: K) -> Option<&'s T> {
+        let Sorted { items, key: of } = self.sorted;
+        if items.get(self.next).is_none_or(|next| of(next) != key) {
+            self.next = items.binary_search_by_key(&key, of).ok()?;
         }
-        let found = items.get(self.next).map(|&(_, item)| item);
+        let found = items.get(self.next);
         self.next += 1;
         found
     }
@@ -163,7 +167,7 @@ impl Numbers {
     }
 
     /// Adds the numbers of `more`; what one of both does not know, the sum does not know.
-    fn add(&mut self, more: &Self) {
+    pub fn add(&mut self, more: &Self) {
         add_counters(&mut self.counters, &more.counters);
         waker::add(&mut self.wakers, &more.wakers);
         waker::add(&mut self.chains, &more.chains);

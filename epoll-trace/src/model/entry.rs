@@ -1,6 +1,7 @@
 //! One line of a view: the numbers of a process, thread or epoll, and what follows from them.
 
 use super::histogram::{Histogram, Quantile};
+use super::shared::Shared;
 use super::snapshot::{Counter, EpollCounter, EpollId, Metric};
 use super::waker::Waker;
 
@@ -39,6 +40,9 @@ impl EntryKey {
     }
 }
 
+/// Histograms by [`Metric`].
+pub type Metrics = [Option<Histogram>; Metric::COUNT];
+
 /// The numbers of one process, thread or epoll in a window. `None` is "cannot be known here".
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Entry {
@@ -55,7 +59,7 @@ pub struct Entry {
     /// By [`EpollCounter`]: of the epoll, or the sum over the epolls it waits on or created.
     pub epoll_counters: [Option<u64>; EpollCounter::COUNT],
     /// By [`Metric`].
-    pub metrics: [Option<Histogram>; Metric::COUNT],
+    pub metrics: Shared<Metrics>,
     /// Items of its epolls at the end of the window.
     pub items: Option<u64>,
     /// Flags that these were seen to use, as in a mask of epoll_ctl.

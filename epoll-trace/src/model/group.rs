@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::delta::{Window, add_counters, add_metric};
 use super::entry::{Entry, EntryKey, EpollRef};
 use super::filter::Filter;
-use super::instances::Instances;
+use super::instances::{Instances, Place};
 use super::shared::Shared;
 use super::snapshot::{EpollCounter, EpollId, Known, Lock, Numbers, Row, RowKey, Snapshot};
 use super::waker::{self, Wakers};
@@ -38,20 +38,21 @@ struct Group<'a> {
     rows: Vec<&'a Row>,
     locks: Vec<&'a Lock>,
     /// Each once, once all are in.
-    epolls: Vec<EpollId>,
+    epolls: Vec<Place>,
 }
 
 /// The entries of a window, ordered by key. An epoll belongs to those who wait on it, and to its creator only when nobody does.
 pub fn group(window: &Window, by: GroupBy, filter: &Filter) -> Vec<Entry> {
     let counted = &window.counted;
     let instances = Instances::of(counted);
-    let rows = counted.rows.iter().filter(|row| filter.passes(row, counted));
-    let rows: Vec<&Row> = rows.collect();
+    let rows = counted.rows.iter().zip(instances.of_rows());
+    let rows: Vec<_> = rows.filter(|(row, _)| filter.passes(row, counted)).collect();
     let mut groups: BTreeMap<Slot, Group<'_>> = BTreeMap::new();
-    for rows in rows.chunk_by(|one, next| slot(one.key, by) == slot(next.key, by)) {
-        let group = groups.entry(slot(rows[0].key, by)).or_default();
-        group.rows.extend(rows);
-        group.epolls.extend(rows.iter().filter_map(|row| row.key.epoll));
+    for rows in rows.chunk_by(|(one, _), (next, _)| slot(one.key, by) == slot(next.key, by)) {
+        let group = groups.entry(slot(rows[0].0.key, by)).or_default();
+        group.rows.extend(rows.iter().map(|(row, _)| row));
+        group.epolls.reserve(rows.len());
+        group.epolls.extend(rows.iter().filter_map(|(_, place)| **place));
     }
     add_created(&mut groups, &instances, by, filter);
     let known = Known::but(&counted.absent);
@@ -64,27 +65,6 @@ pub fn group(window: &Window, by: GroupBy, filter: &Filter) -> Vec<Entry> {
             let mut entry = entry(slot, &group, &instances, window, &known);
             add_instances(&mut entry, slot, &group, &instances);
             entry
-        })
-        .collect()
-}
-
-/// `total` with the counters (not the histograms) of `recent`: rates that are of now, percentiles that rest on many values.
-/// What closed its last epoll before `recent` has left.
-pub fn with_recent_counters(total: Vec<Entry>, recent: &[Entry]) -> Vec<Entry> {
-    let recent: HashMap<EntryKey, &Entry> = recent.iter().map(|entry| (entry.key, entry)).collect();
-    total
-        .into_iter()
-        .filter_map(|entry| {
-            let now = recent.get(&entry.key)?;
-            if now.epolls == 0 && now.is_idle() {
-                return None;
-            }
-            Some(Entry {
-                span_ns: now.span_ns,
-                counters: now.counters,
-                epoll_counters: now.epoll_counters,
-                ..entry
-            })
         })
         .collect()
 }
@@ -109,7 +89,7 @@ fn add_created(
     if filter.epfd.is_some() {
         return;
     }
-    for epoll in instances.without_waiter() {
+    for (place, epoll) in instances.without_waiter() {
         let Some(creator) = epoll.creator.or(epoll.opened.map(|(process, _)| process)) else {
             continue;
         };
@@ -125,7 +105,7 @@ fn add_created(
         let wanted = filter.is_empty() || (only_pids(filter) && filter.pids.contains(&creator));
         let watches = by == GroupBy::Epoll && epoll.items.is_some_and(|items| items > 0);
         if groups.contains_key(&slot) || ((used || watches) && wanted) {
-            groups.entry(slot).or_default().epolls.push(epoll.id);
+            groups.entry(slot).or_default().epolls.push(place);
         }
     }
 }
@@ -181,7 +161,9 @@ fn entry(slot: Slot, group: &Group<'_>, instances: &Instances<'_>, window: &Wind
         .filter(|tid| counted.names.contains_key(tid))
         .unwrap_or(entry.key.pid);
     entry.name = counted.names.get(&owner).cloned().unwrap_or_default();
-    entry.epolls = waited_on(&group.rows);
+    // Who comes without a waiter is nobody's row.
+    let waited_on = |place: &&Place| instances.at(**place).is_waited_on();
+    entry.epolls = group.epolls.iter().filter(waited_on).count() as u64;
     let mut wakers = Wakers::new();
     let mut zeroes = Zeroes::default();
     for row in &group.rows {
@@ -207,28 +189,23 @@ fn entry(slot: Slot, group: &Group<'_>, instances: &Instances<'_>, window: &Wind
     entry
 }
 
-/// Different epolls of `rows`.
-fn waited_on(rows: &[&Row]) -> u64 {
-    let mut ids: Vec<EpollId> = rows.iter().filter_map(|row| row.key.epoll).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids.len() as u64
-}
-
 /// What the epolls of a group are, besides what they counted.
 fn add_instances(entry: &mut Entry, slot: Slot, group: &Group<'_>, instances: &Instances<'_>) {
-    let of = |id: &EpollId| instances.epoll(*id);
-    entry.items = group.epolls.iter().map(|id| of(id)?.items).sum();
+    let of = |place: &Place| instances.at(*place).epoll;
+    entry.items = group.epolls.iter().map(|place| of(place)?.items).sum();
     entry.flags = group
         .epolls
         .iter()
-        .map(|id| of(id)?.flags)
+        .map(|place| of(place)?.flags)
         .reduce(|one, other| Some(one? | other?))
         .flatten();
-    let users = group.epolls.iter().flat_map(|&id| instances.users(id));
-    let processes: BTreeSet<u32> = users.collect();
+    let mut users = group.epolls.iter().flat_map(|&place| instances.at(place).users());
+    // Of most entries there is one.
+    let first = users.next();
+    let others: BTreeSet<u32> = users.filter(|&user| Some(user) != first).collect();
+    let processes = u64::from(first.is_some()) + others.len() as u64;
     let own = matches!(slot, Slot::Private(..)) || !group.rows.is_empty();
-    entry.processes = (processes.len() as u64).max(u64::from(own));
+    entry.processes = processes.max(u64::from(own));
 }
 
 fn key(slot: Slot, group: &Group<'_>, instances: &Instances<'_>) -> EntryKey {
@@ -304,14 +281,15 @@ impl<'a, T> Zeroes<'a, T> {
 
 /// An entry without an epoll has 0 of what can be known: what its closed epolls counted stands with another of their processes.
 fn epoll_sums(
-    ids: &[EpollId],
+    epolls: &[Place],
     instances: &Instances<'_>,
     known: &Known,
 ) -> [Option<u64>; EpollCounter::COUNT] {
     let mut sums = known.epolls.map(|known| known.then_some(0_u64));
-    let shared = ids.iter().filter(|id| !id.is_private());
+    let all = epolls.iter().map(|&place| instances.at(place));
+    let shared = all.filter(|instance| !instance.id.is_private());
     let mut zeroes = Zeroes::default();
-    for epoll in shared.filter_map(|&id| instances.epoll(id)) {
+    for epoll in shared.filter_map(|instance| instance.epoll) {
         if zeroes.again(&epoll.counters, |counters| {
             counters.iter().flatten().all(|&count| count == 0)
         }) {

@@ -73,6 +73,11 @@ impl Histogram {
         }
     }
 
+    /// Counts by index of their bucket, ascending; none is 0.
+    pub fn counts(&self) -> &[(u16, u64)] {
+        &self.counts
+    }
+
     /// Number of values.
     pub fn count(&self) -> u64 {
         self.counts.iter().map(|&(_, count)| count).sum()

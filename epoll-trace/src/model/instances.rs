@@ -5,16 +5,23 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use super::snapshot::{Epoll, EpollId, Snapshot};
 
-/// Epolls and their waiters by id.
+/// Where an epoll stands in [`Instances`]: its id is looked up once per row.
+pub(super) type Place = u32;
+
+/// Epolls and their waiters.
 pub(super) struct Instances<'a> {
-    by_id: HashMap<EpollId, Instance<'a>, BuildHasherDefault<IdHasher>>,
-    all: &'a [Epoll],
+    places: HashMap<EpollId, Place, BuildHasherDefault<IdHasher>>,
+    all: Vec<Instance<'a>>,
+    /// Of each row its epoll's place.
+    of_rows: Vec<Option<Place>>,
 }
 
 /// What is known of one.
-#[derive(Default)]
-struct Instance<'a> {
-    epoll: Option<&'a Epoll>,
+pub(super) struct Instance<'a> {
+    /// Its id.
+    pub(super) id: EpollId,
+    /// Its counters, where it was read.
+    pub(super) epoll: Option<&'a Epoll>,
     waiter: Option<u32>,
     /// Processes besides `waiter`: of few epolls there are any.
     others: Vec<u32>,
@@ -23,47 +30,75 @@ struct Instance<'a> {
 impl<'a> Instances<'a> {
     /// Of all rows, not only of those that a filter lets pass: a waiter that it hides is a waiter still.
     pub(super) fn of(look: &'a Snapshot) -> Self {
-        let mut by_id: HashMap<EpollId, Instance<'a>, _> = HashMap::default();
-        by_id.reserve(look.epolls.len());
+        let mut instances = Self {
+            places: HashMap::default(),
+            all: Vec::with_capacity(look.epolls.len()),
+            of_rows: Vec::with_capacity(look.rows.len()),
+        };
+        instances.places.reserve(look.epolls.len());
         for epoll in &look.epolls {
-            by_id.entry(epoll.id).or_default().epoll = Some(epoll);
+            instances.entry(epoll.id).1.epoll = Some(epoll);
         }
         for row in &look.rows {
-            if let Some(id) = row.key.epoll {
-                by_id.entry(id).or_default().add(row.key.pid);
-            }
+            let place = row.key.epoll.map(|id| {
+                let (place, instance) = instances.entry(id);
+                instance.add(row.key.pid);
+                place
+            });
+            instances.of_rows.push(place);
         }
-        Self {
-            by_id,
-            all: &look.epolls,
+        instances
+    }
+
+    fn entry(&mut self, id: EpollId) -> (Place, &mut Instance<'a>) {
+        let new = self.all.len() as Place;
+        let place = *self.places.entry(id).or_insert(new);
+        if place == new {
+            self.all.push(Instance {
+                id,
+                epoll: None,
+                waiter: None,
+                others: Vec::new(),
+            });
         }
+        (place, &mut self.all[place as usize])
+    }
+
+    /// The place of each row's epoll, in the order of the rows.
+    pub(super) fn of_rows(&self) -> &[Option<Place>] {
+        &self.of_rows
+    }
+
+    /// What stands at `place`.
+    pub(super) fn at(&self, place: Place) -> &Instance<'a> {
+        &self.all[place as usize]
     }
 
     /// The epoll called `id`.
     pub(super) fn epoll(&self, id: EpollId) -> Option<&'a Epoll> {
-        self.by_id.get(&id)?.epoll
+        self.at(*self.places.get(&id)?).epoll
     }
 
     /// Those that nobody waits on.
-    pub(super) fn without_waiter(&self) -> impl Iterator<Item = &'a Epoll> {
-        let waited_on = |epoll: &Epoll| {
-            self.by_id
-                .get(&epoll.id)
-                .is_some_and(|found| found.waiter.is_some())
-        };
-        self.all.iter().filter(move |epoll| !waited_on(epoll))
-    }
-
-    /// Processes that wait on an epoll; nobody where only a process can name it, since there is one then.
-    pub(super) fn users(&self, id: EpollId) -> impl Iterator<Item = u32> {
-        let found = self.by_id.get(&id).filter(|_| !id.is_private());
-        found
-            .into_iter()
-            .flat_map(|found| found.waiter.iter().chain(&found.others).copied())
+    pub(super) fn without_waiter(&self) -> impl Iterator<Item = (Place, &'a Epoll)> {
+        let all = (0..).zip(&self.all);
+        all.filter(|(_, instance)| instance.waiter.is_none())
+            .filter_map(|(place, instance)| Some((place, instance.epoll?)))
     }
 }
 
 impl Instance<'_> {
+    /// Whether somebody waits on it.
+    pub(super) fn is_waited_on(&self) -> bool {
+        self.waiter.is_some()
+    }
+
+    /// Processes that wait on it; nobody where only a process can name it, since there is one then.
+    pub(super) fn users(&self) -> impl Iterator<Item = u32> {
+        let all = self.waiter.iter().chain(&self.others).copied();
+        all.filter(|_| !self.id.is_private())
+    }
+
     fn add(&mut self, pid: u32) {
         match self.waiter {
             None => self.waiter = Some(pid),

@@ -16,4 +16,5 @@ pub mod reuseport;
 pub mod shared;
 pub mod snapshot;
 pub mod source;
+pub mod totals;
 pub mod waker;

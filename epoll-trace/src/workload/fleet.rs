@@ -14,16 +14,17 @@ use super::files::allow_files;
 use super::source::eventfd;
 use super::waiter::{Outcome, SOURCE, Take, control, take, wait_once};
 
-/// Epolls of each process.
+/// Epolls of each process, unless fewer are asked for.
 pub(super) const EPOLLS_EACH: usize = 10;
 /// Descriptors a process costs its generator: eventfd, two files of the witness.
 const FILES_EACH: u64 = 3;
 
-/// Waits `rounds` times, each on the next of its epolls, which watches `fd` during its turn alone: so one event
+/// Waits `rounds` times, each on the next of its `each` epolls, which watches `fd` during its turn alone: so one event
 /// is one notification, whatever happens to `fd` later.
-fn take_turns(place: &Place<'_>, fd: RawFd, rounds: u64) -> Result<(), Errno> {
+fn take_turns(place: &Place<'_>, fd: RawFd, rounds: u64, each: usize) -> Result<(), Errno> {
     let mut epolls = [-1; EPOLLS_EACH];
-    for epoll in &mut epolls {
+    let epolls = &mut epolls[..each];
+    for epoll in epolls.iter_mut() {
         // SAFETY: takes no pointer. The descriptor lives until the process ends.
         *epoll = Errno::result(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
     }
@@ -36,12 +37,13 @@ fn take_turns(place: &Place<'_>, fd: RawFd, rounds: u64) -> Result<(), Errno> {
     Ok(())
 }
 
-/// `events` spread evenly over `waiters` processes and their epolls, each of which gets at least one. A held start holds the last
+/// `events` spread evenly over `waiters` processes and their epolls (`each` has so many, 1 to [`EPOLLS_EACH`]), each of which gets at least one. A held start holds the last
 /// round too: then every epoll has delivered, and all processes are still there.
 ///
 /// # Errors
 /// When the kernel refuses something, or no progress is made.
-pub(super) fn run(waiters: usize, events: u64, start: Start) -> Result<(Crew, Known)> {
+pub(super) fn run(waiters: usize, each: usize, events: u64, start: Start) -> Result<(Crew, Known)> {
+    let each = each.clamp(1, EPOLLS_EACH);
     let count = waiters as u64;
     allow_files(
         count * FILES_EACH,
@@ -49,13 +51,13 @@ pub(super) fn run(waiters: usize, events: u64, start: Start) -> Result<(Crew, Kn
         "lower --waiters",
     )?;
     // One round more than epolls: the last one may be held.
-    let rounds = events.div_ceil(count).max(EPOLLS_EACH as u64 + 1);
+    let rounds = events.div_ceil(count).max(each as u64 + 1);
     let mut crew = Crew::new(waiters, rounds)?;
     let mut files = Vec::with_capacity(waiters);
     for _ in 0..waiters {
         let file = eventfd()?;
         let fd = file.as_raw_fd();
-        crew.fork(|place| take_turns(place, fd, rounds))?;
+        crew.fork(|place| take_turns(place, fd, rounds, each))?;
         files.push(file);
     }
     crew.begin(start)?;
@@ -86,7 +88,7 @@ pub(super) fn run(waiters: usize, events: u64, start: Start) -> Result<(Crew, Kn
         crew,
         Known {
             events_sent: events,
-            epolls: count * EPOLLS_EACH as u64,
+            epolls: count * each as u64,
             notifications: events,
             wakeups_source: events,
             scans: Some(events),

@@ -72,6 +72,9 @@ pub struct ScenarioArgs {
     /// Report nothing
     #[arg(short, long, conflicts_with_all = ["json", "list"])]
     pub quiet: bool,
+    /// Epolls of each process of `fleet`: for `cargo xtask bench agent`, and not what its laws say
+    #[arg(long, value_name = "N", hide = true, default_value_t = fleet::EPOLLS_EACH)]
+    pub epolls: usize,
     /// One JSON object instead of a table (with --list: one per line)
     #[arg(long)]
     pub json: bool,
@@ -96,7 +99,7 @@ pub fn run(args: &ScenarioArgs, out: &mut dyn Write) -> Result<()> {
         on_line: args.hold,
         period: args.rate.map(|rate| Duration::from_secs(1) / rate),
     };
-    let report = perform_from(start, name, args.events, args.waiters)?;
+    let report = perform_from(start, name, args.events, args.waiters, args.epolls)?;
     if args.quiet {
         return Ok(());
     }
@@ -113,10 +116,16 @@ pub fn run(args: &ScenarioArgs, out: &mut dyn Write) -> Result<()> {
 /// # Errors
 /// As [`run`], without the printing.
 pub fn perform(name: &str, events: Option<u64>, waiters: Option<usize>) -> Result<Report> {
-    perform_from(Start::default(), name, events, waiters)
+    perform_from(Start::default(), name, events, waiters, fleet::EPOLLS_EACH)
 }
 
-fn perform_from(start: Start, name: &str, events: Option<u64>, waiters: Option<usize>) -> Result<Report> {
+fn perform_from(
+    start: Start,
+    name: &str,
+    events: Option<u64>,
+    waiters: Option<usize>,
+    epolls: usize,
+) -> Result<Report> {
     let scenario = Scenario::by_name(name)
         .with_context(|| format!("no scenario is called `{name}`: `bench scenario --list` shows all"))?;
     let events = events.unwrap_or(scenario.events).clamp(1, scenario.most_events);
@@ -157,7 +166,7 @@ fn perform_from(start: Start, name: &str, events: Option<u64>, waiters: Option<u
         Family::Uring => uring::run(events),
         Family::Race(racers) => race::run(racers, waiters, events, start),
         Family::Crowd => crowd::run(waiters, events, start),
-        Family::Fleet => fleet::run(waiters, events, start),
+        Family::Fleet => fleet::run(waiters, epolls, events, start),
     }
     .with_context(|| format!("scenario {name}"))?;
     Report::new(scenario, &known, &crew)

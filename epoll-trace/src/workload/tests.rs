@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use super::crew::{Crew, Need, Start};
 use super::source::{Kind, Source, epoll, epoll_on};
 use super::waiter::{Duty, serve, wait_once};
-use super::{CATALOG, Report, Scenario, ScenarioArgs, perform, perform_from};
+use super::{CATALOG, Report, Scenario, ScenarioArgs, fleet, perform, perform_from};
 use crate::model::snapshot::{Counter, EpollCounter};
 
 /// Every number of a report by name.
@@ -379,7 +379,7 @@ fn parameters_are_checked() {
     assert!(refusal("herd-tcp", Some(0)).contains("1 to 64"));
     let started = |on_line, period| {
         let start = Start { on_line, period };
-        perform_from(start, "timeouts", None, None)
+        perform_from(start, "timeouts", None, None, fleet::EPOLLS_EACH)
             .unwrap_err()
             .to_string()
     };
@@ -403,7 +403,7 @@ fn events_come_at_a_rate_at_most() {
         period: Some(Duration::from_millis(5)),
     };
     let begun = Instant::now();
-    perform_from(start, "pipe-lt", Some(21), None).unwrap();
+    perform_from(start, "pipe-lt", Some(21), None, fleet::EPOLLS_EACH).unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(100));
 }
 

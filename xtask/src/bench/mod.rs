@@ -11,6 +11,7 @@ mod peer;
 pub(crate) mod reading;
 mod report;
 mod row;
+mod running;
 mod subjects;
 mod talk;
 
@@ -50,7 +51,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     what: Option<Besides>,
     /// Kernels
-    #[arg(long = "kernel", value_name = "KERNEL", default_values = ["6.1", "6.18"], value_parser = kernels::names())]
+    #[arg(long = "kernel", value_name = "KERNEL", default_values = ["6.1", "6.18", "7.3"], value_parser = kernels::names())]
     kernels: Vec<String>,
     /// Only subjects whose name contains this
     #[arg(long, value_name = "NAME")]
@@ -61,7 +62,7 @@ pub(crate) struct Arguments {
     /// Fail where a row of ours is more than 2 % from the one on record
     #[arg(long, conflicts_with = "record")]
     check: bool,
-    /// Write docs/cost.json and docs/cost.md
+    /// Write docs/cost.json and docs/cost.md; kernels that are not measured keep what is on record
     #[arg(long, conflicts_with_all = ["only", "no_peers"])]
     record: bool,
     /// The figures as JSON
@@ -197,9 +198,29 @@ fn record(measured: &[Kernel]) -> Result<()> {
             .sound()
             .map_err(|why| anyhow!("kernel {}: {why}", kernel.kernel))?;
     }
-    let json = serde_json::to_string_pretty(measured).context("the figures as JSON")?;
+    let before = if file(RECORD).exists() {
+        recorded()?
+    } else {
+        Vec::new()
+    };
+    let all = merged(before, measured);
+    let json = serde_json::to_string_pretty(&all).context("the figures as JSON")?;
     fs::write(file(RECORD), json + "\n").with_context(|| format!("cannot write {RECORD}"))?;
-    fs::write(file(DOCUMENT), report::markdown(measured)).with_context(|| format!("cannot write {DOCUMENT}"))
+    fs::write(file(DOCUMENT), report::markdown(&all)).with_context(|| format!("cannot write {DOCUMENT}"))
+}
+
+/// What is on record with what was `measured` in its place, in the order of the kernels' own list.
+fn merged(recorded: Vec<Kernel>, measured: &[Kernel]) -> Vec<Kernel> {
+    let is_new = |old: &Kernel| measured.iter().any(|new| new.kernel == old.kernel);
+    let kept = recorded.into_iter().filter(|old| !is_new(old));
+    let mut all: Vec<Kernel> = kept.chain(measured.iter().cloned()).collect();
+    let place = |kernel: &Kernel| {
+        let mut guests = kernels::GUESTS.iter();
+        guests.position(|guest| guest.name == kernel.kernel)
+    };
+    // One that is in the list no more comes first.
+    all.sort_by_key(place);
+    all
 }
 
 /// What the VM needs.
@@ -312,5 +333,23 @@ impl Bench {
         lines
             .map(|line| serde_json::from_str(line).with_context(|| format!("unreadable result: {line}")))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::figures::Kernel;
+    use super::merged;
+
+    #[test]
+    fn a_record_keeps_the_kernels_that_were_not_measured() {
+        let kernel = |name, version| Kernel::new(name, version, &[]).unwrap();
+        let recorded = vec![kernel("6.18", "old"), kernel("6.1", "old")];
+        let all = merged(recorded, &[kernel("7.3", "new"), kernel("6.18", "new")]);
+        let told: Vec<_> = all
+            .iter()
+            .map(|kernel| (kernel.kernel.as_str(), kernel.version.as_str()))
+            .collect();
+        assert_eq!(told, [("6.1", "old"), ("6.18", "new"), ("7.3", "new")]);
     }
 }

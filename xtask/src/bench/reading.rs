@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use nix::unistd::geteuid;
 
-use super::agent::{EPOLLS_EACH, Load, Running, RunningLoad, SETTLING, Tool};
+use super::agent::{MANY, SETTLING, Tool};
+use super::running::{Running, RunningLoad};
 use crate::tally::Tally;
 
 const TOP: Tool = Tool {
@@ -19,7 +20,6 @@ const TOP: Tool = Tool {
     screen: true,
     most_mb: 256.0,
 };
-const PROCESSES: u32 = 1_000;
 /// Processor time of a refresh at most.
 const MOST_MS: f64 = 50.0;
 /// With a refresh a second: one more or less matters little.
@@ -38,17 +38,18 @@ pub(crate) fn run(program: &Path) -> Result<Tally> {
         println!("skip: {why}");
         return Ok(Tally::skip());
     }
-    let mut load = RunningLoad::start(program, Load::Fleet(PROCESSES))?;
+    let mut load = RunningLoad::start(program, MANY)?;
     let tool = Running::start(program, &TOP)?;
     load.begin()?;
     thread::sleep(SETTLING);
     for _ in 0..WINDOWS {
-        let window = look(&tool)?;
+        let window = look(&tool, WINDOW)?;
         let memory = tool.memory_mb("VmRSS:")?;
         println!(
-            "{} epolls of {PROCESSES} processes: a refresh of top takes {:.1} ms of a core, at most {MOST_MS}; resident {memory:.1} MB, \
+            "{} epolls of {} processes: a refresh of top takes {:.1} ms of a core, at most {MOST_MS}; resident {memory:.1} MB, \
              at most {}; others use {:.0} % of the machine",
-            PROCESSES * EPOLLS_EACH,
+            MANY.epolls(),
+            MANY.processes(),
             window.refresh_ms,
             TOP.most_mb,
             window.others * 100.0
@@ -77,16 +78,22 @@ fn cannot(program: &Path) -> Result<Option<String>> {
 }
 
 /// What one window gave.
-struct Window {
-    refresh_ms: f64,
+pub(super) struct Window {
+    /// Processor time of a refresh.
+    pub(super) refresh_ms: f64,
     /// Part of the machine that others used.
-    others: f64,
+    pub(super) others: f64,
 }
 
 impl Window {
+    /// Whether others may be to blame for what it took.
+    pub(super) fn is_disturbed(&self) -> bool {
+        self.others > BUSY
+    }
+
     /// Nothing where others may be to blame.
     fn verdict(&self) -> Option<bool> {
-        match (self.refresh_ms < MOST_MS, self.others > BUSY) {
+        match (self.refresh_ms < MOST_MS, self.is_disturbed()) {
             (true, _) => Some(true),
             (false, false) => Some(false),
             (false, true) => None,
@@ -94,9 +101,13 @@ impl Window {
     }
 }
 
-fn look(tool: &Running) -> Result<Window> {
+/// Looks at `tool` for so long.
+///
+/// # Errors
+/// When it has ended.
+pub(super) fn look(tool: &Running, time: Duration) -> Result<Window> {
     let (ours, (used, all), since) = (tool.spent()?, machine()?, Instant::now());
-    thread::sleep(WINDOW);
+    thread::sleep(time);
     let (ours_then, (used_then, all_then)) = (tool.spent()?, machine()?);
     let core = ours_then.saturating_sub(ours).as_secs_f64() / since.elapsed().as_secs_f64();
     let cpus = thread::available_parallelism().context("how many CPUs there are")?;

@@ -326,24 +326,6 @@ fn filters_keep_what_they_name() {
 }
 
 #[test]
-fn what_closed_its_last_epoll_leaves() {
-    let entry = |pid, epolls, waits| {
-        let mut entry = Entry {
-            epolls,
-            ..Entry::default()
-        };
-        entry.key.pid = pid;
-        entry.counters[Counter::Waits as usize] = Some(waits);
-        entry
-    };
-    let total = || vec![entry(1, 1, 9), entry(2, 0, 9), entry(3, 0, 9), entry(4, 1, 9)];
-    let recent = [entry(1, 1, 0), entry(2, 0, 0), entry(3, 0, 5)];
-    let shown = with_recent_counters(total(), &recent);
-    let pids: Vec<_> = shown.iter().map(|entry| entry.key.pid).collect();
-    assert_eq!(pids, [1, 3]);
-}
-
-#[test]
 fn without_an_epoll_nothing_was_counted_and_that_is_known() {
     let closed = Row {
         key: RowKey {

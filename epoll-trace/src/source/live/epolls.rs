@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use aya::maps::{HashMap as BpfHashMap, MapData, MapError, Queue};
 use epoll_trace_ebpf as abi;
 
+use super::instance::{
+    Base, Before, Followed, Found as FoundBy, Values, base_of, changes, is_same, net_items, values,
+};
 use super::mapped::Mapped;
 use super::pool::{Found, Pool};
 use super::rows::MAX_CLOSED;
@@ -12,7 +15,6 @@ use super::slots::Slots;
 use super::tally::epoll_counters;
 use super::text;
 use crate::identity;
-use crate::model::shared::Shared;
 use crate::model::snapshot::{Epoll, EpollCounter, EpollId, Known};
 
 /// The maps that hold epolls.
@@ -23,27 +25,27 @@ pub(super) struct EpollMaps {
     pub(super) free_blocks: Queue<MapData, u32>,
 }
 
-/// What was read last of one epoll.
-struct Followed {
-    raw: abi::Epoll,
-    /// What the model gets of its counters, until one changes.
-    counters: Option<Shared<[Option<u64>; EpollCounter::COUNT]>>,
-}
-
-impl Followed {
-    fn update(&mut self, raw: abi::Epoll) {
-        if self.raw.counters != raw.counters {
-            self.counters = None;
-        }
-        self.raw = raw;
-    }
-}
-
 /// All epolls.
 pub(super) struct Epolls {
     maps: EpollMaps,
     pool: Pool,
     live: Slots<Followed>,
+    /// These in the order of their ids.
+    order: Vec<(abi::EpollId, u32)>,
+    /// What the model gets of each, in this order; nothing where all of it is to be made.
+    models: Vec<Epoll>,
+    /// Those of which it is to be made anew.
+    changed: Vec<abi::EpollId>,
+    /// One went since they were put in order.
+    gone: bool,
+    /// Those that were closed.
+    dead: BTreeSet<abi::EpollId>,
+    /// There is an open epoll of which it is not known what it watches.
+    some_unknown: bool,
+    /// [`Epolls::had`] or [`Epolls::found`] told something since the last look.
+    told: bool,
+    /// Names of processes that created epolls while we looked, or had them before.
+    creators: BTreeMap<u32, String>,
     /// Sums of the closed ones, by [`EpollId::closed_sums`].
     closed: BTreeMap<EpollId, [u64; EpollCounter::COUNT]>,
     /// Of these, how many had to make room.
@@ -51,35 +53,10 @@ pub(super) struct Epolls {
     dying: BTreeSet<u32>,
     /// What those had that were there before us, less what was counted until it was read.
     before: HashMap<abi::EpollId, Base>,
-    /// Processes by which epolls were found at the start: id, descriptor and name.
-    found: HashMap<abi::EpollId, (u32, i32, String)>,
-}
-
-/// What an epoll watched at a moment of the past.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Before {
-    /// How many items it had.
-    pub(super) items: u64,
-    /// Flags they used.
-    pub(super) flags: u32,
-}
-
-/// What is to be added to an epoll's counts to know what it watches; may be below 0.
-#[derive(Clone, Copy, Debug, Default)]
-struct Base {
-    items: i64,
-    flags: u32,
-}
-
-/// Items that came less items that went.
-fn net_items(counters: &[u64; EpollCounter::COUNT]) -> i64 {
-    let of = |counter: EpollCounter| counters[counter as usize] as i64;
-    of(EpollCounter::CtlAdd) - of(EpollCounter::CtlDel) - of(EpollCounter::ItemsReleased)
-}
-
-fn changes(counters: &[u64; EpollCounter::COUNT]) -> u64 {
-    let of = |counter: EpollCounter| counters[counter as usize];
-    of(EpollCounter::CtlAdd) + of(EpollCounter::CtlDel) + of(EpollCounter::ItemsReleased)
+    /// Processes by which they were found at the start.
+    found: FoundBy,
+    /// The counters of those of which none is known.
+    nothing: Values,
 }
 
 const ZERO: abi::Epoll = abi::Epoll {
@@ -109,11 +86,20 @@ impl Epolls {
             maps,
             pool,
             live: Slots::new(),
+            order: Vec::new(),
+            models: Vec::new(),
+            changed: Vec::new(),
+            gone: false,
+            dead: BTreeSet::new(),
+            some_unknown: false,
+            told: false,
+            creators: BTreeMap::new(),
             closed: BTreeMap::new(),
             forgotten: 0,
             dying: BTreeSet::new(),
             before: HashMap::new(),
             found: HashMap::new(),
+            nothing: Values::default(),
         })
     }
 
@@ -137,22 +123,17 @@ impl Epolls {
             flags: before.flags,
         };
         self.before.insert(shown.id, base);
+        self.told = true;
         Ok(true)
     }
 
     /// Takes the process by which an epoll was found; the first names it.
     pub(super) fn found(&mut self, id: abi::EpollId, process: u32, fd: i32) {
+        self.told = true;
         self.found.entry(id).or_insert_with(|| {
             let name = identity::comm(process, None).unwrap_or_default();
             (process, fd, name)
         });
-    }
-
-    fn opened(&self, raw: &abi::Epoll) -> Option<(u32, i32)> {
-        if raw.creator_tgid != 0 {
-            return Some((raw.creator_tgid, raw.epfd));
-        }
-        self.found.get(&raw.id).map(|&(process, fd, _)| (process, fd))
     }
 
     /// Whether [`Epolls::had`] was told of this epoll.
@@ -162,27 +143,7 @@ impl Epolls {
 
     /// Whether there is an open epoll of which it is not known what it watches.
     pub(super) fn some_unknown(&self) -> bool {
-        self.raws().any(|raw| raw.dead == 0 && self.base(raw).is_none())
-    }
-
-    /// An epoll that was created while we looked had nothing before.
-    fn base(&self, raw: &abi::Epoll) -> Option<Base> {
-        if raw.creator_tgid != 0 {
-            return Some(Base::default());
-        }
-        self.before.get(&raw.id).copied()
-    }
-
-    fn items(&self, raw: &abi::Epoll) -> Option<u64> {
-        if raw.dead != 0 {
-            return Some(0);
-        }
-        u64::try_from(self.base(raw)?.items + net_items(&epoll_counters(&raw.counters))).ok()
-    }
-
-    fn flags(&self, raw: &abi::Epoll) -> Option<u32> {
-        let seen = (raw.flags != 0).then_some(raw.flags);
-        self.base(raw).map_or(seen, |base| Some(base.flags | raw.flags))
+        self.some_unknown
     }
 
     /// Reads every epoll.
@@ -201,31 +162,67 @@ impl Epolls {
         for index in tombstones {
             self.give_back(index)?;
         }
+        let told = std::mem::take(&mut self.told);
+        let mut arranged = !(told || std::mem::take(&mut self.gone));
+        self.dead.clear();
+        self.some_unknown = false;
         for &index in &self.pool.used {
             let raw = self.maps.rows.get(index)?;
-            match self.live.get_mut(index) {
-                Some(followed) => followed.update(raw),
-                None => self.live.insert(index, Followed { raw, counters: None }),
+            let base = match self.live.get_mut(index) {
+                Some(followed) if !told && is_same(&followed.raw, &raw) => {
+                    if followed.update(raw) {
+                        self.changed.push(raw.id);
+                    }
+                    followed.base
+                }
+                _ => {
+                    arranged = false;
+                    let base = base_of(&raw, &self.before);
+                    self.live.insert(index, Followed::new(raw, base));
+                    base
+                }
+            };
+            if raw.dead != 0 {
+                self.dead.insert(raw.id);
+            } else {
+                self.some_unknown |= base.is_none();
             }
+        }
+        if !arranged {
+            self.arrange();
         }
         Ok(())
     }
 
-    fn raws(&self) -> impl Iterator<Item = &abi::Epoll> {
-        self.live.values().map(|followed| &followed.raw)
+    fn arrange(&mut self) {
+        let ids = self.live.iter().map(|(index, followed)| (followed.raw.id, index));
+        self.order = ids.collect();
+        self.order.sort_unstable();
+        self.models.clear();
+        self.creators.clear();
+        let raws = self.live.values().map(|followed| &followed.raw);
+        for epoll in raws.filter(|epoll| epoll.creator_tgid != 0) {
+            let name = || text(&epoll.creator_comm);
+            self.creators.entry(epoll.creator_tgid).or_insert_with(name);
+        }
+        for (process, _, name) in self.found.values() {
+            self.creators.entry(*process).or_insert_with(|| name.clone());
+        }
     }
 
-    /// The epolls that are followed.
-    pub(super) fn ids(&self) -> BTreeSet<abi::EpollId> {
-        self.raws().map(|epoll| epoll.id).collect()
+    /// Whether an epoll is followed.
+    pub(super) fn follows(&self, id: &abi::EpollId) -> bool {
+        self.order.binary_search_by_key(id, |&(id, _)| id).is_ok()
     }
 
-    /// The epolls that were closed.
-    pub(super) fn dead(&self) -> BTreeSet<abi::EpollId> {
-        self.raws()
-            .filter(|epoll| epoll.dead != 0)
-            .map(|epoll| epoll.id)
-            .collect()
+    /// Whether an epoll is followed and was not closed at the last look.
+    pub(super) fn is_open(&self, id: &abi::EpollId) -> bool {
+        self.follows(id) && !self.dead.contains(id)
+    }
+
+    /// The epolls that were closed, as of the last look.
+    pub(super) fn dead(&self) -> &BTreeSet<abi::EpollId> {
+        &self.dead
     }
 
     /// Adds those that were dead at the last look already to the sums of their waiters (of their creator without any),
@@ -246,21 +243,30 @@ impl Epolls {
                 .take_while(move |&&(epoll, _)| epoll == id)
         };
         let abandoned = |epoll: &abi::Epoll| {
-            waiters_of(epoll.id).next().is_none()
-                && !watching.contains(&epoll.id)
+            !watching.contains(&epoll.id)
                 && (epoll.creator_tgid == 0 || !identity::exists(epoll.creator_tgid))
         };
-        let now_dead: BTreeSet<u32> = self
-            .live
-            .iter()
-            .filter(|(_, epoll)| epoll.raw.dead != 0 || abandoned(&epoll.raw))
-            .map(|(index, _)| index)
-            .collect();
+        let mut now_dead = BTreeSet::new();
+        let mut left = waiters;
+        for &(id, index) in &self.order {
+            // Both lists are in order.
+            while let [(epoll, _), others @ ..] = left
+                && *epoll < id
+            {
+                left = others;
+            }
+            let waited_on = left.first().is_some_and(|&(epoll, _)| epoll == id);
+            let is_abandoned = || self.live.get(index).is_some_and(|epoll| abandoned(&epoll.raw));
+            if self.dead.contains(&id) || (!waited_on && is_abandoned()) {
+                now_dead.insert(index);
+            }
+        }
         let final_rows: Vec<u32> = now_dead.intersection(&self.dying).copied().collect();
         for index in final_rows {
             let Some(Followed { raw: gone, .. }) = self.live.remove(index) else {
                 continue;
             };
+            self.gone = true;
             let processes: BTreeSet<u32> = waiters_of(gone.id).map(|&(_, process)| process).collect();
             let creator = (gone.creator_tgid != 0).then_some(gone.creator_tgid);
             for id in EpollId::closed_sums(creator, &processes) {
@@ -280,6 +286,9 @@ impl Epolls {
             self.forget_address(&gone, index)?;
             self.give_back(index)?;
         }
+        if self.gone {
+            self.order.retain(|&(_, index)| self.live.get(index).is_some());
+        }
         self.dying = now_dead;
         Ok(())
     }
@@ -295,11 +304,7 @@ impl Epolls {
 
     /// Adds the names of processes that created epolls while we looked, or had them before, where there is none yet.
     pub(super) fn name_creators(&self, names: &mut BTreeMap<u32, String>) {
-        for epoll in self.raws().filter(|epoll| epoll.creator_tgid != 0) {
-            let name = || text(&epoll.creator_comm);
-            names.entry(epoll.creator_tgid).or_insert_with(name);
-        }
-        for (process, _, name) in self.found.values() {
+        for (process, name) in &self.creators {
             names.entry(*process).or_insert_with(|| name.clone());
         }
     }
@@ -311,40 +316,39 @@ impl Epolls {
         Ok(())
     }
 
-    /// Everything read, with [`EpollId::closed_sums`] for the closed epolls.
+    /// Everything read, with [`EpollId::closed_sums`] for the closed epolls; ordered by id.
     pub(super) fn model(&mut self, known: &Known) -> Vec<Epoll> {
-        let values = |counts: [u64; EpollCounter::COUNT]| {
-            Shared::from(std::array::from_fn(|index| {
-                known.epolls[index].then_some(counts[index])
-            }))
-        };
-        for (_, Followed { raw, counters }) in self.live.iter_mut() {
-            counters.get_or_insert_with(|| values(epoll_counters(&raw.counters)));
-        }
+        let mut epolls = Vec::with_capacity(self.closed.len() + self.order.len());
         // What stands for closed ones lies at address 0.
-        let live = self.live.values();
-        let mut live: Vec<_> = live.map(|followed| (followed.raw.id, followed)).collect();
-        live.sort_unstable_by_key(|&(id, _)| id);
-        let closed = self.closed.iter().map(|(&id, &counts)| Epoll {
+        epolls.extend(self.closed.iter().map(|(&id, &counts)| Epoll {
             id,
             creator: id.process_of_closed(),
             opened: None,
             items: Some(0).filter(|_| known.items),
             flags: None,
-            counters: values(counts),
-        });
-        closed
-            .chain(live.into_iter().map(|(_, Followed { raw, counters })| Epoll {
-                id: EpollId {
-                    address: raw.id.address,
-                    born_ns: raw.id.born_ns,
-                },
-                creator: (raw.creator_tgid != 0).then_some(raw.creator_tgid),
-                opened: self.opened(raw),
-                items: self.items(raw).filter(|_| known.items),
-                flags: self.flags(raw).filter(|_| known.flags),
-                counters: counters.clone().unwrap_or_default(),
-            }))
-            .collect()
+            counters: values(counts, known, &self.nothing),
+        }));
+        self.make_models(known);
+        epolls.extend_from_slice(&self.models);
+        epolls
+    }
+
+    /// Most are what they were at the last look.
+    fn make_models(&mut self, known: &Known) {
+        let (live, found, nothing) = (&mut self.live, &self.found, &self.nothing);
+        let mut model = |index| Some(live.get_mut(index)?.model(found, known, nothing));
+        if self.models.len() != self.order.len() {
+            let all = self.order.iter();
+            self.models = all.filter_map(|&(_, index)| model(index)).collect();
+        } else {
+            for id in &self.changed {
+                if let Ok(place) = self.order.binary_search_by_key(id, |&(id, _)| id)
+                    && let Some(new) = model(self.order[place].1)
+                {
+                    self.models[place] = new;
+                }
+            }
+        }
+        self.changed.clear();
     }
 }

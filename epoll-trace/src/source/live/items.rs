@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use aya::maps::{Array, MapData};
 use epoll_trace_ebpf as abi;
 
-use super::epolls::{Before, Epolls};
+use super::epolls::Epolls;
+use super::instance::Before;
 use crate::identity::{self, Watched};
 
 /// Reads at most; what there is beyond is counted as [`FDINFO_CUT`].

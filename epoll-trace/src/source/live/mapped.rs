@@ -95,14 +95,14 @@ impl<T: Pod> Mapped<T> {
         }))
     }
 
-    /// Maps entries up to `index`, and a quarter more.
+    /// Maps entries up to `index`, and some more.
     fn map(&self, index: u32) -> anyhow::Result<Memory<T>> {
         let each = size_of::<T>();
         let all = self.array.len() as usize;
         if index as usize >= all {
             bail!("entry {index} of an array of {all}")
         }
-        let entries = (index as usize + 1 + index as usize / 4)
+        let entries = (index as usize + 1 + index as usize / 32)
             .max(LEAST_BYTES / each)
             .min(all);
         let bytes = NonZero::new(entries * each).context("an array without entries")?;

@@ -2,6 +2,7 @@
 
 mod chunks;
 mod epolls;
+mod instance;
 mod items;
 mod locks;
 mod mapped;
@@ -283,7 +284,7 @@ impl Source for Live {
         }
         let absent = Arc::clone(&self.absent);
         let known = Known::but(&absent);
-        let (rows, mut names) = self.rows.model(&self.shape, &known);
+        let (rows, mut names) = self.rows.model(&self.shape, &known)?;
         let mut waiters: Vec<_> = rows.iter().map(|row| (row.key.pid, row.key.tid)).collect();
         waiters.dedup();
         let waiters = waiters.into_iter().collect();
@@ -293,10 +294,7 @@ impl Source for Live {
         if !absent.contains_key(SOURCES) {
             self.sources.read(&rows, &epolls)?;
         }
-        let dead = self.epolls.dead();
-        let ids = self.epolls.ids();
-        let is_alive = |epoll: &abi::EpollId| ids.contains(epoll) && !dead.contains(epoll);
-        let sources = self.sources.model(is_alive);
+        let sources = self.sources.model(|epoll| self.epolls.is_open(epoll));
         let snapshot = Snapshot {
             at_ns,
             sources,
@@ -312,8 +310,8 @@ impl Source for Live {
             absent: self.absent_now(),
             spent: self.spent(),
         };
-        self.sources.fold(is_alive)?;
-        self.epolls.fold(&self.rows.waiters(), &self.sources.watching())?;
+        self.sources.fold(|epoll| self.epolls.is_open(epoll))?;
+        self.epolls.fold(self.rows.waiters(), &self.sources.watching())?;
         // A row keeps its process's part in an epoll that others still use: it goes when the epoll does, where that is seen.
         let none = BTreeSet::new();
         let gone = if self.deaths_are_seen {
@@ -321,10 +319,9 @@ impl Source for Live {
         } else {
             self.names.gone()
         };
-        self.rows.fold(&dead, gone)?;
+        self.rows.fold(self.epolls.dead(), gone)?;
         if let Some(locks) = &mut self.locks {
-            let followed = self.epolls.ids();
-            locks.fold(|epoll| followed.contains(epoll))?;
+            locks.fold(|epoll| self.epolls.follows(epoll))?;
         }
         Ok(snapshot)
     }

@@ -6,7 +6,7 @@ use crate::identity;
 
 /// Files read at each look, at most, besides those of waiters that are new: with many waiters that costs more than
 /// all maps. A name that changed is seen some looks later then.
-const READS: usize = 256;
+const READS: usize = 128;
 
 /// A process, and its thread where rows are kept by thread.
 pub(super) type Waiter = (u32, Option<u32>);

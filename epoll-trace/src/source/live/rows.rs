@@ -1,5 +1,6 @@
 //! The rows of (process, epoll) pairs: found, read, folded together once their epoll is closed.
 
+use std::array;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aya::maps::{HashMap as BpfHashMap, MapData, Queue};
@@ -10,14 +11,14 @@ use super::{
     mapped::Mapped,
     pool::{Found, Pool},
     slots::Slots,
-    tally::{self, Part, Tally},
+    tally::{self, Part},
     text,
     wakers::{WakerTable, Woken},
 };
 use crate::model::{
-    histogram::Shape,
+    histogram::{Histogram, Shape},
     shared::Shared,
-    snapshot::{Counter, EpollId, Known, Metric, Numbers, Row, RowKey},
+    snapshot::{EpollId, Known, Metric, Numbers, Row, RowKey},
 };
 
 /// The maps that hold rows.
@@ -28,23 +29,33 @@ pub(super) struct RowMaps {
     pub(super) free_blocks: Queue<MapData, u32>,
 }
 
-/// What was read last of one row.
+/// A row but for its table of chunks, which is three quarters of it and only for the programs: each chunk says whose it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Reading {
+    key: abi::RowKey,
+    epfd: i32,
+    comm: [u8; abi::COMM_LEN],
+    counters: [u64; abi::Counter::COUNT],
+    sums: [u64; abi::Metric::COUNT],
+}
+
+/// What is known of one row.
 struct Followed {
-    raw: abi::Row,
-    /// Its histograms, by slot and place.
+    last: Reading,
+    /// Where its histograms are counted, by slot and place.
     parts: Vec<Part>,
     /// Nothing was counted between the last two readings, so the histograms were read after the last count.
     settled: bool,
-    /// What the model gets, until something changes.
-    numbers: Option<Shared<Numbers>>,
+    /// What the model gets; the only place where histograms are kept.
+    numbers: Shared<Numbers>,
+    /// These are to be read anew.
+    stale: bool,
 }
 
 /// All closed epolls of a process (or thread) together.
 struct Closed {
     comm: String,
-    counters: [u64; Counter::COUNT],
-    tallies: Vec<Tally>,
-    woken: Woken,
+    numbers: Shared<Numbers>,
 }
 
 /// All rows.
@@ -55,6 +66,10 @@ pub(super) struct Rows {
     wakers: WakerTable,
     metrics: Vec<Metric>,
     live: Slots<Followed>,
+    /// Indices of these in the order of their keys; empty after one came or went.
+    order: Vec<u32>,
+    /// Epolls and their processes, ascending, along with it.
+    waiters: Vec<(abi::EpollId, u32)>,
     /// Chunks of rows that were made after this look had looked for rows.
     early: Vec<(u32, abi::Owner)>,
     closed: BTreeMap<(u32, u32), Closed>,
@@ -105,6 +120,8 @@ impl Rows {
             wakers,
             metrics,
             live,
+            order: Vec::new(),
+            waiters: Vec::new(),
             early: Vec::new(),
             closed,
             forgotten,
@@ -134,10 +151,17 @@ impl Rows {
         // Before the rows: what wakes meanwhile changes its row, which is then read once more.
         self.wakers.read()?;
         for &index in &self.pool.used {
-            let raw = self.maps.rows.get(index)?;
+            let reading = read(&mut self.maps.rows, index)?;
             match self.live.get_mut(index) {
-                Some(followed) => followed.update(raw),
-                None => self.live.insert(index, Followed::new(raw)),
+                Some(followed) if followed.last.key == reading.key => followed.update(reading),
+                known => {
+                    self.order.clear();
+                    match known {
+                        // Its maker was still writing the key.
+                        Some(followed) => followed.update(reading),
+                        None => self.live.insert(index, Followed::new(reading)),
+                    }
+                }
             }
         }
         self.early.extend(self.chunks.discover()?);
@@ -150,12 +174,6 @@ impl Rows {
             }
             early
         });
-        let changed = self.live.iter_mut().filter(|(_, row)| row.numbers.is_none());
-        for (_, followed) in changed {
-            for part in &mut followed.parts {
-                part.update(&self.chunks.counts(part.chunk)?);
-            }
-        }
         Ok(())
     }
 
@@ -176,7 +194,7 @@ impl Rows {
             BTreeSet::new()
         } else {
             let live = self.live.iter();
-            live.filter(|(_, followed)| is_final(&followed.raw.key))
+            live.filter(|(_, followed)| is_final(&followed.last.key))
                 .map(|(index, _)| index)
                 .collect()
         };
@@ -185,22 +203,31 @@ impl Rows {
             let Some(gone) = self.live.remove(index) else {
                 continue;
             };
-            let key = gone.raw.key;
-            let woken = self.wakers.of(index);
+            self.order.clear();
+            let key = gone.last.key;
             self.maps.index.remove(&key)?;
             self.give_back(index)?;
             for part in &gone.parts {
                 self.chunks.give_back(part.chunk)?;
             }
-            let (slots, waiter) = (self.metrics.len(), (key.tgid, key.tid));
+            let waiter = (key.tgid, key.tid);
             if self.closed.len() >= MAX_CLOSED
                 && !self.closed.contains_key(&waiter)
                 && self.closed.pop_first().is_some()
             {
                 self.forgotten += 1;
             }
-            let sum = self.closed.entry(waiter).or_insert_with(|| Closed::new(slots));
-            sum.absorb(&gone, &woken);
+            let comm = text(&gone.last.comm);
+            match self.closed.get_mut(&waiter) {
+                Some(sum) => {
+                    sum.comm = comm;
+                    sum.numbers.add(&gone.numbers);
+                }
+                None => {
+                    let numbers = gone.numbers;
+                    self.closed.insert(waiter, Closed { comm, numbers });
+                }
+            }
         }
         self.dying = now_dead;
         Ok(())
@@ -214,98 +241,121 @@ impl Rows {
         Ok(())
     }
 
-    /// Processes that wait or waited on each epoll, ascending.
-    pub(super) fn waiters(&self) -> Vec<(abi::EpollId, u32)> {
-        let keys = self.live.values().map(|followed| followed.raw.key);
-        let mut waiters: Vec<_> = keys.map(|key| (key.epoll, key.tgid)).collect();
-        waiters.sort_unstable();
-        waiters.dedup();
-        waiters
+    /// Processes that wait or waited on each epoll, ascending, as of the last [`Rows::model`].
+    pub(super) fn waiters(&self) -> &[(abi::EpollId, u32)] {
+        &self.waiters
     }
 
-    /// Everything read, with the programs' name for each process (or thread).
-    pub(super) fn model(&mut self, shape: &Shape, known: &Known) -> (Vec<Row>, BTreeMap<u32, String>) {
+    fn arrange(&mut self) {
+        let mut keys: Vec<_> = self
+            .live
+            .iter()
+            .map(|(index, followed)| (followed.key(), index))
+            .collect();
+        keys.sort_unstable();
+        self.order = keys.into_iter().map(|(_, index)| index).collect();
+        let keys = self.live.values().map(|followed| followed.last.key);
+        self.waiters = keys.map(|key| (key.epoll, key.tgid)).collect();
+        self.waiters.sort_unstable();
+        self.waiters.dedup();
+    }
+
+    /// Everything read, ordered by key, with the programs' name for each process (or thread).
+    ///
+    /// # Errors
+    /// When the kernel refuses to read a histogram.
+    pub(super) fn model(
+        &mut self,
+        shape: &Shape,
+        known: &Known,
+    ) -> anyhow::Result<(Vec<Row>, BTreeMap<u32, String>)> {
+        if self.order.is_empty() {
+            self.arrange();
+        }
         let mut names = self.wakers.names();
-        let mut rows = Vec::with_capacity(self.closed.len() + self.pool.used.len());
-        let metrics = &self.metrics;
-        let histograms = |tallies: &mut dyn FnMut(usize) -> Tally| {
-            let known = metrics
-                .iter()
-                .enumerate()
-                .filter(|(_, metric)| known.metrics[**metric as usize]);
-            let mut histograms: Vec<_> = known
-                .map(|(slot, &metric)| (metric, tallies(slot).histogram(shape)))
-                .collect();
-            histograms.sort_unstable_by_key(|&(metric, _)| metric);
-            histograms
-        };
-        let counters = |counters: [u64; Counter::COUNT]| {
-            std::array::from_fn(|index| known.counters[index].then_some(counters[index]))
-        };
-        for (index, followed) in self.live.iter_mut() {
+        let mut rows = Vec::with_capacity(self.closed.len() + self.order.len());
+        let mut last = None;
+        for &index in &self.order {
+            let Some(followed) = self.live.get_mut(index) else {
+                continue;
+            };
             let key = followed.key();
             let id = key.tid.unwrap_or(key.pid);
-            names.entry(id).or_insert_with(|| text(&followed.raw.comm));
-            let numbers = followed.numbers.take().unwrap_or_else(|| {
+            if last.replace(id) != Some(id) {
+                names.entry(id).or_insert_with(|| text(&followed.last.comm));
+            }
+            if followed.stale {
+                let metrics = followed.metrics(&self.metrics, &mut self.chunks, shape, known)?;
+                let counters = tally::counters(&followed.last.counters);
                 let Woken { wakers, chains } = self.wakers.of(index);
-                Shared::from(Numbers {
-                    counters: counters(followed.counters()),
+                let numbers = Numbers {
+                    counters: array::from_fn(|index| known.counters[index].then_some(counters[index])),
                     wakers,
                     chains,
-                    metrics: histograms(&mut |slot| followed.tally(slot)),
-                })
-            });
+                    metrics,
+                };
+                // Looks share what did not change, though it had to be read.
+                if *followed.numbers != numbers {
+                    followed.numbers = numbers.into();
+                }
+                followed.stale = false;
+            }
             rows.push(Row {
                 key,
-                epfd: (followed.raw.epfd >= 0).then_some(followed.raw.epfd),
-                numbers: numbers.clone(),
+                epfd: (followed.last.epfd >= 0).then_some(followed.last.epfd),
+                numbers: followed.numbers.clone(),
             });
-            followed.numbers = Some(numbers);
         }
         for (&(pid, tid), closed) in &self.closed {
             let tid = (tid != 0).then_some(tid);
-            names
-                .entry(tid.unwrap_or(pid))
-                .or_insert_with(|| closed.comm.clone());
+            let id = tid.unwrap_or(pid);
+            names.entry(id).or_insert_with(|| closed.comm.clone());
+            let epoll = None;
             rows.push(Row {
-                key: RowKey {
-                    pid,
-                    tid,
-                    epoll: None,
-                },
+                key: RowKey { pid, tid, epoll },
                 epfd: None,
-                numbers: Shared::from(Numbers {
-                    counters: counters(closed.counters),
-                    wakers: closed.woken.wakers.clone(),
-                    chains: closed.woken.chains.clone(),
-                    metrics: histograms(&mut |slot| closed.tallies[slot].clone()),
-                }),
+                numbers: closed.numbers.clone(),
             });
         }
-        rows.sort_unstable_by_key(|row| row.key);
-        (rows, names)
+        // Two ordered lists, which this sort finds.
+        rows.sort_by_key(|row| row.key);
+        Ok((rows, names))
     }
 }
 
+fn read(map: &mut Mapped<abi::Row>, index: u32) -> anyhow::Result<Reading> {
+    map.read(index, |row| {
+        // SAFETY: `read` gives the address of a row in mapped memory, and every bit pattern is one.
+        unsafe {
+            Reading {
+                key: (&raw const (*row).key).read_volatile(),
+                epfd: (&raw const (*row).epfd).read_volatile(),
+                comm: (&raw const (*row).comm).read_volatile(),
+                counters: (&raw const (*row).counters).read_volatile(),
+                sums: (&raw const (*row).sums).read_volatile(),
+            }
+        }
+    })
+}
+
 impl Followed {
-    fn new(raw: abi::Row) -> Self {
+    fn new(last: Reading) -> Self {
         Self {
-            raw,
+            last,
             parts: Vec::new(),
             settled: false,
-            numbers: None,
+            numbers: Shared::default(),
+            stale: true,
         }
     }
 
-    /// Takes a new reading; what it says of histograms is still to be read unless nothing can have changed.
-    fn update(&mut self, raw: abi::Row) {
-        let quiet = self.raw == raw;
-        if !(quiet && self.settled) {
-            self.numbers = None;
-        }
+    /// Takes a new reading; histograms are read too unless nothing can have changed.
+    fn update(&mut self, reading: Reading) {
+        let quiet = self.last == reading;
+        self.stale |= !(quiet && self.settled);
         self.settled = quiet;
         if !quiet {
-            self.raw = raw;
+            self.last = reading;
         }
     }
 
@@ -313,11 +363,11 @@ impl Followed {
         let part = Part::new(chunk, owner);
         let place = self.parts.partition_point(|other| other.place() <= part.place());
         self.parts.insert(place, part);
-        self.numbers = None;
+        self.stale = true;
     }
 
     fn key(&self) -> RowKey {
-        let key = self.raw.key;
+        let key = self.last.key;
         RowKey {
             pid: key.tgid,
             tid: (key.tid != 0).then_some(key.tid),
@@ -328,32 +378,27 @@ impl Followed {
         }
     }
 
-    fn counters(&self) -> [u64; Counter::COUNT] {
-        tally::counters(&self.raw.counters)
-    }
-
-    fn tally(&self, slot: usize) -> Tally {
-        Tally::of(&self.parts, slot, self.raw.sums.get(slot).copied().unwrap_or(0))
-    }
-}
-
-impl Closed {
-    fn new(slots: usize) -> Self {
-        Self {
-            comm: String::new(),
-            counters: [0; Counter::COUNT],
-            tallies: vec![Tally::default(); slots],
-            woken: Woken::default(),
+    /// Its histograms, by metric: those of before and what was counted since. `slots` are all metrics in the order of their slots.
+    fn metrics(
+        &self,
+        slots: &[Metric],
+        chunks: &mut Chunks,
+        shape: &Shape,
+        known: &Known,
+    ) -> anyhow::Result<Vec<(Metric, Histogram)>> {
+        let mut metrics = Vec::with_capacity(slots.len());
+        for (slot, &metric) in slots.iter().enumerate() {
+            if !known.metrics[metric as usize] {
+                continue;
+            }
+            let mut old = self.numbers.metrics.iter();
+            let old = old.find_map(|(of, histogram)| (*of == metric).then(|| histogram.counts()));
+            let read = |chunk| chunks.counts(chunk);
+            let counts = tally::carried(old.unwrap_or_default(), &self.parts, slot, read)?;
+            let sum_ns = self.last.sums.get(slot).copied().unwrap_or(0);
+            metrics.push((metric, Histogram::new(shape.clone(), counts, sum_ns)));
         }
-    }
-
-    fn absorb(&mut self, gone: &Followed, woken: &Woken) {
-        self.woken.add(woken);
-        self.comm = text(&gone.raw.comm);
-        let counters = self.counters.iter_mut().zip(gone.counters());
-        counters.for_each(|(sum, count)| *sum += count);
-        for (slot, tally) in self.tallies.iter_mut().enumerate() {
-            tally.absorb(&gone.tally(slot));
-        }
+        metrics.sort_unstable_by_key(|&(metric, _)| metric);
+        Ok(metrics)
     }
 }

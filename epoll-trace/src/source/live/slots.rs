@@ -12,6 +12,11 @@ impl<T> Slots<T> {
     }
 
     /// The value at `index`.
+    pub(super) fn get(&self, index: u32) -> Option<&T> {
+        self.values.get(index as usize)?.as_deref()
+    }
+
+    /// As [`Slots::get`], to be changed.
     pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut T> {
         self.values.get_mut(index as usize)?.as_deref_mut()
     }
@@ -36,12 +41,6 @@ impl<T> Slots<T> {
         values.filter_map(|(index, value)| Some((index, value.as_deref()?)))
     }
 
-    /// As [`Slots::iter`], to be changed.
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut T)> {
-        let values = (0..).zip(&mut self.values);
-        values.filter_map(|(index, value)| Some((index, value.as_deref_mut()?)))
-    }
-
     /// All, by ascending index.
     pub(super) fn values(&self) -> impl Iterator<Item = &T> {
         self.values.iter().filter_map(|value| value.as_deref())
@@ -62,8 +61,8 @@ mod tests {
             (slots.remove(2), slots.remove(2), slots.remove(9)),
             (Some('a'), None, None)
         );
-        slots.iter_mut().for_each(|(_, value)| *value = 'c');
-        assert_eq!(slots.get_mut(5), Some(&mut 'c'));
+        slots.get_mut(5).into_iter().for_each(|value| *value = 'c');
+        assert_eq!(slots.get(5), Some(&'c'));
         assert_eq!(slots.values().count(), 1);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::array;
 use std::collections::BTreeMap;
+use std::iter::Peekable;
 use std::sync::LazyLock;
 
 use epoll_trace_ebpf as abi;
@@ -16,41 +17,73 @@ pub(super) fn shape() -> Shape {
     (0..=abi::BUCKETS).map(abi::bucket_low).collect()
 }
 
-/// A part of a histogram, followed over many readings.
-#[derive(Clone, Debug)]
+/// A part of a histogram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Part {
     /// Where the programs count it.
     pub(super) chunk: u32,
-    slot: usize,
-    first: u16,
-    counts: Vec<(u16, u64)>,
+    slot: u8,
+    part: u8,
 }
 
 impl Part {
-    /// What `owner` counts in `chunk`; nothing so far.
+    /// What `owner` counts in `chunk`.
     pub(super) fn new(chunk: u32, owner: abi::Owner) -> Self {
         Self {
             chunk,
-            slot: owner.slot.into(),
-            first: u16::from(owner.part) * abi::CHUNK_BUCKETS as u16,
-            counts: Vec::new(),
+            slot: owner.slot,
+            part: owner.part,
         }
     }
 
-    /// Slot and first bucket: parts in this order make whole histograms.
-    pub(super) fn place(&self) -> (usize, u16) {
-        (self.slot, self.first)
+    /// Slot and part: parts in this order make whole histograms.
+    pub(super) fn place(self) -> (u8, u8) {
+        (self.slot, self.part)
     }
 
-    /// Takes a new reading: the low 32 bits of each count are the programs', the rest is carried here.
-    pub(super) fn update(&mut self, raw: &[u32; abi::CHUNK_BUCKETS]) {
-        carry(&mut self.counts, self.first, raw);
+    fn first(self) -> u16 {
+        u16::from(self.part) * abi::CHUNK_BUCKETS as u16
     }
 }
 
-/// Brings `counts` up to the reading `raw` of the buckets from `first` on.
-fn carry(counts: &mut Vec<(u16, u64)>, first: u16, raw: &[u32]) {
-    let mut old = std::mem::take(counts).into_iter().peekable();
+/// Brings the counts `old` of histogram `slot` up to what `read` says of its `parts`, which are ordered by place. Threads that raced
+/// for a part have one each, and what they count adds up.
+///
+/// # Errors
+/// Those of `read`.
+pub(super) fn carried<E>(
+    old: &[(u16, u64)],
+    parts: &[Part],
+    slot: usize,
+    mut read: impl FnMut(u32) -> Result<[u32; abi::CHUNK_BUCKETS], E>,
+) -> Result<Vec<(u16, u64)>, E> {
+    let mut counts = Vec::new();
+    let mut old = old.iter().copied().peekable();
+    let of_slot = parts.iter().filter(|part| usize::from(part.slot) == slot);
+    let mut of_slot = of_slot.copied().peekable();
+    while let Some(part) = of_slot.next() {
+        let mut raw = read(part.chunk)?;
+        while let Some(raced) = of_slot.next_if(|next| next.part == part.part) {
+            let more = read(raced.chunk)?;
+            raw.iter_mut()
+                .zip(more)
+                .for_each(|(sum, count)| *sum = sum.wrapping_add(count));
+        }
+        carry(&mut counts, &mut old, part.first(), &raw);
+    }
+    // There are many of them for hours.
+    counts.shrink_to_fit();
+    Ok(counts)
+}
+
+/// Appends to `counts` what `old` becomes by the reading `raw` of the buckets from `first` on: the low 32 bits of each count are the
+/// programs', the rest is carried here.
+fn carry(
+    counts: &mut Vec<(u16, u64)>,
+    old: &mut Peekable<impl Iterator<Item = (u16, u64)>>,
+    first: u16,
+    raw: &[u32],
+) {
     for (index, &count) in (first..).zip(raw) {
         let before = old
             .next_if(|&(at, _)| at == index)
@@ -62,7 +95,7 @@ fn carry(counts: &mut Vec<(u16, u64)>, first: u16, raw: &[u32]) {
     }
 }
 
-/// A histogram.
+/// A histogram that is kept whole.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     counts: Vec<(u16, u64)>,
@@ -70,26 +103,10 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// The histogram `slot` from its `parts`, which are ordered by place. Threads that raced for a part have one each.
-    pub(super) fn of(parts: &[Part], slot: usize, sum_ns: u64) -> Self {
-        let mut tally = Self {
-            counts: Vec::new(),
-            sum_ns,
-        };
-        let mut last = None;
-        for part in parts.iter().filter(|part| part.slot == slot) {
-            if last.replace(part.first) == Some(part.first) {
-                tally.add(&part.counts);
-            } else {
-                tally.counts.extend_from_slice(&part.counts);
-            }
-        }
-        tally
-    }
-
-    /// Takes a new reading of one that is not kept in parts, as [`Part::update`].
+    /// Takes a new reading of one that is not kept in parts.
     pub(super) fn update(&mut self, raw: &abi::Histogram) {
-        carry(&mut self.counts, 0, &raw.counts);
+        let mut old = std::mem::take(&mut self.counts).into_iter().peekable();
+        carry(&mut self.counts, &mut old, 0, &raw.counts);
         self.sum_ns = raw.sum_ns;
     }
 
@@ -149,6 +166,7 @@ fn placed<const N: usize>(places: &[Option<usize>; N], raw: &[u64]) -> [u64; N] 
 mod tests {
     use super::*;
     use crate::model::snapshot::Metric;
+    use std::convert::Infallible;
 
     #[test]
     fn both_sides_have_the_same_names() {
@@ -175,44 +193,45 @@ mod tests {
         assert_eq!(abi::Metric::COUNT, Metric::COUNT);
     }
 
-    fn part(first: u8, slot: u8) -> Part {
-        Part::new(
-            0,
-            abi::Owner {
-                row: 0,
-                slot,
-                part: first,
-            },
-        )
+    fn part(chunk: u32, slot: u8, part: u8) -> Part {
+        Part::new(chunk, abi::Owner { row: 0, slot, part })
     }
 
-    fn raw(values: &[(usize, u32)]) -> [u32; abi::CHUNK_BUCKETS] {
-        let mut counts = [0; abi::CHUNK_BUCKETS];
-        for &(index, count) in values {
-            counts[index] = count;
+    /// Chunks whose only counts are those listed (chunk, index, count).
+    fn read(
+        values: &[(u32, usize, u32)],
+    ) -> impl FnMut(u32) -> Result<[u32; abi::CHUNK_BUCKETS], Infallible> {
+        |chunk| {
+            let mut counts = [0; abi::CHUNK_BUCKETS];
+            for &(_, index, count) in values.iter().filter(|&&(of, ..)| of == chunk) {
+                counts[index] = count;
+            }
+            Ok(counts)
         }
-        counts
     }
 
     #[test]
     fn counts_survive_the_wrap_of_32_bits() {
-        let mut part = part(1, 0);
-        part.update(&raw(&[(3, u32::MAX), (9, 1)]));
-        part.update(&raw(&[(3, 4), (5, 2), (9, 1)]));
-        assert_eq!(part.counts, [(35, u64::from(u32::MAX) + 5), (37, 2), (41, 1)]);
-        let whole = Tally::of(&[part], 0, 7).histogram(&shape());
-        assert_eq!((whole.count(), whole.sum_ns), (u64::from(u32::MAX) + 8, 7));
+        let parts = [part(7, 0, 1)];
+        let first = carried(&[], &parts, 0, read(&[(7, 3, u32::MAX), (7, 9, 1)])).unwrap();
+        let then = carried(&first, &parts, 0, read(&[(7, 3, 4), (7, 5, 2), (7, 9, 1)])).unwrap();
+        assert_eq!(then, [(35, u64::from(u32::MAX) + 5), (37, 2), (41, 1)]);
     }
 
     #[test]
     fn parts_of_a_slot_make_one_histogram_and_raced_ones_add_up() {
-        let mut parts = [part(0, 1), part(0, 1), part(2, 1), part(0, 2)];
-        for (part, index) in parts.iter_mut().zip([3, 3, 0, 5]) {
-            part.update(&raw(&[(index, 1)]));
-        }
-        assert_eq!(Tally::of(&parts, 1, 0).counts, [(3, 2), (64, 1)]);
-        assert_eq!(Tally::of(&parts, 2, 0).counts, [(5, 1)]);
-        assert_eq!(Tally::of(&parts, 0, 0).counts, []);
+        let parts = [part(0, 1, 0), part(1, 1, 0), part(2, 1, 2), part(3, 2, 0)];
+        let values = [(0, 3, 1), (1, 3, 1), (2, 0, 1), (3, 5, 1)];
+        let of_slot = |slot| carried(&[], &parts, slot, read(&values)).unwrap();
+        assert_eq!(of_slot(1), [(3, 2), (64, 1)]);
+        assert_eq!(of_slot(2), [(5, 1)]);
+        assert_eq!(of_slot(0), []);
+        // Both wrap on their own, and the sum does.
+        let high = [(0, 3, u32::MAX), (1, 3, u32::MAX)];
+        let late = carried(&[(3, 2)], &parts, 1, read(&high)).unwrap();
+        assert_eq!(late, [(3, u64::from(u32::MAX) - 1)]);
+        let later = carried(&late, &parts, 1, read(&[(0, 3, 4), (1, 3, u32::MAX)])).unwrap();
+        assert_eq!(later, [(3, u64::from(u32::MAX) + 4)]);
     }
 
     #[test]
