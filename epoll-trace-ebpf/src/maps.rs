@@ -6,10 +6,10 @@ use aya_ebpf::{
     maps::{Array, CgroupArray, HashMap, LruHashMap, PerCpuArray, Queue},
 };
 use epoll_trace_ebpf::{
-    BLOCK, Chunk, DEFAULT_CHUNKS, DEFAULT_ROWS, Epoll, EpollId, ITEM_KIND_SLOTS, ItemEvent, ItemKey, KnownEpoll,
-    LOCK_FILTER_SLOTS, LockKey, LockRow, LockThread, Loss, MAX_EPOLLS, MAX_ITEMS, MAX_LOCK_THREADS,
-    MAX_LOCKS, MAX_MUTEX_WAITS, MAX_NESTING, MAX_SOURCE_ITEMS, MAX_SOURCES, MAX_THREADS, MAX_TREE,
-    MAX_WAKERS, Row, RowKey, Shown, SourceItem, SourceKey, TID_FILTER_SLOTS, Waker, WakerKey,
+    BLOCK, Chunk, DEFAULT_CHUNKS, DEFAULT_ROWS, Epoll, EpollId, ITEM_KIND_SLOTS, ItemEvent, ItemKey,
+    KnownEpoll, LOCK_FILTER_SLOTS, LockKey, LockRow, LockThread, Loss, MAX_EPOLLS, MAX_ITEMS,
+    MAX_LOCK_THREADS, MAX_LOCKS, MAX_MUTEX_WAITS, MAX_NESTING, MAX_SOURCE_ITEMS, MAX_SOURCES, MAX_THREADS,
+    MAX_TREE, MAX_WAKERS, Row, RowKey, Shown, SourceItem, SourceKey, TID_FILTER_SLOTS, Waker, WakerKey,
 };
 
 /// What is known of a thread that waits on epolls, or of one that is not traced.

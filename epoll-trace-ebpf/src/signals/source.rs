@@ -6,7 +6,8 @@
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use epoll_trace_ebpf::{
-    Epoll, EpollId, ITEM_KIND_SLOTS, Loss, MAX_NESTING, RELEASED, REMOVED, SOURCE_WALK, SourceItem, SourceKey, WATCHED,
+    Epoll, EpollId, ITEM_KIND_SLOTS, Loss, MAX_NESTING, RELEASED, REMOVED, SOURCE_WALK, SourceItem,
+    SourceKey, WATCHED,
 };
 
 use super::{
@@ -79,14 +80,24 @@ fn look_at(item: u64) -> u64 {
     kind
 }
 
-/// It is one of `item`, which watches a file that others wait for too or a listener, for an event in `mask` (0 = unknown).
+/// What is known of a notification.
+pub struct Notified {
+    /// The events it brings, 0 = unknown.
+    pub mask: u32,
+    /// When it began.
+    pub now: u64,
+    /// Whether others stand in the queue that it came from; else its item watches a listener, as far as that was known last.
+    pub shared: bool,
+}
+
+/// It is one of `item`, which watches a file that others wait for too, or a listener.
 ///
 /// # Safety
 /// `cpu` must be this CPU's value of CPUS, and `epoll` come from [`super::epoll::counters`].
 #[inline(always)]
-pub unsafe fn notified(cpu: *mut Cpu, depth: usize, item: u64, epoll: *const Epoll, mask: u32, now: u64) {
+pub unsafe fn notified(cpu: *mut Cpu, depth: usize, item: u64, epoll: *const Epoll, notified: &Notified) {
     let events = kernel::probed::<u32>(item, &OFF_ITEM_EVENTS).unwrap_or(0);
-    if depth >= MAX_NESTING || !super::notification::is_asked(events, mask) {
+    if depth >= MAX_NESTING || !super::notification::is_asked(events, notified.mask) {
         return;
     }
     let (Some(file), Some(fd)) = (
@@ -109,7 +120,13 @@ pub unsafe fn notified(cpu: *mut Cpu, depth: usize, item: u64, epoll: *const Epo
     let known = match SOURCE_ITEMS.get_ptr_mut(key) {
         // SAFETY: a value of SOURCE_ITEMS.
         Some(known) if unsafe { (*known).gone } == WATCHED => Some(known),
-        _ => introduce(key, now),
+        // Not yet, and its address may have been that of a listener's item before.
+        _ if !notified.shared && look_at(item) == 0 => {
+            // SAFETY: as above.
+            unsafe { begin(cpu, depth) };
+            return;
+        }
+        _ => introduce(key, notified.now),
     };
     if let Some(known) = known {
         // SAFETY: a value of SOURCE_ITEMS.
@@ -269,7 +286,9 @@ pub fn added(epoll: EpollId, fd: i32) {
     if COUNT_SOURCES.load() == 0 {
         return;
     }
-    let Some(file) = kernel::file_of_fd(fd) else { return };
+    let Some(file) = kernel::file_of_fd(fd) else {
+        return;
+    };
     if kernel::backlog_of_listener(file).is_some() {
         let key = SourceKey {
             file,
