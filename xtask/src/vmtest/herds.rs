@@ -46,7 +46,7 @@ const BEFORE: &str = "\
 epoll-trace bench scenario herd-eventfd-exclusive --waiters 4 --events 1000000 > /dev/null & herd=$!
 epoll-trace bench scenario reuseport --waiters 4 --events 1000000 > /dev/null & group=$!
 sleep 2
-epoll-trace herd --json --probes fentry 1 4; code=$?
+epoll-trace herd --json --path --probes fentry 1 4; code=$?
 kill $herd $group
 exit $code";
 /// The name of the latter.
@@ -288,6 +288,18 @@ fn idle_before(outputs: &Outputs<'_>) -> Result<(), Problem> {
         let unequal = source["gini"].as_f64().is_some_and(|gini| gini > 0.7);
         if number(source, "items")? != 4 || workers != 4 || !unequal {
             return Err(format!("not four items of which one gets all: {source}").into());
+        }
+        let busiest = source["workers"].as_array().into_iter().flatten();
+        let busiest = busiest.max_by_key(|worker| worker["deliveries"].as_u64());
+        let path = busiest.is_some_and(|worker| {
+            let parts = ["callback_p99_ns", "runqueue_p99_ns", "delivery_p99_ns"];
+            let total = worker["wakeup_p99_ns"].as_u64();
+            let within = |part: &str| worker[part].as_u64().is_some_and(|part| Some(part) <= total);
+            let share = worker["runqueue_share"].as_f64();
+            parts.iter().all(|part| within(part)) && share.is_some_and(|share| (0.0..=1.0).contains(&share))
+        });
+        if !path {
+            return Err(format!("no wake path whose parts are below its whole: {source}").into());
         }
     }
     Ok(())
