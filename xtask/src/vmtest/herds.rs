@@ -291,15 +291,19 @@ fn idle_before(outputs: &Outputs<'_>) -> Result<(), Problem> {
         }
         let busiest = source["workers"].as_array().into_iter().flatten();
         let busiest = busiest.max_by_key(|worker| worker["deliveries"].as_u64());
+        // What is on its way at an edge of the block is in one histogram and not yet in the next.
         let path = busiest.is_some_and(|worker| {
-            let parts = ["callback_p99_ns", "runqueue_p99_ns", "delivery_p99_ns"];
-            let total = worker["wakeup_p99_ns"].as_u64();
-            let within = |part: &str| worker[part].as_u64().is_some_and(|part| Some(part) <= total);
+            let parts = [
+                "wakeup_p99_ns",
+                "callback_p99_ns",
+                "runqueue_p99_ns",
+                "delivery_p99_ns",
+            ];
             let share = worker["runqueue_share"].as_f64();
-            parts.iter().all(|part| within(part)) && share.is_some_and(|share| (0.0..=1.0).contains(&share))
+            parts.iter().all(|part| worker[part].as_u64() > Some(0)) && share.is_some_and(|share| share < 1.0)
         });
         if !path {
-            return Err(format!("no wake path whose parts are below its whole: {source}").into());
+            return Err(format!("no wake path: {source}").into());
         }
     }
     Ok(())
