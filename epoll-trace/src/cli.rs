@@ -167,7 +167,7 @@ pub enum Command {
     /// One row per epoll: what it watches, who uses it, and how well that goes
     #[command(after_help = EPOLLS_EXAMPLES)]
     Epolls(EpollsArgs),
-    /// Files that several watch: whom an event wakes, for nothing or not, and who gets the work
+    /// Shared files and listeners: whom an event wakes, for nothing or not, and who gets the work
     #[command(after_help = herd::EXAMPLES)]
     Herd(HerdArgs),
     /// Who waits for the locks of epolls: ep->lock, ep->mtx, and those of watched files

@@ -129,6 +129,7 @@ async fn epolls(args: &EpollsArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
 
 async fn herd(args: &HerdArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
     let wishes = Wishes {
+        metrics: args.metrics(),
         counters: Some(Counters::All),
         sources: true,
         per_thread: args.trace.filter.needs_threads(),

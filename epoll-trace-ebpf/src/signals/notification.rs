@@ -2,7 +2,11 @@
 
 use epoll_trace_ebpf::{EVENT_FLAGS, Epoll, EpollCounter, Loss, MAX_NESTING};
 
-use super::{aggregate::lose, epoll, lock, scan, source};
+use super::{
+    aggregate::lose,
+    epoll, lock, scan,
+    source::{self, Notified},
+};
 use crate::{
     globals::{COUNT_PER_EPOLL, COUNT_SOURCES, EPOLL_BY_FD, LOCKS_WANTED, OFF_EP_OVFLIST, OFF_ITEM_EVENTS},
     kernel,
@@ -42,9 +46,25 @@ pub fn notification_enter(wait: u64, mask: u32, is_shared: impl FnOnce() -> bool
             // SAFETY: a value of EPOLL_ROWS.
             unsafe { count_in(epoll, item, address, mask, depth > 0, now) };
         }
-        if COUNT_SOURCES.load() != 0 && (is_shared() || source::is_of_listener(item, mask)) {
-            // SAFETY: values of CPUS and EPOLL_ROWS.
-            unsafe { source::notified(cpu, depth, wait, item, epoll, mask, now) };
+        if COUNT_SOURCES.load() != 0 {
+            let shared = is_shared();
+            if shared || source::is_of_listener(item, mask) {
+                // SAFETY: values of CPUS and EPOLL_ROWS.
+                unsafe {
+                    source::notified(
+                        cpu,
+                        depth,
+                        item,
+                        epoll,
+                        &Notified {
+                            wait,
+                            mask,
+                            now,
+                            shared,
+                        },
+                    )
+                };
+            }
         }
     }
 }

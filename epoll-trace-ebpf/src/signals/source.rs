@@ -80,22 +80,26 @@ fn look_at(item: u64) -> u64 {
     kind
 }
 
-/// It is one through `wait` of `item`, which watches a file that others wait for too or a listener, for an event in `mask` (0 = unknown).
+/// What is known of a notification.
+pub struct Notified {
+    /// The wait-queue entry of the item.
+    pub wait: u64,
+    /// The events it brings, 0 = unknown.
+    pub mask: u32,
+    /// When it began.
+    pub now: u64,
+    /// Whether others stand in the queue that it came from; else its item watches a listener, as far as that was known last.
+    pub shared: bool,
+}
+
+/// It is one of `item`, which watches a file that others wait for too, or a listener.
 ///
 /// # Safety
 /// `cpu` must be this CPU's value of CPUS, and `epoll` come from [`super::epoll::counters`].
 #[inline(always)]
-pub unsafe fn notified(
-    cpu: *mut Cpu,
-    depth: usize,
-    wait: u64,
-    item: u64,
-    epoll: *const Epoll,
-    mask: u32,
-    now: u64,
-) {
+pub unsafe fn notified(cpu: *mut Cpu, depth: usize, item: u64, epoll: *const Epoll, notified: &Notified) {
     let events = kernel::probed::<u32>(item, &OFF_ITEM_EVENTS).unwrap_or(0);
-    if depth >= MAX_NESTING || !super::notification::is_asked(events, mask) {
+    if depth >= MAX_NESTING || !super::notification::is_asked(events, notified.mask) {
         return;
     }
     let (Some(file), Some(fd)) = (
@@ -118,14 +122,20 @@ pub unsafe fn notified(
     let known = match SOURCE_ITEMS.get_ptr_mut(key) {
         // SAFETY: a value of SOURCE_ITEMS.
         Some(known) if unsafe { (*known).gone } == WATCHED => Some(known),
-        _ => introduce(key, now),
+        // Not yet, and its address may have been that of a listener's item before.
+        _ if !notified.shared && look_at(item) == 0 => {
+            // SAFETY: as above.
+            unsafe { begin(cpu, depth) };
+            return;
+        }
+        _ => introduce(key, notified.now),
     };
     if let Some(known) = known {
         // SAFETY: a value of SOURCE_ITEMS.
         unsafe {
             (*known).events = events;
             add(&raw mut (*known).notifications, 1);
-            if kernel::is_first_in_queue(wait) {
+            if kernel::is_first_in_queue(notified.wait) {
                 add(&raw mut (*known).first, 1);
             }
         }

@@ -34,7 +34,7 @@ impl<'a> Herds<'a> {
 
 impl Blocks for Herds<'_> {
     fn subject(&self) -> &'static str {
-        "files that several watch"
+        "shared files and listeners"
     }
 
     fn csv_header(&self, out: &mut dyn Write) -> io::Result<()> {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::delta::Window;
 use super::entry::{EntryKey, EpollRef};
 use super::filter::Filter;
-use super::snapshot::{Counter, EpollId, Row, RowKey};
+use super::histogram::{Histogram, Quantile};
+use super::snapshot::{Counter, EpollId, Metric, Row, RowKey};
 use super::source::{Named, SourceId, SourceItem};
 
 /// An epoll that watches a source, and what its waiters did. `None` is "cannot be known here".
@@ -32,9 +33,30 @@ pub struct Worker {
     pub passed_on: u64,
     /// By [`Counter`]: all that its waiters counted, of this source or any other.
     pub counters: [Option<u64>; Counter::COUNT],
+    /// Times of its waiters, where they are measured: likewise.
+    pub metrics: Vec<(Metric, Histogram)>,
 }
 
 impl Worker {
+    /// The times of a metric; `None` where it is not measured, or had no value.
+    pub fn metric(&self, metric: Metric) -> Option<&Histogram> {
+        let mut metrics = self.metrics.iter();
+        let (_, histogram) = metrics.find(|(other, _)| *other == metric)?;
+        (histogram.count() > 0).then_some(histogram)
+    }
+
+    /// A percentile of a metric, ns.
+    pub fn percentile(&self, metric: Metric, quantile: Quantile) -> Option<u64> {
+        self.metric(metric)?.percentile(quantile)
+    }
+
+    /// Part of the time from the notifications to the returns that its waiters spent in the run queue, 0 to 1.
+    pub fn runqueue_share(&self) -> Option<f64> {
+        let sum = |metric| self.metric(metric).map(|histogram| histogram.sum_ns);
+        let (runqueue, whole) = (sum(Metric::Runqueue)?, sum(Metric::Wakeup)?);
+        (whole > 0).then(|| runqueue as f64 / whole as f64)
+    }
+
     /// One counter.
     pub fn counter(&self, counter: Counter) -> Option<u64> {
         self.counters[counter as usize]
@@ -315,8 +337,21 @@ fn worker(window: &Window, epoll: EpollId, items: &[&SourceItem]) -> Worker {
         notifications: items.iter().map(|item| item.notifications).sum(),
         woken: items.iter().map(|item| item.woken).sum(),
         passed_on: items.iter().map(|item| item.passed_on).sum(),
+        metrics: metrics(rows.values().copied()),
         counters: std::array::from_fn(sum),
     }
+}
+
+/// The histograms of all rows together.
+fn metrics<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<(Metric, Histogram)> {
+    let mut merged: BTreeMap<Metric, Histogram> = BTreeMap::new();
+    for (metric, values) in rows.flat_map(|row| &row.numbers.metrics) {
+        merged
+            .entry(*metric)
+            .and_modify(|sum| sum.merge(values))
+            .or_insert_with(|| values.clone());
+    }
+    merged.into_iter().collect()
 }
 
 #[cfg(test)]

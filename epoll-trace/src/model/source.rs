@@ -43,6 +43,13 @@ pub struct Named {
     pub netns: Option<u64>,
 }
 
+impl Named {
+    /// Whether it is a socket that no table of its network namespace has.
+    pub fn is_nameless_socket(&self) -> bool {
+        self.kind == "socket" && self.name.is_none()
+    }
+}
+
 /// A TCP socket that listens at the address of a known one, or is it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Listening {

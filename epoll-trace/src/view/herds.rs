@@ -120,7 +120,7 @@ fn source(out: &mut dyn Write, herd: &Herd, ascii: bool) -> io::Result<()> {
     for worker in &herd.workers {
         row(out, herd, worker, ascii)?;
     }
-    Ok(())
+    groups::paths(out, herd)
 }
 
 /// What it is, and who watches it.

@@ -242,18 +242,23 @@ impl Sources {
 /// What the file with this inode (0 = unknown) is that each of `who` has as this descriptor. A number may be another file's since: if that
 /// has another inode it is none of ours, and if they do not agree, nothing is said.
 fn look_up(who: &[(u32, i32)], inode: u64) -> Result<Arc<Named>, Arc<str>> {
-    let mut found: Option<(u32, String)> = None;
+    let mut found: Option<(u32, i32, String)> = None;
     let mut why: Arc<str> = NOBODY.into();
     for &(pid, fd) in who.iter().take(MOST_ASKED) {
         match (link_of(pid, fd, inode), &found) {
-            (Ok(link), Some((_, other))) if link != *other => {
+            (Ok(link), Some((.., other))) if link != *other => {
                 return Err("the processes that watch it have different files as its descriptor".into());
             }
             (Ok(_), Some(_)) => {}
-            (Ok(link), None) => found = Some((pid, link)),
+            (Ok(link), None) => found = Some((pid, fd, link)),
             (Err(reason), _) => why = reason.into(),
         }
     }
-    let (pid, link) = found.ok_or(why)?;
-    Ok(Arc::new(named(pid, &link)))
+    let (pid, fd, link) = found.ok_or(why)?;
+    let named = named(pid, &link);
+    if named.is_nameless_socket() {
+        // It may have ended between the two looks: then that is why.
+        link_of(pid, fd, inode)?;
+    }
+    Ok(Arc::new(named))
 }

@@ -6,7 +6,7 @@ use aya::maps::{HashMap as BpfHashMap, MapData, MapError};
 use epoll_trace_ebpf as abi;
 
 use super::text;
-use crate::model::waker::{self, WakerId, Wakers};
+use crate::model::waker::{WakerId, Wakers};
 
 /// The map that holds them, and what was read from it last.
 pub(super) struct WakerTable {
@@ -23,14 +23,6 @@ pub(super) struct Woken {
     pub(super) wakers: Wakers,
     /// Chain wakeups, where they are wanted.
     pub(super) chains: Wakers,
-}
-
-impl Woken {
-    /// Adds `more`.
-    pub(super) fn add(&mut self, more: &Self) {
-        waker::add(&mut self.wakers, &more.wakers);
-        waker::add(&mut self.chains, &more.chains);
-    }
 }
 
 fn id(key: &abi::WakerKey) -> Option<WakerId> {

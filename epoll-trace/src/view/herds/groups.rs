@@ -1,15 +1,19 @@
-//! Sockets of one address, and epolls whose waiters wake each other, for people.
+//! What belongs below the tables of workers, for people: where the time of their wakeups goes, sockets of one address, and epolls whose
+//! waiters wake each other.
 
+use std::cmp::Reverse;
 use std::io::{self, Write};
 
 use super::super::sanitize::sanitize;
-use super::super::units::{ABSENT, short};
+use super::super::units::{ABSENT, auto_time, short};
 use super::super::wrap::wrapped;
 use super::{INDENT, count, name_of, or_absent};
 use crate::fields::Value;
 use crate::model::chains::Chain;
-use crate::model::herds::Worker;
+use crate::model::herds::{Herd, Worker};
+use crate::model::histogram::Quantile;
 use crate::model::reuseport::{Group, Socket};
+use crate::model::snapshot::Metric;
 use crate::model::waker::WakerId;
 
 /// Widths of worker, process, connections, accepts, queue, utilization, share and its bar.
@@ -17,6 +21,43 @@ const WIDTHS: [usize; 8] = [14, 10, 8, 8, 10, 4, 4, 12];
 /// Sockets of a group, and threads of a chain, that have a line of their own.
 const MOST_SOCKETS: usize = 64;
 const MOST_CAUSES: usize = 5;
+/// Workers of a source whose wake path is shown.
+const MOST_PATHS: usize = 4;
+
+/// Writes where the time of the slowest workers' wakeups goes, as far as it is measured.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub(super) fn paths(out: &mut dyn Write, herd: &Herd) -> io::Result<()> {
+    let p99 = |worker: &Worker, metric| worker.percentile(metric, Quantile::P99);
+    let mut slow: Vec<(u64, &Worker)> = herd
+        .workers
+        .iter()
+        .filter_map(|worker| Some((p99(worker, Metric::Wakeup)?, worker)))
+        .collect();
+    slow.sort_by_key(|&(total, worker)| (Reverse(total), worker.key));
+    for (total, worker) in slow.into_iter().take(MOST_PATHS) {
+        let part = |name: &str, metric| {
+            let time = p99(worker, metric).map_or_else(|| ABSENT.to_owned(), auto_time);
+            format!("{name} {time}")
+        };
+        let parts = [
+            part("callback", Metric::Callback),
+            part("run queue", Metric::Runqueue),
+            part("delivery", Metric::Delivery),
+        ];
+        let share = worker.runqueue_share().map_or(Value::Absent, Value::Share);
+        let line = format!(
+            "wake path p99 {}: {}, total {}; {} of all its time is run queue",
+            name_of(worker).unwrap_or_else(|| ABSENT.to_owned()),
+            parts.join(", "),
+            auto_time(total),
+            short(&share)
+        );
+        write!(out, "{}", wrapped(&line, INDENT, INDENT))?;
+    }
+    Ok(())
+}
 
 /// Writes a group with a line for each socket.
 ///

@@ -11,8 +11,9 @@ use super::{HerdReport, name_of, process_of};
 use crate::fields::flags;
 use crate::model::chains::Chain;
 use crate::model::herds::{Herd, Worker};
+use crate::model::histogram::Quantile;
 use crate::model::reuseport::Group;
-use crate::model::snapshot::Counter;
+use crate::model::snapshot::{Counter, Metric};
 use crate::model::waker::WakerId;
 
 #[derive(Serialize)]
@@ -68,6 +69,13 @@ struct WorkerLine<'a> {
     accept_eagain: Option<u64>,
     utilization: Option<f64>,
     share: Option<f64>,
+    /// Null unless they are measured.
+    wakeup_p50_ns: Option<u64>,
+    wakeup_p99_ns: Option<u64>,
+    callback_p99_ns: Option<u64>,
+    runqueue_p99_ns: Option<u64>,
+    delivery_p99_ns: Option<u64>,
+    runqueue_share: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -176,6 +184,7 @@ fn line(herd: &Herd, span_ns: u64) -> SourceLine<'_> {
 }
 
 fn worker_line<'a>(herd: &Herd, worker: &'a Worker) -> WorkerLine<'a> {
+    let p99 = |metric| worker.percentile(metric, Quantile::P99);
     WorkerLine {
         pid: process_of(worker),
         epoll: name_of(worker),
@@ -194,6 +203,12 @@ fn worker_line<'a>(herd: &Herd, worker: &'a Worker) -> WorkerLine<'a> {
         accept_eagain: worker.counter(Counter::AcceptEagain),
         utilization: worker.utilization(),
         share: herd.share(worker),
+        wakeup_p50_ns: worker.percentile(Metric::Wakeup, Quantile::P50),
+        wakeup_p99_ns: p99(Metric::Wakeup),
+        callback_p99_ns: p99(Metric::Callback),
+        runqueue_p99_ns: p99(Metric::Runqueue),
+        delivery_p99_ns: p99(Metric::Delivery),
+        runqueue_share: worker.runqueue_share(),
     }
 }
 
