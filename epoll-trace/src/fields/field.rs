@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::FIELDS;
-use crate::model::entry::Entry;
+use crate::model::entry::{Entry, EntryKey};
 use crate::model::snapshot::{Counter, EpollCounter, Metric};
 
 /// Unit of words.
@@ -166,17 +166,41 @@ impl Field {
 
     /// Which of two entries comes first by this field; absent values come last either way, equal ones are ordered by key.
     pub fn compare(&self, left: &Entry, right: &Entry, inverted: bool) -> Ordering {
-        let (a, b) = (self.value(left), self.value(right));
-        let absent_last = (a == Value::Absent).cmp(&(b == Value::Absent));
-        let (order, evidence) = match self.order {
-            Order::Up => (a.order(&b), Ordering::Equal),
-            Order::Down => (b.order(&a), Ordering::Equal),
-            Order::DownByEvidence => (
-                b.order(&a),
-                right.has_enough_values().cmp(&left.has_enough_values()),
-            ),
+        self.compare_ranks(&self.rank(left), &self.rank(right), inverted)
+    }
+
+    /// The places of `entries` that are `wanted`, as [`Field::compare`] orders them; each value is worked out once.
+    pub fn arranged(&self, entries: &[Entry], wanted: impl Fn(&Entry) -> bool, inverted: bool) -> Vec<usize> {
+        let places = entries.iter().enumerate().filter(|(_, entry)| wanted(entry));
+        let mut ranks: Vec<_> = places.map(|(place, entry)| (self.rank(entry), place)).collect();
+        ranks.sort_by(|(left, _), (right, _)| self.compare_ranks(left, right, inverted));
+        ranks.into_iter().map(|(_, place)| place).collect()
+    }
+
+    fn rank(&self, entry: &Entry) -> Rank {
+        Rank {
+            value: self.value(entry),
+            has_evidence: self.order != Order::DownByEvidence || entry.has_enough_values(),
+            key: entry.key,
+        }
+    }
+
+    fn compare_ranks(&self, left: &Rank, right: &Rank, inverted: bool) -> Ordering {
+        let (a, b) = (&left.value, &right.value);
+        let absent_last = (*a == Value::Absent).cmp(&(*b == Value::Absent));
+        let order = match self.order {
+            Order::Up => a.order(b),
+            Order::Down | Order::DownByEvidence => b.order(a),
         };
+        let evidence = right.has_evidence.cmp(&left.has_evidence);
         let by_value = evidence.then(if inverted { order.reverse() } else { order });
         absent_last.then(by_value).then_with(|| left.key.cmp(&right.key))
     }
+}
+
+/// What an entry is ordered by.
+struct Rank {
+    value: Value,
+    has_evidence: bool,
+    key: EntryKey,
 }

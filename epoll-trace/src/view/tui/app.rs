@@ -261,11 +261,9 @@ impl App {
     fn arrange(&mut self) {
         let Some(sample) = self.sample.clone() else { return };
         let entries = &sample.entries;
-        self.order = (0..entries.len())
-            .filter(|&index| self.passes(&entries[index]))
-            .collect();
-        self.order
-            .sort_by(|&left, &right| self.sort.compare(&entries[left], &entries[right], self.inverted));
+        self.order = self
+            .sort
+            .arranged(entries, |entry| self.passes(entry), self.inverted);
         self.place = match self.selected {
             None => 0,
             Some(key) => {
