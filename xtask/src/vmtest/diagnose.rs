@@ -59,12 +59,7 @@ const LIVE: &[Row] = &[
 ];
 /// With four CPUs, which fight for the mutex. For the spin lock of D14 an emulated machine never fights long enough to be seen.
 const FOUGHT: &[Row] = &[
-    (
-        "scenario lock-contention --waiters 4 --events 20000",
-        &["D14"],
-        &["D02"],
-    ),
-    ("scenario shared-lt --waiters 8 --events 1000", &["D15"], &["D14"]),
+    ("scenario mutex-contention --events 20000", &["D15"], &["D22"]),
     ("scenario pipe-lt --events 200", &[], &["D14", "D15"]),
 ];
 /// Rates are over the time of all loads, and times are those of an emulated machine.
