@@ -1,6 +1,6 @@
 //! Groups of sockets that listen at one address (SO_REUSEPORT): the kernel gives each connection to one of them, whatever its owner does.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::delta::Window;
 use super::filter::Filter;
@@ -62,8 +62,11 @@ impl Group {
 
 /// The groups of several sockets of which a waiter passes `filter`, most connections first. Without `all` only those with connections.
 pub fn groups(window: &Window, filter: &Filter, all: bool) -> Vec<Group> {
+    if window.counted.listening.len() < 2 {
+        return Vec::new();
+    }
     let passing = herds(window, filter, true);
-    let passing: HashMap<SourceId, ()> = passing.iter().map(|herd| (herd.id, ())).collect();
+    let passing: HashSet<SourceId> = passing.iter().map(|herd| herd.id).collect();
     let mut by_inode: HashMap<(u64, u64), Herd> = herds(window, &Filter::default(), true)
         .into_iter()
         .filter_map(|herd| {
@@ -94,7 +97,7 @@ pub fn groups(window: &Window, filter: &Filter, all: bool) -> Vec<Group> {
         })
         .filter(|group| {
             let mut herds = group.sockets.iter().filter_map(|socket| socket.herd.as_ref());
-            (all || group.connections() > 0) && herds.any(|herd| passing.contains_key(&herd.id))
+            (all || group.connections() > 0) && herds.any(|herd| passing.contains(&herd.id))
         })
         .collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.connections()));
