@@ -115,14 +115,12 @@ impl Histogram {
 
     /// Adds the values of `other`.
     pub fn merge(&mut self, other: &Self) {
-        self.combine(other, u64::saturating_add);
+        *self = self.joined(other, u64::saturating_add);
     }
 
     /// The values counted since `earlier`.
     pub fn minus(&self, earlier: &Self) -> Self {
-        let mut result = self.clone();
-        result.combine(earlier, u64::saturating_sub);
-        result
+        self.joined(earlier, u64::saturating_sub)
     }
 
     /// Power-of-two rows from 0 to the highest that is not empty, in units of `unit_ns`.
@@ -147,15 +145,28 @@ impl Histogram {
         rows
     }
 
-    fn combine(&mut self, other: &Self, join: fn(u64, u64) -> u64) {
-        self.sum_ns = join(self.sum_ns, other.sum_ns);
-        for &(index, count) in &other.counts {
-            match self.counts.binary_search_by_key(&index, |&(own, _)| own) {
-                Ok(place) => self.counts[place].1 = join(self.counts[place].1, count),
-                Err(place) => self.counts.insert(place, (index, join(0, count))),
+    /// Both bucket by bucket. Both are in order, so one walk does.
+    fn joined(&self, other: &Self, join: fn(u64, u64) -> u64) -> Self {
+        let mut counts = Vec::with_capacity(self.counts.len());
+        let mut add = |index, count| {
+            if count > 0 {
+                counts.push((index, count));
             }
+        };
+        let mut others = other.counts.iter().copied().peekable();
+        for &(index, own) in &self.counts {
+            while let Some((before, theirs)) = others.next_if(|&(at, _)| at < index) {
+                add(before, join(0, theirs));
+            }
+            let theirs = others.next_if(|&(at, _)| at == index);
+            add(index, join(own, theirs.map_or(0, |(_, count)| count)));
         }
-        self.counts.retain(|&(_, count)| count > 0);
+        others.for_each(|(index, theirs)| add(index, join(0, theirs)));
+        Self {
+            shape: Arc::clone(&self.shape),
+            counts,
+            sum_ns: join(self.sum_ns, other.sum_ns),
+        }
     }
 }
 

@@ -18,7 +18,7 @@ const TOP: Tool = Tool {
     name: "top",
     arguments: &["top", "--callback"],
     screen: true,
-    most_mb: 256.0,
+    most_mb: 96.0,
 };
 /// Processor time of a refresh at most.
 const MOST_MS: f64 = 50.0;

@@ -57,7 +57,8 @@ pub(super) fn carried<E>(
     slot: usize,
     mut read: impl FnMut(u32) -> Result<[u32; abi::CHUNK_BUCKETS], E>,
 ) -> Result<Vec<(u16, u64)>, E> {
-    let mut counts = Vec::new();
+    // Few buckets are new at a look.
+    let mut counts = Vec::with_capacity(old.len() + 2);
     let mut old = old.iter().copied().peekable();
     let of_slot = parts.iter().filter(|part| usize::from(part.slot) == slot);
     let mut of_slot = of_slot.copied().peekable();
