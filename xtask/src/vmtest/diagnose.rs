@@ -96,8 +96,11 @@ const SECONDS: u64 = 240;
 /// `--fail-on` found something.
 const FOUND: i32 = 3;
 
+/// Major and minor version of a kernel.
+type Series = (u32, u32);
+
 /// Where the table runs: family, the first series, and the first that is left out. Each run costs half a minute.
-const RUNS: [(Family, (u32, u32), (u32, u32)); 3] = [
+const RUNS: [(Family, Series, Series); 3] = [
     (FENTRY, (6, 1), (6, 12)),
     (FENTRY, (6, 18), (7, 0)),
     (KPROBE, (7, 3), (u32::MAX, 0)),
