@@ -40,6 +40,7 @@ fn help_texts() {
     insta::assert_snapshot!("help_hist", help(&["hist"]));
     insta::assert_snapshot!("help_top", help(&["top"]));
     insta::assert_snapshot!("help_epolls", help(&["epolls"]));
+    insta::assert_snapshot!("help_diagnose", help(&["diagnose"]));
 }
 
 #[test]
@@ -129,4 +130,50 @@ fn nothing_after_two_dashes_is_no_command() {
     }
     assert!(parse("epoll-trace hist -- printf --").is_ok());
     assert!(parse("epoll-trace hist 1").is_ok());
+}
+
+fn diagnose(line: &str) -> DiagnoseArgs {
+    match parse(line).unwrap().command {
+        Command::Diagnose(args) => args,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_diagnosis_takes_ten_seconds_unless_its_end_is_said() {
+    let duration = |line| diagnose(line).run().schedule.duration;
+    assert_eq!(duration("epoll-trace diagnose"), Some(Duration::from_secs(10)));
+    assert_eq!(
+        duration("epoll-trace diagnose -d 3"),
+        Some(Duration::from_secs(3))
+    );
+    for line in [
+        "epoll-trace diagnose 5",
+        "epoll-trace diagnose -n 2",
+        "epoll-trace diagnose -- true",
+    ] {
+        assert_eq!(duration(line), None, "{line}");
+    }
+}
+
+#[test]
+fn thresholds_have_names_and_values() {
+    use crate::model::finding::Limit;
+    let limits = diagnose("epoll-trace diagnose --threshold samples=20 --threshold samples=30").limits();
+    assert_eq!(limits.get(Limit::Samples), 30.0);
+    assert_eq!(limits.get(Limit::HerdWoken), Limit::HerdWoken.default());
+    for wrong in ["samples", "sample=1", "samples=x", "samples=-1", "samples=inf"] {
+        let error = parse(&format!("epoll-trace diagnose --threshold {wrong}")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ValueValidation, "{wrong}");
+    }
+}
+
+#[test]
+fn an_explanation_is_by_id_and_traces_nothing() {
+    assert_eq!(
+        diagnose("epoll-trace diagnose --explain d07").explain.unwrap().id,
+        "D07"
+    );
+    assert!(parse("epoll-trace diagnose --explain D23").is_err());
+    assert!(parse("epoll-trace diagnose --explain D01 -- true").is_err());
 }

@@ -1,5 +1,6 @@
 //! Real servers: what their workers are woken for, beside what the kernel itself says of them. A worker that is woken runs, and goes to
-//! sleep again by itself: each wakeup is one voluntary context switch, which `/proc/PID/task/TID/status` counts whoever traces.
+//! sleep again by itself: each wakeup is one voluntary context switch, which `/proc/PID/task/TID/status` counts whoever traces. And what `diagnose`
+//! finds: the herd where there is one, and nothing to warn of elsewhere.
 
 use std::collections::BTreeMap;
 
@@ -37,16 +38,19 @@ switches() {
 }
 traced() {
     protocol=$1; address=$2; shift 2
-    : > /tmp/trace
+    : > /tmp/trace; : > /tmp/found
+    epoll-trace diagnose --json --probes fentry -d 600 THRESHOLDS > /tmp/found & judge=$!
+    until [ -s /tmp/found ]; do sleep 0.1; done
     "$@" > /tmp/trace & tool=$!
     until [ -s /tmp/trace ]; do sleep 0.1; done
     switches before $pids
     /init ask $protocol $address REQUESTS PAUSE || exit 1
     sleep 0.3
     switches after $pids
-    kill -INT $tool
+    kill -INT $tool $judge
     wait $tool || exit 1
-    show /tmp/trace
+    wait $judge || exit 1
+    show /tmp/trace; show /tmp/found
 }
 "#;
 
@@ -61,6 +65,9 @@ traced http 127.0.0.1:8081 epoll-trace herd --json --all --probes fentry
 kill $server; wait $server
 "#;
 
+/// Times are those of an emulated machine, and requests come slowly.
+const THRESHOLDS: &str = "--threshold herd-rate=1 --threshold runqueue-p99-us=1000000 --threshold loop-max-ms=1000000 --threshold loop-p99-ms=1000000";
+
 /// nginx as its users run it, each with what it must show.
 struct Setting {
     name: &'static str,
@@ -70,6 +77,8 @@ struct Setting {
     woken: [f64; 2],
     /// Whether the items of the listener have EPOLLEXCLUSIVE.
     exclusive: bool,
+    /// What is to be found, at least as a warning.
+    found: &'static [&'static str],
 }
 
 const NAME_REUSEPORT: &str = "servers: nginx, a socket for each worker";
@@ -82,12 +91,14 @@ const SETTINGS: [Setting; 2] = [
         library: "",
         woken: [1.0, 1.3],
         exclusive: true,
+        found: &[],
     },
     Setting {
         name: "without EPOLLEXCLUSIVE",
         library: PRELOAD,
         woken: [3.7, 4.3],
         exclusive: false,
+        found: &["D01"],
     },
 ];
 
@@ -139,7 +150,8 @@ kill $server; wait $server"
 fn test(name: String, script: &str, check: impl Fn(&Outputs<'_>) -> Result<(), Problem> + 'static) -> Test {
     let helpers = HELPERS
         .replace("REQUESTS", &REQUESTS.to_string())
-        .replace("PAUSE", &PAUSE_MS.to_string());
+        .replace("PAUSE", &PAUSE_MS.to_string())
+        .replace("THRESHOLDS", THRESHOLDS);
     let script = format!("{SHOW}{helpers}{script}\nexit 0");
     Test::new(name, check)
         .needs(FENTRY.need())
@@ -191,6 +203,8 @@ fn nginx(outputs: &Outputs<'_>, setting: &Setting) -> Result<(), Problem> {
     if workers.iter().any(|worker| flagged(worker) != setting.exclusive) {
         return Err(format!("the flags are not those of the items: {source}").into());
     }
+    warned(&lines, setting.found)?;
+    checked(&lines, &["D01", "D03"])?;
     let wakeups = workers
         .iter()
         .map(|worker| Ok((number(worker, "pid")?, number(worker, "wakeups")?)));
@@ -205,9 +219,10 @@ fn balanced(outputs: &Outputs<'_>) -> Result<(), Problem> {
     let sockets = group["sockets"].as_array().map_or(0, Vec::len);
     let connections = number(group, "connections")?;
     let gini = group["gini"].as_f64().ok_or("no Gini coefficient")?;
-    if sockets != WORKERS || connections + WORKERS as u64 <= REQUESTS || gini >= UNEQUAL {
+    if sockets != WORKERS || connections + (WORKERS as u64) < REQUESTS || gini >= UNEQUAL {
         return Err(format!("{sockets} sockets, {connections} connections, Gini {gini}: {group}").into());
     }
+    warned(&lines, &[])?;
     let workers = group["sockets"].as_array().into_iter().flatten();
     let workers = workers.flat_map(|socket| socket["workers"].as_array().into_iter().flatten());
     let wakeups = workers.map(|worker| Ok((number(worker, "pid")?, number(worker, "wakeups")?)));
@@ -234,26 +249,59 @@ fn cache(outputs: &Outputs<'_>) -> Result<(), Problem> {
     if served < REQUESTS {
         return Err(format!("{served} events for {REQUESTS} requests").into());
     }
+    warned(&lines, &[])?;
     agree(&lines, &wakeups)
 }
 
-/// Wakeups by thread are as many as its voluntary context switches between the two moments.
+/// What was found to warn of is `expected`, and no more.
+fn warned(lines: &[Value], expected: &[&str]) -> Result<(), Problem> {
+    let found = lines
+        .iter()
+        .filter(|line| line["kind"] == "finding" && line["severity"] != "info");
+    let found: Vec<&Value> = found.collect();
+    if found
+        .iter()
+        .map(|line| line["id"].as_str().unwrap_or_default())
+        .ne(expected.iter().copied())
+    {
+        return Err(format!("found {found:?}, not {expected:?}").into());
+    }
+    Ok(())
+}
+
+/// Each of `ids` could be judged.
+fn checked(lines: &[Value], ids: &[&str]) -> Result<(), Problem> {
+    let report = lines.iter().find(|line| line["kind"] == "checks");
+    let checks = report.and_then(|report| report["checks"].as_array());
+    for id in ids {
+        let mut outcomes = checks.into_iter().flatten().filter(|check| check["id"] == **id);
+        let outcome = outcomes
+            .next()
+            .map(|check| check["outcome"].as_str().unwrap_or_default());
+        if !matches!(outcome, Some("found" | "clear")) {
+            return Err(format!("{id} is {outcome:?}: {report:?}").into());
+        }
+    }
+    Ok(())
+}
+
+/// Wakeups by thread are as many as its voluntary context switches between the two moments, of the server's threads.
 fn agree(lines: &[Value], wakeups: &BTreeMap<u64, u64>) -> Result<(), Problem> {
     let mut switches = BTreeMap::from([("before", 0), ("after", 0)]);
+    let mut waiters = BTreeMap::new();
     for line in lines.iter().filter(|line| line["kind"] == "switches") {
         let moment = line["moment"].as_str().unwrap_or_default();
-        if let (Some(sum), true) = (
-            switches.get_mut(moment),
-            wakeups.contains_key(&number(line, "tid")?),
-        ) {
+        let tid = number(line, "tid")?;
+        if let (Some(sum), Some(&woken)) = (switches.get_mut(moment), wakeups.get(&tid)) {
             *sum += number(line, "count")?;
+            waiters.insert(tid, woken);
         }
     }
     let switched = (switches["after"] - switches["before"]) as f64;
-    let woken = wakeups.values().sum::<u64>() as f64;
+    let woken = waiters.values().sum::<u64>() as f64;
     if switched == 0.0 || (switched - woken).abs() > APART * switched.max(woken) {
         return Err(
-            format!("{woken} wakeups, and {switched} voluntary context switches: {wakeups:?}").into(),
+            format!("{woken} wakeups, and {switched} voluntary context switches: {waiters:?}").into(),
         );
     }
     println!("{woken} wakeups beside {switched} voluntary context switches");

@@ -168,8 +168,8 @@ pub(super) static D03: Diagnosis = Diagnosis {
             others sleep; the other CPUs stay idle.",
     measured: "Accepts of each worker, or deliveries where nobody accepts; their largest part and their Gini coefficient. The part of \
                its time that a worker is busy is the time between its waits.",
-    severity: "warn: the largest part is more than two fair ones and {share-margin} (or {share-most}), and Gini is {share-gini} or \
-               more; crit if the busiest worker is busy for {share-hot} of its time; info if all are busy for {share-busy} on average",
+    severity: "warn: the largest part is two fair ones and {share-margin} more, or {share-most}, and Gini is {share-gini} or more; crit if the \
+               busiest worker is busy for {share-hot} of its time; info if all are busy for {share-busy} on average",
     false_alarm: "At low load it costs nothing, and keeps one CPU's caches warm: it is wanted then. Few connections that live long are \
                   spread badly by chance.",
     remedy: "Let another worker come first now and then: take the listener out of the epoll and add it again, as nginx does since \

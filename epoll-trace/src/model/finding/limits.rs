@@ -72,6 +72,28 @@ limits! {
 }
 
 impl Limit {
+    /// Whether it is a part of a whole, which texts show in percent.
+    const fn is_part(self) -> bool {
+        matches!(
+            self,
+            Self::HerdWasted
+                | Self::ShareMargin
+                | Self::ShareMost
+                | Self::ShareBusy
+                | Self::ShareHot
+                | Self::CtlSame
+                | Self::FullShare
+                | Self::FullAtOnce
+                | Self::PollShare
+                | Self::ReadyShare
+                | Self::MutexShare
+                | Self::OverflowShare
+                | Self::RunqueueShare
+                | Self::TimerShare
+                | Self::TimerBusy
+        )
+    }
+
     /// The threshold called `name`.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|limit| limit.name() == name)
@@ -115,7 +137,14 @@ impl Limits {
     pub fn filled(&self, text: &str) -> String {
         let mut filled = text.to_owned();
         for &limit in Limit::ALL {
-            filled = filled.replace(&format!("{{{}}}", limit.name()), &self.get(limit).to_string());
+            let value = self.get(limit);
+            let text = if limit.is_part() {
+                // 0.07 is no whole number of hundredths to a computer.
+                format!("{} %", (value * 1e6).round() / 1e4)
+            } else {
+                value.to_string()
+            };
+            filled = filled.replace(&format!("{{{}}}", limit.name()), &text);
         }
         filled
     }
@@ -138,7 +167,11 @@ mod tests {
         let mut limits = Limits::default();
         limits.set(Limit::HerdWoken, 3.5);
         assert_eq!(limits.get(Limit::HerdWoken), 3.5);
-        assert_eq!(limits.filled("{herd-woken} and {herd-critical}"), "3.5 and 1000");
+        limits.set(Limit::HerdWasted, 0.07);
+        assert_eq!(
+            limits.filled("{herd-woken} and {herd-critical}, {herd-wasted}"),
+            "3.5 and 1000, 7 %"
+        );
         assert_eq!(limits.micros(Limit::LockP99), 20_000);
         assert_eq!(limits.millis(Limit::LoopP99), 10_000_000);
     }

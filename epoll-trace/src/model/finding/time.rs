@@ -25,7 +25,7 @@ pub(super) static D19: Diagnosis = Diagnosis {
                   threads back.",
     remedy: "More CPU for its container, fewer busy threads beside it, a higher priority, or CPUs of its own.",
     price: "What one thread gets another waits for. A thread that is bound to a CPU cannot move to a free one.",
-    source: "tempesta-tech.com on nginx's tail latency; linux-kernel, March 2025 (wakeups mistaken for delays)",
+    source: "an article of Tempesta's on nginx's tail latency; linux-kernel, March 2025 (wakeups mistaken for delays)",
     command: "hist --metric wakeup,runqueue",
     needs: &["wakeup", "runqueue"],
     rule: Rule::Process(no_cpu),

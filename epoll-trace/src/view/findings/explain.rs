@@ -15,18 +15,25 @@ fn thresholds(diagnosis: &Diagnosis) -> impl Iterator<Item = (Limit, &'static st
     })
 }
 
+const RAISED: &str = "When it is raised";
+
 /// The parts of an explanation, each with its title.
 fn parts(diagnosis: &Diagnosis, limits: &Limits) -> Vec<(&'static str, String)> {
     let mut parts = vec![
         ("What it means", diagnosis.means),
         ("How it is told", diagnosis.measured),
-        ("When it is raised", diagnosis.severity),
+        (RAISED, diagnosis.severity),
         ("When it is a false alarm", diagnosis.false_alarm),
         ("What to do", diagnosis.remedy),
         ("What that costs", diagnosis.price),
         ("Where it is from", diagnosis.source),
     ];
     if let Rule::NotYet(why) = diagnosis.rule {
+        for (title, _) in &mut parts {
+            if *title == RAISED {
+                *title = "When it would be raised";
+            }
+        }
         parts.insert(0, ("Not checked", why));
     }
     let filled = |(title, text): (&'static str, &str)| (title, limits.filled(text));
