@@ -43,7 +43,7 @@ pub(crate) fn host(toolchain: &BpfToolchain, release: bool) -> Result<PathBuf> {
 /// the program depends on, so that `cargo build` would make another one.
 pub(crate) fn tested(toolchain: &BpfToolchain) -> Result<PathBuf> {
     let mut command = exec::cargo();
-    command.args(["test", "--locked", "--workspace", "--no-run", "--test", "cli"]);
+    command.args(["test", "--locked", "--workspace", "--no-run"]);
     toolchain.apply(&mut command)?;
     binary(&executables(&mut command)?, BINARY)
 }
@@ -135,7 +135,7 @@ pub(crate) fn install(toolchain: &BpfToolchain, root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Runs a cargo build and lists (target name, executable); cargo knows where they lie, whatever is configured.
+/// Runs a cargo build and lists (target name, program); cargo knows where they lie, whatever is configured.
 fn executables(command: &mut Command) -> Result<Vec<(String, PathBuf)>> {
     command
         .arg("--message-format=json-render-diagnostics")
@@ -156,6 +156,14 @@ fn executables(command: &mut Command) -> Result<Vec<(String, PathBuf)>> {
 
 fn executable(message: &str) -> Option<(String, PathBuf)> {
     let message: serde_json::Value = serde_json::from_str(message).ok()?;
+    // A program's own tests have its name.
+    if message
+        .pointer("/profile/test")
+        .and_then(serde_json::Value::as_bool)
+        == Some(true)
+    {
+        return None;
+    }
     let path = message.get("executable")?.as_str()?;
     Some((
         message.get("target")?.get("name")?.as_str()?.to_owned(),
@@ -178,6 +186,8 @@ mod tests {
     fn executables_of_cargo_messages() {
         let artifact = r#"{"reason":"compiler-artifact","target":{"name":"init"},"executable":"/t/init"}"#;
         assert_eq!(executable(artifact), Some(("init".to_owned(), "/t/init".into())));
+        let tests = artifact.replace("\"executable\"", "\"profile\":{\"test\":true},\"executable\"");
+        assert_eq!(executable(&tests), None);
         assert_eq!(
             executable(r#"{"reason":"compiler-artifact","target":{"name":"x"},"executable":null}"#),
             None

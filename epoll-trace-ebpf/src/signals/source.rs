@@ -301,7 +301,7 @@ pub fn added(epoll: EpollId, fd: i32) {
         pad: 0,
     };
     // One that is taken out and put in again, to wait behind the others, must not look gone until its turn comes.
-    if SOURCE_ITEMS.get_ptr(&key).is_some() || kernel::backlog_of_listener(file).is_some() {
+    if SOURCE_ITEMS.get_ptr(key).is_some() || kernel::backlog_of_listener(file).is_some() {
         introduce(&key, kernel::now());
     }
 }

@@ -1,5 +1,6 @@
 //! Runs the tests, one boot per kernel, and prints the matrix test × kernel.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -156,9 +157,10 @@ fn run_boot(prepared: &Prepared, machine: &Machine, boot: &Boot<'_>) -> Result<O
         println!("VM {name}: {failure}");
     }
     println!(
-        "VM {name}: {} jobs in {:.1} s",
+        "VM {name}: {} jobs in {:.1} s; longest: {}",
         outcome.results.len(),
-        start.elapsed().as_secs_f64()
+        start.elapsed().as_secs_f64(),
+        longest(&outcome)
     );
     Ok(outcome)
 }
@@ -169,6 +171,20 @@ fn program(name: &str) -> Result<String> {
         builds::PRELOAD => Ok(builds::preload()?.display().to_string()),
         _ => Ok(name.to_owned()),
     }
+}
+
+/// So many jobs are named with their time: what to look at when the tests take too long.
+const LONGEST: usize = 6;
+
+/// Those that took the most of the guest's time.
+fn longest(outcome: &Outcome) -> String {
+    let mut jobs: Vec<&JobResult> = outcome.results.iter().collect();
+    jobs.sort_by_key(|job| Reverse(job.ms));
+    let words = jobs
+        .iter()
+        .take(LONGEST)
+        .map(|job| format!("{} {:.1} s", job.job, job.ms as f64 / 1e3));
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// All tests on one kernel; `outcome` gives that of the boot with so many CPUs.
