@@ -39,13 +39,7 @@ pub fn notification_enter(wait: u64, mask: u32, is_shared: impl FnOnce() -> bool
         && let Some((item, address)) = kernel::item_and_epoll_of_watch(wait)
         && let Some(epoll) = epoll::counters(address)
     {
-        if LOCKS_WANTED.load() != 0 {
-            lock::remember_source(wait, item, address);
-        }
-        if COUNT_PER_EPOLL.load() != 0 {
-            // SAFETY: a value of EPOLL_ROWS.
-            unsafe { count_in(epoll, item, address, mask, depth > 0, now) };
-        }
+        // First: its walk is verified once for each way that leads there.
         if COUNT_SOURCES.load() != 0 {
             let shared = is_shared();
             if shared || source::is_of_listener(item, mask) {
@@ -65,6 +59,13 @@ pub fn notification_enter(wait: u64, mask: u32, is_shared: impl FnOnce() -> bool
                     )
                 };
             }
+        }
+        if LOCKS_WANTED.load() != 0 {
+            lock::remember_source(wait, item, address);
+        }
+        if COUNT_PER_EPOLL.load() != 0 {
+            // SAFETY: a value of EPOLL_ROWS.
+            unsafe { count_in(epoll, item, address, mask, depth > 0, now) };
         }
     }
 }

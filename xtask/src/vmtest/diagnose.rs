@@ -121,8 +121,8 @@ pub(super) fn tests() -> Vec<Test> {
     });
     let fought = Test::new("diagnose: locks", |outputs| check(outputs, FOUGHT))
         .needs(FENTRY.need())
-        .needs(Need::Since(6, 18))
-        .needs(Need::Before(7, 0))
+        .needs(Need::Since(6, 1))
+        .needs(Need::Before(6, 12))
         .cpus(CPUS)
         .run(words(FENTRY, FOUGHT, &[]), SECONDS);
     let calm = "epoll-trace diagnose --fail-on info --threshold runqueue-p99-us=1000000 --threshold loop-max-ms=1000000 \

@@ -111,18 +111,18 @@ fn boots<'a>(tests: &[Test], guest: &'a Guest) -> Vec<Boot<'a>> {
     cpus.into_iter().map(boot).collect()
 }
 
-/// Each VM runs on one CPU of this machine, so as many run at once as there are. Gives the outcomes in the order of `boots`.
+/// Each VM runs on one CPU of this machine, so as many run at once as there are; those with the most jobs first, so that they end
+/// together. Gives the outcomes in the order of `boots`.
 fn boot_all(prepared: &Prepared, machine: &Machine, boots: &[Boot<'_>]) -> Result<Vec<Outcome>> {
     for boot in boots {
         Prepared::fetch(boot.guest)?;
     }
+    let mut order: Vec<(usize, &Boot<'_>)> = boots.iter().enumerate().collect();
+    order.sort_by_key(|(_, boot)| Reverse(boot.jobs.len()));
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
-        while let Some((place, boot)) = {
-            let place = next.fetch_add(1, Ordering::Relaxed);
-            boots.get(place).map(|boot| (place, boot))
-        } {
+        while let Some(&(place, boot)) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
             done.push((place, run_boot(prepared, &machine.with_cpus(boot.cpus), boot)?));
         }
         anyhow::Ok(done)
