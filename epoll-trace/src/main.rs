@@ -42,45 +42,11 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
         Command::ExecGate(args) => Ok(gate(args)),
         Command::Floor(args) => floor::run(args, global, &mut open(None)?),
         Command::Switch(args) => switch::run(args, global, &mut stdin().lock(), &mut open(None)?),
-        Command::Metrics => {
-            let mut out = open(None)?;
-            metrics::run(&mut Streams {
-                out: &mut out,
-                err: &mut stderr(),
-            })
-        }
+        Command::Metrics => printed(metrics::run),
         Command::Diagnoses => diagnose::manual(&mut open(None)?),
-        Command::Probes(args) => {
-            let mut out = open(None)?;
-            probes::run(
-                args,
-                global,
-                &mut Streams {
-                    out: &mut out,
-                    err: &mut stderr(),
-                },
-            )
-        }
-        Command::Bench(args) => {
-            let mut out = open(None)?;
-            bench::run(
-                args,
-                global,
-                &mut Streams {
-                    out: &mut out,
-                    err: &mut stderr(),
-                },
-            )
-            .map(|()| 0)
-        }
-        Command::Demo(args) => {
-            let mut out = open(None)?;
-            let mut streams = Streams {
-                out: &mut out,
-                err: &mut stderr(),
-            };
-            demo::run(args, global, &mut stdin().lock(), &mut streams, run)
-        }
+        Command::Probes(args) => printed(|streams| probes::run(args, global, streams)),
+        Command::Bench(args) => printed(|streams| bench::run(args, global, streams).map(|()| 0)),
+        Command::Demo(args) => printed(|streams| demo::run(args, global, &mut stdin().lock(), streams, run)),
         Command::Hist(args) => block_on(hist(args, global)),
         Command::Epolls(args) => block_on(epolls(args, global)),
         Command::Herd(args) => block_on(herd(args, global)),
@@ -98,6 +64,14 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
             block_on(show_top(args, global))
         }
     }
+}
+
+/// Runs a command that writes to stdout and traces nothing itself.
+fn printed(command: impl FnOnce(&mut Streams<'_>) -> anyhow::Result<u8>) -> anyhow::Result<u8> {
+    command(&mut Streams {
+        out: &mut open(None)?,
+        err: &mut stderr(),
+    })
 }
 
 fn block_on(command: impl Future<Output = anyhow::Result<u8>>) -> anyhow::Result<u8> {

@@ -1,11 +1,11 @@
 //! Every scenario, one row each: name, what it does, its parameters, and the laws its numbers keep.
 
 use super::laws::{
-    CHANGED, CHURN, CONTENDED, CROWD, DUP_CLOSE, EDGE, EDGE_EVENTFD, EXCLUSIVE_EVENTFD, EXCLUSIVE_TCP, FLEET,
-    HERD_EVENTFD, HERD_EVENTFD_ONCE, HERD_TCP, HERD_TCP_ONCE, HIDDEN, IDLE_FIRST, IN_TURN, KILLED, LEVEL,
-    LEVEL_EVENTFD, NESTED, NESTED_EVENTFD, NESTED_TCP, OVERFLOWING, REUSE, REUSEPORT, SHARED_EDGE,
-    SHARED_EDGE_EVENTFD, SHARED_LEVEL, SHOWN, SIGNALS, SINGLE_ACCEPT, SLOW, TIMEOUTS, TOGETHER_EVENTFD,
-    TOGETHER_TCP, UNREAD, URING,
+    CHANGED, CHURN, CONTENDED, CROWD, DUP_CLOSE, EDGE, EDGE_EVENTFD, EXCLUSIVE_EVENTFD, FLEET, HERD_EVENTFD,
+    HERD_EVENTFD_ONCE, HERD_TCP, HERD_TCP_ONCE, HIDDEN, IDLE_FIRST, IN_TURN, KILLED, LEVEL, LEVEL_EVENTFD,
+    NESTED, NESTED_EVENTFD, NESTED_TCP, ONE_TCP, OVERFLOWING, REUSE, SHARED_EDGE, SHARED_EDGE_EVENTFD,
+    SHARED_LEVEL, SHOWN, SIGNALS, SINGLE_ACCEPT, SLOW, TIMEOUTS, TOGETHER_EVENTFD, TOGETHER_TCP, UNREAD,
+    URING,
 };
 use super::race::{LOCK, MUTEX, PATHS, Racers};
 use super::shared::Host::{self, Processes, Threads, Together};
@@ -211,7 +211,7 @@ pub const CATALOG: &[Scenario] = &[
     row("tcp-oneshot", "listener, ONESHOT and MOD, one waiter", Family::Single(Tcp, Oneshot), EDGE),
     row("nested", "pipe in an epoll in an epoll, one waiter", Family::Nested, NESTED),
     row("herd-tcp", "processes, own epoll each, one listener", Family::Herd(Tcp, Level), HERD_TCP).waiters(2, 64),
-    row("herd-tcp-exclusive", "the same with EPOLLEXCLUSIVE", Family::Herd(Tcp, Exclusive), EXCLUSIVE_TCP).waiters(2, 64),
+    row("herd-tcp-exclusive", "the same with EPOLLEXCLUSIVE", Family::Herd(Tcp, Exclusive), ONE_TCP).waiters(2, 64),
     row("in-turn-tcp", "EPOLLEXCLUSIVE, DEL+ADD after each", Family::Herd(Tcp, InTurn), IN_TURN).waiters(2, 64),
     row("herd-eventfd", "processes, own epoll each, one eventfd", Family::Herd(Eventfd, Level), HERD_EVENTFD).waiters(2, 64),
     row("herd-eventfd-exclusive", "the same with EPOLLEXCLUSIVE", Family::Herd(Eventfd, Exclusive), EXCLUSIVE_EVENTFD).waiters(2, 64),
@@ -220,7 +220,7 @@ pub const CATALOG: &[Scenario] = &[
     row("herd-eventfd-et", "processes, own epoll, one eventfd, ET", Family::Herd(Eventfd, Edge), HERD_EVENTFD_ONCE).waiters(2, 64),
     row("herd-eventfd-oneshot", "the same, ONESHOT and MOD", Family::Herd(Eventfd, Oneshot), HERD_EVENTFD_ONCE).waiters(2, 64),
     row("idle-first", "EPOLLEXCLUSIVE behind an idle epoll", Family::IdleFirst, IDLE_FIRST).waiters(2, 64),
-    row("reuseport", "processes, own listener, one address", Family::ReusePort, REUSEPORT).waiters(4, 64),
+    row("reuseport", "processes, own listener, one address", Family::ReusePort, ONE_TCP).waiters(4, 64),
     row("shared-tcp-lt", "threads, one epoll, listener, all return", Family::Shared(Together, Tcp, Level), TOGETHER_TCP).waiters(4, 64),
     row("shared-tcp-et", "threads, one epoll, listener, ET", Family::Shared(Threads, Tcp, Edge), SHARED_EDGE).waiters(4, 64),
     row("shared-tcp-oneshot", "the same, ONESHOT and MOD", Family::Shared(Threads, Tcp, Oneshot), SHARED_EDGE).waiters(4, 64),

@@ -61,7 +61,8 @@ pub(super) const HERD_EVENTFD: &[&str] = many_to_one!(
     "wakeups = waiters * events_sent + stops",
     "scans = wakeups + deliveries - stops"
 );
-pub(super) const EXCLUSIVE_TCP: &[&str] = many_to_one!(
+/// Each connection reaches one: by EPOLLEXCLUSIVE, or of listeners at one address.
+pub(super) const ONE_TCP: &[&str] = many_to_one!(
     "notifications = events_sent + stops",
     "wakeups = events_sent + stops",
     "eagain = 0",
@@ -101,13 +102,6 @@ pub(super) const IDLE_FIRST: &[&str] = many_to_one!(
     "wakeups = events_sent + stops",
     "epolls = waiters + 1",
     "eagain = 0",
-    "scans = 2 * events_sent + stops"
-);
-pub(super) const REUSEPORT: &[&str] = many_to_one!(
-    "notifications = events_sent + stops",
-    "wakeups = events_sent + stops",
-    "eagain = 0",
-    "empty_wakeups = 0",
     "scans = 2 * events_sent + stops"
 );
 /// All waiters return before one takes the event.

@@ -47,12 +47,12 @@ impl Mode {
     }
 
     /// What a waiter that got an event of descriptor `fd` does to it.
-    pub(super) const fn rearm(self, fd: RawFd) -> Option<Rearm> {
-        match self {
-            Self::Oneshot => Some(Rearm::Change(fd)),
-            Self::InTurn => Some(Rearm::Requeue(fd)),
-            Self::Level | Self::Edge | Self::Exclusive => None,
-        }
+    pub(super) fn rearm(self, fd: RawFd) -> Option<Rearm> {
+        matches!(self, Self::Oneshot | Self::InTurn).then(|| Rearm {
+            fd,
+            events: (EpollFlags::EPOLLIN | self.flags()).bits().cast_unsigned(),
+            requeued: self == Self::InTurn,
+        })
     }
 }
 

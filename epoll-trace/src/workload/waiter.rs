@@ -42,13 +42,15 @@ pub(super) struct Duty {
     pub(super) quota: Option<u64>,
 }
 
-/// How the item of a descriptor is set up again.
+/// An item that is set up again after each event.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Rearm {
-    /// With ONESHOT: by EPOLL_CTL_MOD.
-    Change(RawFd),
-    /// With EPOLLEXCLUSIVE: by EPOLL_CTL_DEL and EPOLL_CTL_ADD, behind all others in the file's wait queue.
-    Requeue(RawFd),
+pub(super) struct Rearm {
+    /// Its descriptor.
+    pub(super) fd: RawFd,
+    /// Its mask and flags.
+    pub(super) events: u32,
+    /// By EPOLL_CTL_DEL and EPOLL_CTL_ADD, behind all others in the file's wait queue; else by EPOLL_CTL_MOD.
+    pub(super) requeued: bool,
 }
 
 /// How one wait ended.
@@ -203,16 +205,13 @@ pub(super) fn control(epfd: RawFd, op: i32, fd: RawFd, events: u32, data: u64) -
     Errno::result(unsafe { libc::epoll_ctl(epfd, op, fd, &raw mut event) }).map(drop)
 }
 
-fn set_up(epfd: RawFd, rearm: Rearm) -> Result<(), Errno> {
-    const ONESHOT: u32 = (libc::EPOLLIN | libc::EPOLLONESHOT).cast_unsigned();
-    const EXCLUSIVE: u32 = (libc::EPOLLIN | libc::EPOLLEXCLUSIVE).cast_unsigned();
-    match rearm {
-        Rearm::Change(fd) => control(epfd, libc::EPOLL_CTL_MOD, fd, ONESHOT, SOURCE),
-        Rearm::Requeue(fd) => {
-            control(epfd, libc::EPOLL_CTL_DEL, fd, 0, SOURCE)?;
-            control(epfd, libc::EPOLL_CTL_ADD, fd, EXCLUSIVE, SOURCE)
-        }
+fn set_up(epfd: RawFd, item: Rearm) -> Result<(), Errno> {
+    let call = |op| control(epfd, op, item.fd, item.events, SOURCE);
+    if !item.requeued {
+        return call(libc::EPOLL_CTL_MOD);
     }
+    call(libc::EPOLL_CTL_DEL)?;
+    call(libc::EPOLL_CTL_ADD)
 }
 
 /// Waits and takes until the quota is reached or [`STOP`] arrives.

@@ -12,7 +12,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
@@ -58,74 +58,47 @@ fn main() -> ExitCode {
 /// byte to itself over 127.0.0.1, `/init ask PROTOCOL ADDRESS COUNT PAUSE_MS` is a client of a server.
 fn asked() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.split_first() {
+    let done = match arguments.split_first() {
         Some((task, rest)) if task == "screen" => screen(rest),
         Some((task, rest)) if task == "measure" => measure(rest),
         Some((task, rest)) if task == "ask" => ask(rest),
         _ => loopback(),
-    }
-}
-
-fn screen(arguments: &[String]) -> ExitCode {
-    let shown = arguments
-        .split_first()
-        .context("screen: SECONDS and a command are missing")
-        .and_then(|(seconds, command)| {
-            let seconds = seconds.parse().context("screen: give whole seconds")?;
-            xtask::screen::capture(command, Duration::from_secs(seconds))
-        });
-    match shown {
-        Ok(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn measure(arguments: &[String]) -> ExitCode {
-    let plan = arguments.first().context("measure: a plan is missing");
-    let measured = plan
-        .and_then(|plan| serde_json::from_str(plan).context("measure: cannot read the plan"))
-        .and_then(|plan| xtask::measure::run(&plan));
-    match measured {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn ask(arguments: &[String]) -> ExitCode {
-    const USAGE: &str = "ask: PROTOCOL ADDRESS COUNT PAUSE_MS";
-    let asked = match arguments {
-        [protocol, server, count, pause] => {
-            let words = (
-                server.parse(),
-                count.parse(),
-                pause.parse().map(Duration::from_millis),
-            );
-            match words {
-                (Ok(server), Ok(count), Ok(pause)) => xtask::client::ask(protocol, server, count, pause),
-                _ => Err(anyhow::anyhow!(USAGE)),
-            }
-        }
-        _ => Err(anyhow::anyhow!(USAGE)),
     };
-    match asked {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::FAILURE
-        }
+    if let Err(error) = done {
+        eprintln!("{error:#}");
+        return ExitCode::FAILURE;
     }
+    ExitCode::SUCCESS
 }
 
-fn loopback() -> ExitCode {
+fn screen(arguments: &[String]) -> Result<()> {
+    let (seconds, command) = arguments
+        .split_first()
+        .context("screen: SECONDS and a command are missing")?;
+    let seconds = seconds.parse().context("screen: give whole seconds")?;
+    println!(
+        "{}",
+        xtask::screen::capture(command, Duration::from_secs(seconds))?
+    );
+    Ok(())
+}
+
+fn measure(arguments: &[String]) -> Result<()> {
+    let plan = arguments.first().context("measure: a plan is missing")?;
+    xtask::measure::run(&serde_json::from_str(plan).context("measure: cannot read the plan")?)
+}
+
+fn ask(arguments: &[String]) -> Result<()> {
+    let [protocol, server, count, pause] = arguments else {
+        bail!("ask: PROTOCOL ADDRESS COUNT PAUSE_MS");
+    };
+    let server = server.parse().context("ask: ADDRESS is none")?;
+    let count = count.parse().context("ask: COUNT is no number")?;
+    let pause = pause.parse().context("ask: PAUSE_MS is no number")?;
+    xtask::client::ask(protocol, server, count, Duration::from_millis(pause))
+}
+
+fn loopback() -> Result<()> {
     let echoed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| {
         let mut out = TcpStream::connect(listener.local_addr()?)?;
         out.write_all(b"x")?;
@@ -133,16 +106,8 @@ fn loopback() -> ExitCode {
         listener.accept()?.0.read_exact(&mut byte)?;
         Ok(byte)
     });
-    match echoed {
-        Ok(byte) => {
-            println!("{}", String::from_utf8_lossy(&byte));
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("loopback: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    println!("{}", String::from_utf8_lossy(&echoed.context("loopback")?));
+    Ok(())
 }
 
 fn boot() -> Result<()> {

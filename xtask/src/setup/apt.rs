@@ -71,7 +71,7 @@ fn installed(package: &str) -> bool {
 
 fn apt_get(purpose: &str) -> Result<Command> {
     let mut command = exec::as_root("env", purpose)?;
-    // What is installed for tests must not start as a service: both ways to start one look at these.
+    // What is installed for tests should not start as a service: runlevel and systemctl look at these.
     command.args([
         "DEBIAN_FRONTEND=noninteractive",
         "RUNLEVEL=1",

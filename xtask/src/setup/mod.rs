@@ -24,7 +24,7 @@ const TESTED_WITH: [(&str, &str, &str); 5] = [
     ("memcached", "memcached", SERVER),
     ("redis-server", "redis-server", SERVER),
 ];
-const SERVER: &str = "is a real server for the tests; it is not started here now, but would be at a boot";
+const SERVER: &str = "is a real server for the tests; its package may have it started as a service";
 
 /// The BPF toolchain, and with `vm` also QEMU and the kernels.
 pub(crate) fn run(vm: bool) -> Result<()> {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::trace::{FENTRY, Family, KPROBE, Load, Run, TRACEPOINT, Trace, traced};
-use super::{Need, Outputs, Problem, Test};
+use super::{Need, Outputs, Problem, Test, number};
 use crate::kernels::Capability;
 
 /// Events of each run: every one counts, so few are enough.
@@ -120,12 +120,6 @@ fn check(outputs: &Outputs<'_>, loads: &[Load]) -> Result<(), Problem> {
         return Ok(());
     }
     Err(wrong.join("\n").into())
-}
-
-fn number(value: &Value, key: &str) -> Result<u64, Problem> {
-    value[key]
-        .as_u64()
-        .ok_or_else(|| Problem::from(format!("no {key} in {value}")))
 }
 
 /// The sources of `run` keep the laws of its arrangement.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::trace::{FAMILIES, FENTRY, Family, Load, Trace, traced};
-use super::{Need, Outputs, Problem, Test, races::LOCK_PATHS};
+use super::{Need, Outputs, Problem, Test, number, races::LOCK_PATHS};
 use crate::kernels::Capability;
 
 /// So many that two of them scan at once again and again: each event wakes all, one by one.
@@ -114,12 +114,6 @@ fn check_bench(outputs: &Outputs<'_>) -> Result<(), Problem> {
         return Err(format!("mutexes that one thread has alone: {:?}", contended(own)).into());
     }
     Ok(())
-}
-
-fn number(value: &Value, key: &str) -> Result<u64, Problem> {
-    value[key]
-        .as_u64()
-        .ok_or_else(|| Problem::from(format!("no {key} in {value}")))
 }
 
 /// The one epoll that threads share has a contended mutex; what a thread has alone has none.

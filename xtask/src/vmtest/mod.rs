@@ -48,6 +48,13 @@ pub(crate) enum Length {
     Long,
 }
 
+/// The whole number that `value` has under `key`.
+fn number(value: &Value, key: &str) -> Result<u64, Problem> {
+    value[key]
+        .as_u64()
+        .ok_or_else(|| format!("no {key} in {value}").into())
+}
+
 /// Every test, in the order of the matrix.
 pub(crate) fn all(length: Length) -> Vec<Test> {
     let groups = [

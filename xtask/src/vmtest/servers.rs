@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::together::SHOW;
 use super::trace::FENTRY;
-use super::{Need, Outputs, Problem, Test};
+use super::{Need, Outputs, Problem, Test, number};
 use crate::builds::PRELOAD;
 use crate::kernels::Capability;
 
@@ -159,12 +159,6 @@ fn test(name: String, script: &str, check: impl Fn(&Outputs<'_>) -> Result<(), P
         .needs(Need::Before(6, 18))
         .needs(Need::Can(Capability::ProbeRead))
         .job_with_limit(&["sh", "-c", &script], SECONDS)
-}
-
-fn number(value: &Value, key: &str) -> Result<u64, Problem> {
-    value[key]
-        .as_u64()
-        .ok_or_else(|| format!("no {key} in {value}").into())
 }
 
 /// The listener's connections: how many workers each made run, who got them, and that the kernel counts as many runs.
