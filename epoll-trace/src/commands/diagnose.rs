@@ -127,7 +127,7 @@ pub fn manual(out: &mut dyn Write) -> anyhow::Result<u8> {
 mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
-    use crate::commands::session::Session;
+    use crate::commands::session::tests::shown;
     use crate::source::synthetic::Synthetic;
     use clap::Parser;
 
@@ -136,21 +136,12 @@ mod tests {
         let Command::Diagnose(args) = &cli.command else {
             panic!("{line}")
         };
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let streams = Streams {
-            out: &mut out,
-            err: &mut err,
-        };
         let mut source = Synthetic::demo();
         source.share();
         source.contend();
         let (trace, worst) = (args.run(), Cell::new(None));
-        let blocks = Diagnoses::new(args, &trace, &cli.global, &worst);
-        Session::new(&trace, blocks, Box::new(source), serde_json::json!({}), streams)
-            .run()
-            .await
-            .unwrap();
-        (String::from_utf8(out).unwrap(), exit_code(args, 0, worst.get()))
+        let text = shown(&trace, Diagnoses::new(args, &trace, &cli.global, &worst), source).await;
+        (text, exit_code(args, 0, worst.get()))
     }
 
     #[tokio::test]

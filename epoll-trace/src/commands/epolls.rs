@@ -72,7 +72,7 @@ impl Blocks for Epolls<'_> {
 mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
-    use crate::commands::session::Session;
+    use crate::commands::session::tests::shown;
     use crate::source::synthetic::Synthetic;
     use clap::Parser as _;
 
@@ -81,18 +81,8 @@ mod tests {
         let Command::Epolls(args) = &cli.command else {
             panic!("{line}")
         };
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let streams = Streams {
-            out: &mut out,
-            err: &mut err,
-        };
-        let blocks = Epolls::new(args, &cli.global);
-        let source = Box::new(Synthetic::demo());
-        Session::new(&args.trace, blocks, source, serde_json::json!({}), streams)
-            .run()
-            .await
-            .unwrap();
-        String::from_utf8(out).unwrap()
+        let source = Synthetic::demo();
+        shown(&args.trace, Epolls::new(args, &cli.global), source).await
     }
 
     #[tokio::test]

@@ -67,7 +67,7 @@ impl Blocks for Herds<'_> {
 mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
-    use crate::commands::session::Session;
+    use crate::commands::session::tests::shown;
     use crate::source::synthetic::Synthetic;
     use clap::Parser;
 
@@ -76,25 +76,9 @@ mod tests {
         let Command::Herd(args) = &cli.command else {
             panic!("{line}")
         };
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let streams = Streams {
-            out: &mut out,
-            err: &mut err,
-        };
         let mut source = Synthetic::demo();
         source.share();
-        let blocks = Herds::new(args, &cli.global);
-        Session::new(
-            &args.trace,
-            blocks,
-            Box::new(source),
-            serde_json::json!({}),
-            streams,
-        )
-        .run()
-        .await
-        .unwrap();
-        String::from_utf8(out).unwrap()
+        shown(&args.trace, Herds::new(args, &cli.global), source).await
     }
 
     #[tokio::test]

@@ -69,7 +69,7 @@ impl Blocks for Locks<'_> {
 mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
-    use crate::commands::session::Session;
+    use crate::commands::session::tests::shown;
     use crate::source::synthetic::Synthetic;
     use clap::Parser;
 
@@ -78,25 +78,9 @@ mod tests {
         let Command::Locks(args) = &cli.command else {
             panic!("{line}")
         };
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let streams = Streams {
-            out: &mut out,
-            err: &mut err,
-        };
         let mut source = Synthetic::demo();
         source.contend();
-        let blocks = Locks::new(args, &cli.global);
-        Session::new(
-            &args.trace,
-            blocks,
-            Box::new(source),
-            serde_json::json!({}),
-            streams,
-        )
-        .run()
-        .await
-        .unwrap();
-        String::from_utf8(out).unwrap()
+        shown(&args.trace, Locks::new(args, &cli.global), source).await
     }
 
     #[tokio::test]

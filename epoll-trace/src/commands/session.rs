@@ -218,3 +218,27 @@ impl Stop {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::source::synthetic::Synthetic;
+
+    /// What `blocks` print of a run over `source`.
+    pub(in crate::commands) async fn shown(
+        args: &TraceArgs,
+        blocks: impl Blocks,
+        source: Synthetic,
+    ) -> String {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let streams = Streams {
+            out: &mut out,
+            err: &mut err,
+        };
+        Session::new(args, blocks, Box::new(source), serde_json::json!({}), streams)
+            .run()
+            .await
+            .unwrap();
+        String::from_utf8(out).unwrap()
+    }
+}
