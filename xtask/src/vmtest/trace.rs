@@ -254,6 +254,11 @@ impl<'a> Run<'a> {
             || waiters.is_some_and(|waiters| waiters.iter().any(|waiter| waiter["pid"] == *pid))
     }
 
+    /// Whether the tool said why it does not know `name`.
+    pub(super) fn knows_why(&self, name: &str) -> Result<bool, Problem> {
+        Ok(self.trace.absent(name)?.is_some())
+    }
+
     /// The `hist` lines of a metric.
     pub(super) fn metric(&self, metric: &str) -> Vec<&'a Value> {
         let mut lines = self.lines("hist");
