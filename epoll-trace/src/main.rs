@@ -104,7 +104,7 @@ async fn epolls(args: &EpollsArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
 async fn herd(args: &HerdArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
     let wishes = Wishes {
         metrics: args.metrics(),
-        counters: Some(Counters::All),
+        counters: Some(Counters::Waits),
         sources: true,
         per_thread: args.trace.filter.needs_threads(),
         ..Wishes::default()
@@ -158,7 +158,7 @@ async fn trace(
     log_to_stderr(global);
     let mut out = open(args.output.output.as_deref())?;
     wishes.narrow(&args.filter)?;
-    wishes.fdinfo = wishes.counters == Some(Counters::All) && !args.no_fdinfo;
+    wishes.fdinfo = wishes.follows_items() && !args.no_fdinfo;
     let command = held(&args.command, Gated::spawn, &mut wishes)?;
     let (live, status) = start(global, &wishes)?;
     let plan = serde_json::to_value(&status).context("cannot write the plan as JSON")?;
