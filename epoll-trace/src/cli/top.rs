@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::FilterArgs;
-use super::values::{column_parser, screen_seconds};
+use super::values::{column_parser, screen_seconds, theme_parser};
 use crate::fields::Field;
+use crate::view::tui::style::Theme;
 
 pub(super) const EXAMPLES: &str = "\
 Rates are of the last interval, percentiles of all since the start or Ctrl-r.
@@ -36,6 +37,9 @@ pub struct TopArgs {
     /// Sort by this field
     #[arg(short = 'S', long, value_name = "KEY", default_value = "p99", value_parser = column_parser())]
     pub sort: &'static Field,
+    /// Which colors; color-blind has no red beside green, monochrome none at all
+    #[arg(long, value_name = "NAME", default_value = Theme::default().name(), value_parser = theme_parser())]
+    pub theme: Theme,
     /// Show what the probes cost; counting that costs two clock reads more at each
     #[arg(long)]
     pub overhead: bool,

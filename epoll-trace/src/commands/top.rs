@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::attach::Wishes;
 use super::child::{Gated, exit_code};
-use crate::cli::{Counters, GlobalArgs, TopArgs};
+use crate::cli::{Color, Counters, GlobalArgs, TopArgs};
 use crate::model::delta::Window;
 use crate::model::filter::Filter;
 use crate::model::group::{GroupBy, group};
@@ -24,7 +24,7 @@ use crate::model::totals::Totals;
 use crate::source::Source;
 use crate::view::tui::app::{App, Effect, Sample};
 use crate::view::tui::draw::draw;
-use crate::view::tui::style::Look;
+use crate::view::tui::style::{Depth, Look};
 use crate::view::tui::terminal::{Screen, key};
 
 /// What its table and the selected process's histogram rest on, and no more: it stays open for hours. With `callback` also the
@@ -66,7 +66,8 @@ pub async fn run(
     check_terminal()?;
     let look = Look {
         ascii: global.ascii,
-        color: global.color.enabled(std::env::var_os("NO_COLOR").as_deref()),
+        theme: args.theme,
+        depth: depth(global),
     };
     let sampling = Sampling::start(source, args.filter.filter(), args.interval())?;
     let mut app = App::new(args.sort, args.interval());
@@ -80,6 +81,19 @@ pub async fn run(
     }
     sampling.stop().and(shown)?;
     Ok(app.command_ended.unwrap_or(0))
+}
+
+/// The colors to use, by what was asked for and what the terminal says of itself.
+fn depth(global: &GlobalArgs) -> Depth {
+    let of = |name| std::env::var(name).ok();
+    if !global.color.enabled(std::env::var_os("NO_COLOR").as_deref()) {
+        return Depth::None;
+    }
+    let told = Depth::of_terminal(of("COLORTERM").as_deref(), of("TERM").as_deref());
+    match global.color {
+        Color::Always => told.max(Depth::Ansi16),
+        Color::Auto | Color::Never => told,
+    }
 }
 
 /// Waits for the command's end; without one, for ever.
