@@ -14,7 +14,10 @@ use tokio::sync::watch;
 
 use super::attach::Wishes;
 use super::child::{Gated, exit_code};
-use crate::cli::{Color, Counters, GlobalArgs, TopArgs};
+use super::config;
+use crate::cli::{Counters, GlobalArgs, TopArgs};
+use crate::config::Config;
+use crate::fields::Field;
 use crate::model::delta::Window;
 use crate::model::filter::Filter;
 use crate::model::group::{GroupBy, group};
@@ -24,7 +27,7 @@ use crate::model::totals::Totals;
 use crate::source::Source;
 use crate::view::tui::app::{App, Effect, Sample};
 use crate::view::tui::draw::draw;
-use crate::view::tui::style::{Depth, Look};
+use crate::view::tui::style::Look;
 use crate::view::tui::terminal::{Screen, key};
 
 /// What its table and the selected process's histogram rest on, and no more: it stays open for hours. With `callback` also the
@@ -59,18 +62,16 @@ pub fn check_terminal() -> anyhow::Result<()> {
 /// When stdout is no terminal, the command cannot be executed or the source cannot be read any more.
 pub async fn run(
     args: &TopArgs,
+    chosen: &Config,
     global: &GlobalArgs,
     source: Box<dyn Source>,
     mut command: Option<Gated>,
 ) -> anyhow::Result<u8> {
     check_terminal()?;
-    let look = Look {
-        ascii: global.ascii,
-        theme: args.theme,
-        depth: depth(global),
-    };
-    let sampling = Sampling::start(source, args.filter.filter(), args.interval())?;
-    let mut app = App::new(args.sort, args.interval());
+    let look = config::look(chosen, global);
+    let sampling = Sampling::start(source, args.filter.filter(), chosen.interval())?;
+    let sort = Field::from_id(chosen.sort()).context("the configuration sorts by a column that is none")?;
+    let mut app = App::new(sort, chosen.interval());
     let released = command.as_mut().map_or(Ok(()), Gated::release);
     let shown = match released {
         Ok(()) => show(&mut app, look, &sampling, command.as_mut()).await,
@@ -81,19 +82,6 @@ pub async fn run(
     }
     sampling.stop().and(shown)?;
     Ok(app.command_ended.unwrap_or(0))
-}
-
-/// The colors to use, by what was asked for and what the terminal says of itself.
-fn depth(global: &GlobalArgs) -> Depth {
-    let of = |name| std::env::var(name).ok();
-    if !global.color.enabled(std::env::var_os("NO_COLOR").as_deref()) {
-        return Depth::None;
-    }
-    let told = Depth::of_terminal(of("COLORTERM").as_deref(), of("TERM").as_deref());
-    match global.color {
-        Color::Always => told.max(Depth::Ansi16),
-        Color::Auto | Color::Never => told,
-    }
 }
 
 /// Waits for the command's end; without one, for ever.

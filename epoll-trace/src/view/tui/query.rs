@@ -70,6 +70,8 @@ pub enum Kind {
     Share,
     /// Any other number.
     Number,
+    /// One of these numbers; which, the value of each row tells.
+    Any,
 }
 
 impl Kind {
@@ -80,6 +82,16 @@ impl Kind {
             "time" | "ns" => Self::Time,
             "share" | "percent" => Self::Share,
             _ => Self::Number,
+        }
+    }
+
+    /// Whether a number of this kind can be compared with `value`. Some counts are of ns.
+    fn fits(self, value: &Value) -> bool {
+        match value {
+            Value::Nanos(_) => self == Self::Time,
+            Value::Share(_) | Value::FineShare(_) => self == Self::Share,
+            Value::Count(_) => matches!(self, Self::Number | Self::Time),
+            _ => self == Self::Number,
         }
     }
 }
@@ -141,6 +153,7 @@ enum Test {
         id: &'static str,
         op: Op,
         number: f64,
+        kind: Kind,
     },
 }
 
@@ -198,7 +211,11 @@ impl Test {
             Self::Mentions(word) => Some(row.mentions(word)),
             Self::Contains { id, text } => words(row, id).map(|value| contains(&value, text)),
             Self::Is { id, text } => words(row, id).map(|value| value.to_lowercase() == *text),
-            Self::Compare { id, op, number } => Some(op.holds(row.value(id).as_number()?, *number)),
+            Self::Compare { id, op, number, kind } => {
+                let value = row.value(id);
+                let known = value.as_number().filter(|_| kind.fits(&value) || *number == 0.0);
+                Some(op.holds(known?, *number))
+            }
         }
     }
 }

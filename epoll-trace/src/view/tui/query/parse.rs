@@ -186,7 +186,7 @@ impl Reader<'_> {
             }),
             (Kind::Words, Between::Op(_)) => Err(head.mistake(Mistake::Words(id))),
             (kind, between) => {
-                let number = number(&value.text, kind).ok_or_else(|| {
+                let (number, kind) = number(&value.text, kind).ok_or_else(|| {
                     let (kind, example) = example(kind);
                     let text = value.text.clone();
                     value.mistake(Mistake::NoNumber { text, kind, example })
@@ -195,7 +195,7 @@ impl Reader<'_> {
                     Between::Colon => Op::Equal,
                     Between::Op(op) => op,
                 };
-                Ok(Test::Compare { id, op, number })
+                Ok(Test::Compare { id, op, number, kind })
             }
         }
     }
@@ -299,27 +299,32 @@ fn example(kind: Kind) -> (&'static str, &'static str) {
         Kind::Time => ("time", "p99>1ms (ns, us, ms, s)"),
         Kind::Share => ("percentage", "empty>50%"),
         Kind::Number => ("number", "waits/s>=1k (k, M)"),
+        Kind::Any => ("number", "10, 1k, 1ms or 50%"),
     }
 }
 
-/// A number with the units of its kind: times in ns, shares from 0 to 1. Only 0 needs no unit.
-fn number(text: &str, kind: Kind) -> Option<f64> {
+/// A number with the units of its kind, and that kind: times in ns, shares from 0 to 1. Only 0 needs no unit.
+fn number(text: &str, kind: Kind) -> Option<(f64, Kind)> {
     let units: &[(&str, f64)] = match kind {
         Kind::Time => &[("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9)],
         Kind::Share => &[("%", 0.01)],
         Kind::Number => &[("", 1.0), ("k", 1e3), ("K", 1e3), ("M", 1e6)],
         Kind::Words => &[],
+        Kind::Any => {
+            let mut kinds = [Kind::Number, Kind::Time, Kind::Share].into_iter();
+            return kinds.find_map(|kind| number(text, kind));
+        }
     };
     let digits = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len());
     let (digits, unit) = text.split_at(digits);
-    let number: f64 = digits.parse().ok()?;
-    if unit.is_empty() && number == 0.0 {
-        return Some(0.0);
+    let value: f64 = digits.parse().ok()?;
+    if unit.is_empty() && value == 0.0 {
+        return Some((0.0, kind));
     }
     let (_, times) = units.iter().find(|(name, _)| *name == unit)?;
-    Some(number * times)
+    Some((value * times, kind))
 }
 
 /// The most similar name, if one is similar enough to be meant.

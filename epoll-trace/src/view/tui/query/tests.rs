@@ -152,6 +152,23 @@ fn mistakes_are_told_with_their_place() {
 }
 
 #[test]
+fn a_column_of_any_kind_takes_the_unit_of_its_values() {
+    let any = Asked {
+        id: "p99",
+        title: "P99",
+        kind: Kind::Any,
+    };
+    let found = |text: &str| Query::parse(text, [any]).unwrap().matches(&entry());
+    assert!(found("p99>1us") && found("p99>0") && !found("p99>1ms"));
+    assert!(
+        !found("p99>1") && !found("p99>1%"),
+        "a time is no number and no share"
+    );
+    let error = Query::parse("p99>x", [any]).unwrap_err();
+    assert_eq!(error.to_string(), "\"x\" is no number, as in 10, 1k, 1ms or 50%");
+}
+
+#[test]
 fn every_example_is_right_and_every_field_can_be_asked_for() {
     for (query, _) in EXAMPLES {
         assert!(!parse(query).unwrap().is_empty(), "{query}");
@@ -162,7 +179,7 @@ fn every_example_is_right_and_every_field_can_be_asked_for() {
             Kind::Words => ":word",
             Kind::Time => ">1.5ms",
             Kind::Share => ">1.5%",
-            Kind::Number => ">1.5k",
+            Kind::Number | Kind::Any => ">1.5k",
         };
         let by_id = parse(&format!("{id}{value}")).unwrap_or_else(|error| panic!("{id}: {error}"));
         assert_eq!(parse(&format!("{title}{value}")).unwrap(), by_id, "{title}");
