@@ -20,7 +20,8 @@ use epoll_trace::commands::locks::{self, Locks};
 use epoll_trace::commands::output::{Streams, is_broken_pipe, open};
 use epoll_trace::commands::overhead::Cost;
 use epoll_trace::commands::session::{Blocks, Session};
-use epoll_trace::commands::{bench, demo, floor, metrics, probes, switch, top};
+use epoll_trace::commands::{bench, config, demo, floor, metrics, probes, switch, top};
+use epoll_trace::config::{Config, ConfigError};
 use epoll_trace::probe::load::Scope;
 use log::LevelFilter;
 
@@ -31,7 +32,9 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("epoll-trace: {error:#}");
-            ExitCode::FAILURE
+            // As clap has it for a mistake in what was asked for.
+            let misused = error.is::<ConfigError>();
+            ExitCode::from(if misused { 2 } else { 1 })
         }
     }
 }
@@ -59,9 +62,13 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
             None => block_on(diagnose(args, global)),
         },
         Command::Overhead(args) => block_on(overhead(args, global)),
+        Command::Top(args) if args.dump_config => {
+            printed(|streams| config::print(args, global, streams).map(|()| 0))
+        }
         Command::Top(args) => {
+            let (chosen, _) = config::effective(args, global)?;
             top::check_terminal()?;
-            block_on(show_top(args, global))
+            block_on(show_top(args, &chosen, global))
         }
     }
 }
@@ -202,7 +209,7 @@ fn log_to_stderr(global: &GlobalArgs) {
     _ = started;
 }
 
-async fn show_top(args: &TopArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
+async fn show_top(args: &TopArgs, chosen: &Config, global: &GlobalArgs) -> anyhow::Result<u8> {
     let mut wishes = Wishes {
         per_thread: args.filter.needs_threads(),
         own_cost: args.overhead,
@@ -211,5 +218,5 @@ async fn show_top(args: &TopArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
     wishes.narrow(&args.filter)?;
     let command = held(&args.command, Gated::spawn_quiet, &mut wishes)?;
     let (live, _status) = start(global, &wishes)?;
-    top::run(args, global, Box::new(live), command).await
+    top::run(args, chosen, global, Box::new(live), command).await
 }

@@ -6,14 +6,20 @@ use std::time::Duration;
 use clap::Args;
 
 use super::FilterArgs;
-use super::values::{column_parser, screen_seconds};
+use super::values::{column_parser, screen_seconds, theme_parser};
+use crate::config::Config;
 use crate::fields::Field;
+use crate::view::tui::style::Theme;
 
 pub(super) const EXAMPLES: &str = "\
 Rates are of the last interval, percentiles of all since the start or Ctrl-r.
 Sorted by p99: the question is who wakes late. Processes with fewer than 20
 wakeups come after the others: one late wakeup is no percentile.
 Press ? for the keys.
+
+Choices to keep stand in $XDG_CONFIG_HOME/epoll-trace/config.toml, else in
+~/.config/epoll-trace/config.toml; --dump-config shows all. Under sudo ~ is
+root's as a rule; for yours: sudo XDG_CONFIG_HOME=~/.config epoll-trace top
 
 Examples:
   epoll-trace top                      every process, each second
@@ -33,9 +39,15 @@ pub struct TopArgs {
     /// The same as INTERVAL
     #[arg(short = 'i', long = "interval", id = "every", value_name = "SECS", value_parser = screen_seconds)]
     every: Option<Duration>,
-    /// Sort by this field
-    #[arg(short = 'S', long, value_name = "KEY", default_value = "p99", value_parser = column_parser())]
-    pub sort: &'static Field,
+    /// Sort by this field [default: p99]
+    #[arg(short = 'S', long, value_name = "KEY", value_parser = column_parser())]
+    sort: Option<&'static Field>,
+    /// Which colors; color-blind has no red beside green, monochrome none at all [default: default]
+    #[arg(long, value_name = "NAME", value_parser = theme_parser())]
+    theme: Option<Theme>,
+    /// Print the configuration in effect, with comments, and end
+    #[arg(long)]
+    pub dump_config: bool,
     /// Show what the probes cost; counting that costs two clock reads more at each
     #[arg(long)]
     pub overhead: bool,
@@ -48,8 +60,14 @@ pub struct TopArgs {
 }
 
 impl TopArgs {
-    /// Time between two looks.
-    pub fn interval(&self) -> Duration {
-        self.interval.or(self.every).unwrap_or(Duration::from_secs(1))
+    /// What the command line chooses; `ascii` is an option of every command.
+    pub fn chosen(&self, ascii: bool) -> Config {
+        Config {
+            interval: self.interval.or(self.every),
+            theme: self.theme,
+            ascii: ascii.then_some(true),
+            sort: self.sort.map(|field| field.id.to_owned()),
+            ..Config::default()
+        }
     }
 }

@@ -14,7 +14,10 @@ use tokio::sync::watch;
 
 use super::attach::Wishes;
 use super::child::{Gated, exit_code};
+use super::config;
 use crate::cli::{Counters, GlobalArgs, TopArgs};
+use crate::config::Config;
+use crate::fields::Field;
 use crate::model::delta::Window;
 use crate::model::filter::Filter;
 use crate::model::group::{GroupBy, group};
@@ -59,17 +62,16 @@ pub fn check_terminal() -> anyhow::Result<()> {
 /// When stdout is no terminal, the command cannot be executed or the source cannot be read any more.
 pub async fn run(
     args: &TopArgs,
+    chosen: &Config,
     global: &GlobalArgs,
     source: Box<dyn Source>,
     mut command: Option<Gated>,
 ) -> anyhow::Result<u8> {
     check_terminal()?;
-    let look = Look {
-        ascii: global.ascii,
-        color: global.color.enabled(std::env::var_os("NO_COLOR").as_deref()),
-    };
-    let sampling = Sampling::start(source, args.filter.filter(), args.interval())?;
-    let mut app = App::new(args.sort, args.interval());
+    let look = config::look(chosen, global);
+    let sampling = Sampling::start(source, args.filter.filter(), chosen.interval())?;
+    let sort = Field::from_id(chosen.sort()).context("the configuration sorts by a column that is none")?;
+    let mut app = App::new(sort, chosen.interval());
     let released = command.as_mut().map_or(Ok(()), Gated::release);
     let shown = match released {
         Ok(()) => show(&mut app, look, &sampling, command.as_mut()).await,

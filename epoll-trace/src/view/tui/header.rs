@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn words_stay_whole() {
-        let look = |ascii| Look { ascii, color: false };
+        let look = |ascii| Look::simple(ascii, false);
         assert_eq!(
             whole_words("p50=4us p99=26us", 16, look(false)),
             "p50=4us p99=26us"

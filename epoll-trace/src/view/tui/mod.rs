@@ -5,7 +5,9 @@ pub mod actions;
 pub mod app;
 pub mod draw;
 mod header;
+pub mod keys;
 mod pane;
+pub mod query;
 pub mod style;
 pub mod terminal;
 

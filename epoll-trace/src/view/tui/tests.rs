@@ -18,10 +18,7 @@ use crate::model::group::{GroupBy, group};
 use crate::source::Source;
 use crate::source::synthetic::Synthetic;
 
-const PLAIN: Look = Look {
-    ascii: false,
-    color: false,
-};
+const PLAIN: Look = Look::simple(false, false);
 
 fn sample(mut source: Synthetic) -> Arc<Sample> {
     let first = source.snapshot().unwrap();
@@ -85,29 +82,13 @@ fn ascii_is_ascii_and_losses_are_seen() {
     source.without(&["callback", "waits"]);
     let mut app = app();
     app.update(sample(source));
-    let shown = screen(
-        &app,
-        80,
-        24,
-        Look {
-            ascii: true,
-            color: false,
-        },
-    );
+    let shown = screen(&app, 80, 24, Look::simple(true, false));
     assert!(shown.is_ascii(), "{shown}");
     assert!(shown.contains("LOST: rows_full=3"), "{shown}");
     assert!(shown.contains("callback - "), "{shown}");
     for keys in ["?", "xs"] {
         press(&mut app, keys);
-        let shown = screen(
-            &app,
-            80,
-            24,
-            Look {
-                ascii: true,
-                color: false,
-            },
-        );
+        let shown = screen(&app, 80, 24, Look::simple(true, false));
         assert!(shown.is_ascii(), "{shown}");
     }
 }
@@ -219,7 +200,7 @@ proptest! {
             if nth == empty_after {
                 app.update(Arc::clone(&empty));
             }
-            terminal.draw(|frame| draw(frame, &app, Look { ascii, color })).unwrap();
+            terminal.draw(|frame| draw(frame, &app, Look::simple(ascii, color))).unwrap();
             prop_assert!(app.place() <= app.rows().len().saturating_sub(1));
         }
     }
