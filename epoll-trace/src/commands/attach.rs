@@ -201,6 +201,9 @@ pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Stat
     }
     let deaths_are_seen = is_seen(&status, Signal::EpollDeath);
     learn_items(&mut live, wishes, &status)?;
+    if wishes.sources && wishes.fdinfo && absent.contains_key(SOURCES) {
+        live.find_listeners();
+    }
     live.describe(absent, status.line(), deaths_are_seen);
     give_memory_back();
     Ok((live, status))

@@ -321,6 +321,7 @@ impl Synthetic {
             netns: Some(NETNS),
         };
         SourceItem {
+            counted: true,
             key: SourceItemKey {
                 source: SourceId { file, born_ns: 1 },
                 epoll: epoll_id(epoll),

@@ -4,6 +4,7 @@ mod chunks;
 mod epolls;
 mod instance;
 mod items;
+mod listeners;
 mod locks;
 mod mapped;
 mod names;
@@ -32,6 +33,7 @@ use nix::time::{ClockId, clock_gettime};
 use self::{
     chunks::{ChunkMaps, Chunks},
     epolls::{EpollMaps, Epolls},
+    listeners::Listeners,
     locks::{LockMaps, Locks},
     mapped::Mapped,
     names::Names,
@@ -70,6 +72,8 @@ pub struct Live {
     partly: String,
     locks: Option<Locks>,
     sources: Sources,
+    /// Instead of them, where the kernel tells nothing of items.
+    listeners: Option<Listeners>,
     losses: Array<MapData, u64>,
     traced: BpfHashMap<MapData, u32, u32>,
     names: Names,
@@ -148,6 +152,7 @@ impl Live {
             )?,
             locks: wants_locks.then(|| Locks::new(locks)),
             sources,
+            listeners: None,
             epolls: Epolls::new(epolls)?,
             shown,
             fdinfo_cut: 0,
@@ -224,6 +229,11 @@ impl Live {
         self.partly = why.into();
     }
 
+    /// Lets the listeners that epolls watch be found by fdinfo, for what can be put together without items.
+    pub fn find_listeners(&mut self) {
+        self.listeners = Some(Listeners::default());
+    }
+
     /// Why numbers are absent, of all epolls or of some.
     fn absent_now(&self) -> Arc<BTreeMap<String, String>> {
         if self.absent.contains_key(ITEMS) || !self.epolls.some_unknown() {
@@ -294,11 +304,17 @@ impl Source for Live {
         if !absent.contains_key(SOURCES) {
             self.sources.read(&rows, &epolls)?;
         }
-        let sources = self.sources.model(|epoll| self.epolls.is_open(epoll));
+        let (sources, listening) = match &mut self.listeners {
+            Some(listeners) => (listeners.read(&rows), listeners.listening().to_vec()),
+            None => (
+                self.sources.model(|epoll| self.epolls.is_open(epoll)),
+                self.sources.listening(),
+            ),
+        };
         let snapshot = Snapshot {
             at_ns,
             sources,
-            listening: self.sources.listening(),
+            listening,
             epolls,
             locks: self
                 .locks

@@ -207,6 +207,7 @@ impl Sources {
             NOT_YET
         };
         SourceItem {
+            counted: true,
             key: SourceItemKey {
                 source,
                 epoll: epoll_of(key),
