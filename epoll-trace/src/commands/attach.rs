@@ -10,7 +10,9 @@ use crate::identity;
 use crate::kernel::btf::Targets;
 use crate::kernel::cgroup::Cgroup;
 use crate::kernel::{Detail, Facts, caps::RunningKernel, offsets};
+use crate::model::look::WATCHED_FILES;
 use crate::model::probes::{Outcome, Status};
+use crate::model::readers::READERS;
 use crate::model::snapshot::{Counter, LOCK_PATHS, Metric, NOT_MEASURED};
 use crate::model::source::SOURCES;
 use crate::model::waker::{CHAINS, WAKERS};
@@ -30,6 +32,8 @@ pub struct Wishes {
     pub counters: Option<Counters>,
     /// Read once what epolls of before watch; only with every counter.
     pub fdinfo: bool,
+    /// At the end of each block one look at what the waiting processes have open, and who reads fdinfo; with the above.
+    pub look: bool,
     /// Who wakes.
     pub wakers: bool,
     /// What files that several watch, and listeners, bring, and who wakes the next thread of its epoll; with every counter. Whoever else watches them belongs to that, so named processes and
@@ -117,6 +121,7 @@ impl Wishes {
         let metrics = metrics.chain(self.wakers.then_some(Number::Wakers));
         let herds = [Number::Sources, Number::Chains].into_iter();
         let metrics = metrics.chain(herds.filter(|_| self.sources));
+        let metrics = metrics.chain(self.look.then_some(Number::Readers));
         let counted = |number: &Number| match self.counters {
             _ if number.is_of_locks() => self.locks(),
             Some(Counters::All) => is_counter(number),
@@ -137,7 +142,7 @@ impl Wishes {
 fn is_counter(number: &Number) -> bool {
     !matches!(
         number,
-        Number::Metric(_) | Number::Wakers | Number::Chains | Number::Sources
+        Number::Metric(_) | Number::Wakers | Number::Chains | Number::Sources | Number::Readers
     )
 }
 
@@ -190,6 +195,14 @@ pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Stat
     if wishes.locks() && facts.symbols.texts.is_empty() {
         let why = "the kernel hides its addresses (kptr_restrict), so who is in epoll_ctl, close or fdinfo counts as other";
         absent.insert(LOCK_PATHS.to_owned(), why.to_owned());
+    }
+    if wishes.look && !(wishes.fdinfo && is_seen(&status, Signal::EpollShown)) {
+        let why = if wishes.fdinfo {
+            "ep_show_fdinfo cannot be probed, so which epoll a list is of is not known"
+        } else {
+            "fdinfo is not read in this run"
+        };
+        absent.insert(WATCHED_FILES.to_owned(), why.to_owned());
     }
     let deaths_are_seen = is_seen(&status, Signal::EpollDeath);
     learn_items(&mut live, wishes, &status)?;
@@ -304,6 +317,7 @@ fn load_plan(facts: &Facts, plan: &Plan, wishes: &Wishes, verbose: u8) -> anyhow
         time_loops: everything || wishes.metrics.contains(&Metric::Busy),
         locks: wishes.locks(),
         sources: wishes.sources && !plan.absent().contains_key(SOURCES),
+        readers: wishes.look && !plan.absent().contains_key(READERS),
         notifications_seen: seen(Signal::Notification),
         epoll_by_fd: matches!(plan.identity, Identity::Descriptor(_)),
         scope: wishes.scope.clone(),
@@ -342,6 +356,7 @@ fn add_unmeasured(wishes: &Wishes, absent: &mut BTreeMap<String, String>) {
         (wishes.wakers, WAKERS),
         (wishes.sources, CHAINS),
         (wishes.sources, SOURCES),
+        (wishes.look, READERS),
     ];
     let unasked = whole
         .into_iter()

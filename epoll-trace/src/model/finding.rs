@@ -7,6 +7,8 @@ mod files;
 mod herd;
 mod limits;
 mod locked;
+mod looked;
+mod queues;
 mod time;
 mod words;
 
@@ -15,6 +17,7 @@ use std::sync::Arc;
 use super::entry::{Entry, EntryKey};
 use super::herds::Herd;
 use super::locks::LockEntry;
+use super::reuseport::Group;
 use super::snapshot::LockKind;
 use super::source::Named;
 
@@ -27,11 +30,11 @@ pub static DIAGNOSES: [&Diagnosis; 22] = [
     &herd::D01,
     &herd::D02,
     &herd::D03,
-    &files::D04,
+    &queues::D04,
     &files::D05,
-    &files::D06,
+    &looked::D06,
     &files::D07,
-    &files::D08,
+    &looked::D08,
     &calls::D09,
     &calls::D10,
     &calls::D11,
@@ -41,7 +44,7 @@ pub static DIAGNOSES: [&Diagnosis; 22] = [
     &locked::D15,
     &locked::D16,
     &herd::D17,
-    &files::D18,
+    &locked::D18,
     &time::D19,
     &time::D20,
     &time::D21,
@@ -103,6 +106,8 @@ impl Diagnosis {
 pub enum Rule {
     /// Each file that several watch.
     Source(fn(&Herd, &Scene<'_>) -> Judgement),
+    /// Each address with several listeners.
+    Group(fn(&Group, &Scene<'_>) -> Judgement),
     /// Each process that waited.
     Process(fn(&Entry, &Scene<'_>) -> Judgement),
     /// Each epoll that somebody used.
@@ -295,6 +300,25 @@ impl From<&Herd> for Subject {
                 workers: herd.workers.len() as u64,
             },
         }
+    }
+}
+
+impl From<&Group> for Subject {
+    /// The listener with the longest queue stands for all.
+    fn from(group: &Group) -> Self {
+        let herd = group.fullest().and_then(|socket| socket.herd.as_ref());
+        herd.map_or_else(
+            || Self {
+                key: EntryKey::default(),
+                name: String::new(),
+                what: What::Source {
+                    named: Err("nobody was seen to watch it".into()),
+                    fd: None,
+                    workers: 0,
+                },
+            },
+            Self::from,
+        )
     }
 }
 

@@ -387,6 +387,8 @@ impl Source for Synthetic {
             } else {
                 LISTENING.map(listening).into()
             },
+            readers: Vec::new(),
+            look: None,
             names: self
                 .waiters
                 .iter()

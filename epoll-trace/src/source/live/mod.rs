@@ -5,9 +5,11 @@ mod epolls;
 mod instance;
 mod items;
 mod locks;
+mod look;
 mod mapped;
 mod names;
 mod pool;
+mod readers;
 mod rows;
 mod slots;
 mod sources;
@@ -33,8 +35,10 @@ use self::{
     chunks::{ChunkMaps, Chunks},
     epolls::{EpollMaps, Epolls},
     locks::{LockMaps, Locks},
+    look::Looker,
     mapped::Mapped,
     names::Names,
+    readers::Readers,
     rows::{RowMaps, Rows},
     sources::Sources,
     wakers::WakerTable,
@@ -44,6 +48,7 @@ use crate::{
     identity,
     model::{
         histogram::Shape,
+        look::WATCHED_FILES,
         overhead::Spent,
         snapshot::{FLAGS, ITEMS, Known, Metric, Snapshot},
         source::SOURCES,
@@ -68,8 +73,10 @@ pub struct Live {
     fdinfo_cut: u64,
     /// Why it is not known of every epoll what it watches.
     partly: String,
+    looker: Looker,
     locks: Option<Locks>,
     sources: Sources,
+    readers: Readers,
     losses: Array<MapData, u64>,
     traced: BpfHashMap<MapData, u32, u32>,
     names: Names,
@@ -133,6 +140,7 @@ impl Live {
             threads: take("LOCK_THREADS")?.try_into()?,
         };
         let sources = Sources::new(take("SOURCE_ITEMS")?.try_into()?);
+        let readers = Readers::new(take("READERS")?.try_into()?);
         let losses = take("LOSSES")?.try_into()?;
         let traced = take("TRACED")?.try_into()?;
         let cgroup = take("CGROUP")?.try_into()?;
@@ -148,10 +156,12 @@ impl Live {
             )?,
             locks: wants_locks.then(|| Locks::new(locks)),
             sources,
+            readers,
             epolls: Epolls::new(epolls)?,
             shown,
             fdinfo_cut: 0,
             partly: String::new(),
+            looker: Looker::default(),
             losses,
             traced,
             names: Names::default(),
@@ -264,7 +274,11 @@ impl Live {
         }
         losses.insert(items::FDINFO_CUT.to_owned(), self.fdinfo_cut);
         let of_locks = self.locks.as_ref().map_or(0, |locks| locks.forgotten);
-        let forgotten = self.rows.forgotten + self.epolls.forgotten + self.sources.forgotten + of_locks;
+        let forgotten = self.rows.forgotten
+            + self.epolls.forgotten
+            + self.sources.forgotten
+            + self.readers.forgotten
+            + of_locks;
         losses.insert(CLOSED_FORGOTTEN.to_owned(), forgotten);
         if let Some(misses) = self.loaded.misses() {
             losses.insert(PROBE_MISSES.to_owned(), misses);
@@ -276,6 +290,7 @@ impl Live {
 impl Source for Live {
     fn snapshot(&mut self) -> anyhow::Result<Snapshot> {
         let at_ns = now_ns()?;
+        self.looker.began(at_ns);
         self.flush_log();
         self.epolls.read()?;
         self.rows.read()?;
@@ -292,13 +307,16 @@ impl Source for Live {
         self.epolls.name_creators(&mut names);
         let epolls = self.epolls.model(&known);
         if !absent.contains_key(SOURCES) {
-            self.sources.read(&rows, &epolls)?;
+            self.sources.read(at_ns, &rows, &epolls)?;
         }
+        self.readers.read(&rows, |epoll| self.epolls.follows(epoll))?;
         let sources = self.sources.model(|epoll| self.epolls.is_open(epoll));
         let snapshot = Snapshot {
             at_ns,
             sources,
             listening: self.sources.listening(),
+            readers: self.readers.model(&self.shape),
+            look: None,
             epolls,
             locks: self
                 .locks
@@ -324,6 +342,13 @@ impl Source for Live {
             locks.fold(|epoll| self.epolls.follows(epoll))?;
         }
         Ok(snapshot)
+    }
+
+    fn look(&mut self, snapshot: &mut Snapshot) -> anyhow::Result<()> {
+        if !self.absent.contains_key(WATCHED_FILES) {
+            snapshot.look = self.looker.look(snapshot, &mut self.shown, &self.sources)?;
+        }
+        Ok(())
     }
 
     fn plan_line(&self) -> &str {
