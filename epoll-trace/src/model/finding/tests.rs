@@ -4,6 +4,7 @@ mod looked;
 mod rules;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::super::delta::Window;
 use super::super::filter::Filter;

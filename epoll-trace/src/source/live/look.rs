@@ -219,3 +219,34 @@ fn closed(items: &[Item], pids: &[u32]) -> Vec<Ghost> {
     };
     items.iter().filter_map(ghost).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd as _;
+
+    use super::*;
+
+    fn item(fd: i32, inode: u64) -> Item {
+        Item { fd, events: 1, inode }
+    }
+
+    #[test]
+    fn a_file_is_closed_that_nobody_has_under_its_number() {
+        let (read, write) = nix::unistd::pipe().unwrap();
+        let inode = nix::sys::stat::fstat(&read).unwrap().st_ino;
+        let own = std::process::id();
+        let (open, gone) = (item(read.as_raw_fd(), inode), item(1_000_000, inode));
+        assert_eq!(closed(&[open], &[own]), []);
+        let ghost = |item: Item, reused| Ghost {
+            fd: item.fd,
+            inode: item.inode,
+            reused,
+        };
+        assert_eq!(closed(&[open, gone], &[own]), [ghost(gone, false)]);
+        // Another pipe has the number.
+        let other = item(write.as_raw_fd(), inode + 1_000_000);
+        assert_eq!(closed(&[other], &[own]), [ghost(other, true)]);
+        // Of a process that is gone nothing is known.
+        assert_eq!(closed(&[gone], &[own, 0]), []);
+    }
+}
