@@ -388,6 +388,8 @@ impl Source for Synthetic {
             } else {
                 LISTENING.map(listening).into()
             },
+            readers: Vec::new(),
+            look: None,
             names: self
                 .waiters
                 .iter()

@@ -239,6 +239,12 @@ fn without_items_a_listener_is_estimated_from_what_its_workers_count() {
     for item in &mut window.counted.sources {
         item.counted = false;
         (item.notifications, item.woken, item.first, item.passed_on) = (0, 0, 0, 0);
+        for waiter in &mut item.waiters {
+            let counters = &mut waiter.numbers.counters;
+            counters[Counter::Accepts as usize] = Some(40);
+            counters[Counter::AcceptEagain as usize] = Some(3);
+            counters[Counter::EmptyWakeups as usize] = Some(7);
+        }
     }
     let herds = herds(&window, &Filter::default(), false);
     let [herd] = &herds[..] else { panic!("{herds:?}") };

@@ -11,7 +11,7 @@ const MS: u64 = 1_000_000;
 const US: u64 = 1_000;
 
 /// `case` has exactly this finding, with evidence that is named by its kind.
-fn raised(case: &Case, id: &str, severity: Severity) {
+pub(super) fn raised(case: &Case, id: &str, severity: Severity) {
     assert_eq!(case.found(), [(id, severity)], "{case:?}");
     let finding = &case.examine().findings[0];
     for Evidence { name, amount } in finding.evidence {
@@ -32,7 +32,7 @@ fn raised(case: &Case, id: &str, severity: Severity) {
     assert!(finding.sentence.ends_with('.'), "{}", finding.sentence);
 }
 
-fn calm(case: &Case, id: &str) {
+pub(super) fn calm(case: &Case, id: &str) {
     assert_eq!(case.found(), [], "{case:?}");
     assert!(
         matches!(case.outcome(id), Outcome::Clear(_)),
@@ -290,6 +290,17 @@ fn d12() {
     calm(&polls(200_000, 400_000), "D12");
     calm(&polls(200_000, 300_000), "D12");
     calm(&polls(200_001, 400_002), "D12");
+    // Of ten seconds, so one thread; two share the rate.
+    let by = |busy: u64| {
+        let mut case = polls(300_000, 400_000);
+        case.processes[0]
+            .counters
+            .extend([(C::BusyNs, busy * MS), (C::WaitingNs, 1_000 * MS)]);
+        case
+    };
+    raised(&by(9_000), "D12", Warn);
+    raised(&by(13_900), "D12", Warn);
+    calm(&by(14_000), "D12");
 }
 
 #[test]
