@@ -9,6 +9,7 @@ use super::super::group::{GroupBy, group};
 use super::super::herds::{Herd, herds};
 use super::super::locks::{LockEntry, locks};
 use super::super::reuseport::{Group, groups};
+use super::super::source::SOURCES;
 use super::{
     Check, Confidence, DIAGNOSES, Diagnosis, Examination, Finding, Judgement, Level, Limit, Limits, Outcome,
     Raised, Rule, Subject,
@@ -51,7 +52,12 @@ impl<'a> Scene<'a> {
     /// Which of its numbers cannot be known, and why; `None` if all can.
     pub(super) fn missing(&self, diagnosis: &Diagnosis) -> Option<String> {
         let absent = &self.window.counted.absent;
-        let mut needs = diagnosis.needs.iter();
+        let estimated =
+            JUDGED_BY_ESTIMATES.contains(&diagnosis.id) && self.herds.iter().any(|herd| herd.estimated);
+        let mut needs = diagnosis
+            .needs
+            .iter()
+            .filter(|&&name| !(estimated && name == SOURCES));
         needs.find_map(|name| Some(format!("{name}: {}", absent.get(*name)?)))
     }
 
@@ -70,6 +76,9 @@ impl<'a> Scene<'a> {
         self.epolls.iter().find(is_it)
     }
 }
+
+/// Diagnoses that rest on who is woken and who accepts, which may be estimated where notifications cannot be had.
+const JUDGED_BY_ESTIMATES: [&str; 2] = ["D01", "D03"];
 
 /// So many times the samples that a rule takes are many.
 const MANY: f64 = 10.0;

@@ -89,6 +89,7 @@ fn thundering_herd(herd: &Herd, scene: &Scene<'_>) -> Judgement {
         ),
         samples: herd.events,
         caveat: match (epoll, others) {
+            _ if herd.estimated => Some("whom the listener wakes is estimated from accepts and empty wakeups"),
             (None, _) => Some("what file it is is not known; if it is an epoll, D17 says what to do"),
             (_, true) => Some("the same workers are woken by other files too, and some of the waste may be theirs"),
             _ => None,

@@ -184,7 +184,7 @@ impl Case {
         let epolls = self.processes.iter().enumerate().map(|(at, of)| epoll(at, of));
         let items = self.shared.iter().flat_map(|(kind, items)| {
             let item = |(index, &(flags, notifications, woken)): (usize, &(u32, u64, u64))| SourceItem {
-                counted: true,
+                counted: !self.absent.contains(&SOURCES),
                 key: SourceItemKey {
                     source: SourceId { file: 1, born_ns: 1 },
                     epoll: id(index),

@@ -87,6 +87,19 @@ fn d01() {
     let mut busy = herd(4, 400, 0, &[400; 4]);
     calm(&busy, "D01");
     assert_eq!(herd(4, 99, 70, &[25; 4]).outcome("D01"), Outcome::TooFew(99));
+    // Whom the listener notifies is not seen: 400 accepts, and 1,200 woken for nothing.
+    let mut estimated = herd(4, 400, 290, &even);
+    estimated.absent = vec!["sources"];
+    raised(&estimated, "D01", Warn);
+    assert!(
+        estimated.examine().findings[0]
+            .confidence
+            .why
+            .contains("estimated")
+    );
+    let mut exclusive = herd(4, 100, 0, &even);
+    exclusive.absent = vec!["sources"];
+    calm(&exclusive, "D01");
     // Woken by others too: some of the waste may be theirs.
     busy = herd(4, 400, 290, &even);
     assert_eq!(busy.examine().findings[0].confidence.level, Level::Medium);
