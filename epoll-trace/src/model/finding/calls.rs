@@ -290,7 +290,8 @@ pub(super) static D13: Diagnosis = Diagnosis {
     price: "io_uring is another design, and not allowed everywhere. With poll the kernel looks at all files each time.",
     source: "Davidlohr Bueso's talks on epoll's scaling, 2019; an article on Habr about epoll",
     command: "epolls",
-    needs: &["events_per_wait", "items"],
+    // Where it is not known of one epoll how many files it watches, it may be of others.
+    needs: &["events_per_wait"],
     rule: Rule::Epoll(ready),
 };
 
@@ -305,7 +306,7 @@ fn ready(entry: &Entry, scene: &Scene<'_>) -> Judgement {
         .unwrap_or(0);
     // One that was closed watches nothing any more.
     let Some(items) = entry.items.filter(|&items| items > 0) else {
-        return Judgement::Unknown("how many files it watches is not known");
+        return Judgement::Unknown("how many files it watches is not known: `epoll-trace epolls` says why");
     };
     let part = share(median, items);
     if items as f64 <= scene.limit(Limit::ReadyItems) || part <= scene.limit(Limit::ReadyShare) {
