@@ -43,12 +43,52 @@ impl Rate {
     /// Every rate.
     pub const ALL: [Self; 3] = [Self::Wakeups, Self::Waits, Self::Events];
 
-    fn of(self, entry: &Entry) -> Option<f64> {
+    /// That of the last interval of `entry`.
+    pub fn of(self, entry: &Entry) -> Option<f64> {
         entry.per_second(match self {
             Self::Wakeups => entry.wakeups(),
             Self::Waits => entry.counter(Counter::Waits),
             Self::Events => entry.counter(Counter::Events),
         })
+    }
+}
+
+/// How far a view looks back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd)]
+pub enum Span {
+    /// As far as there is something to see.
+    #[default]
+    Auto,
+    /// So many minutes.
+    Minutes(u64),
+}
+
+impl Span {
+    const MINUTES: [u64; 3] = [1, 5, 15];
+
+    /// The one after it, in turn.
+    #[must_use]
+    pub fn next(self) -> Self {
+        let longer = |minutes: &&u64| self == Self::Auto || self < Self::Minutes(**minutes);
+        Self::MINUTES
+            .iter()
+            .find(longer)
+            .map_or(Self::Auto, |&minutes| Self::Minutes(minutes))
+    }
+
+    /// How long that is, ns, where `reach_ns` are known.
+    pub fn window_ns(self, reach_ns: u64) -> u64 {
+        // Two fifths of the width at least have something to show.
+        let enough = |minutes: &&u64| **minutes * 60 * SECOND * 5 / 2 >= reach_ns;
+        let minutes = match self {
+            Self::Minutes(minutes) => minutes,
+            Self::Auto => Self::MINUTES
+                .iter()
+                .find(enough)
+                .copied()
+                .unwrap_or(Self::MINUTES[2]),
+        };
+        minutes * 60 * SECOND
     }
 }
 
@@ -278,15 +318,15 @@ impl History {
         busy
     }
 
-    /// The last `window_ns` of `key` in `count` parts of the same length, the newest last; `None` where nothing was seen.
+    /// The `window_ns` before `until_ns` of `key` in `count` parts of the same length, the newest last; `None` where nothing was seen.
     /// A part that is shorter than a column shows all of that column. No slices of who is not followed.
-    pub fn slices(&self, key: &EntryKey, window_ns: u64, count: usize) -> Vec<Option<Slice>> {
+    pub fn slices(&self, key: &EntryKey, until_ns: u64, window_ns: u64, count: usize) -> Vec<Option<Slice>> {
         let Some(track) = self.tracks.get(key) else {
             return Vec::new();
         };
         let at = |place: usize| {
             let back = u128::from(window_ns) * (count - place) as u128 / count.max(1) as u128;
-            i128::from(self.now_ns) - i128::try_from(back).unwrap_or(i128::MAX)
+            i128::from(until_ns) - i128::try_from(back).unwrap_or(i128::MAX)
         };
         let end = |column: &Column| i128::from(column.end_ns);
         (0..count)

@@ -52,7 +52,7 @@ fn a_slice_holds_what_came_between_two_looks() {
     history.take(SECOND, &[entry(KEY, 7, 100, 10)]);
     history.take(2 * SECOND, &[entry(KEY, 8, 130, 10)]);
     history.take(3 * SECOND, &[entry(KEY, 9, 130, 12)]);
-    let slices = history.slices(&key(KEY), 4 * SECOND, 4);
+    let slices = history.slices(&key(KEY), history.now_ns, 4 * SECOND, 4);
     assert_eq!(slices[0], None, "before the start");
     let [first, second, third] = [1, 2, 3].map(|at| slices[at].unwrap());
     assert_eq!(
@@ -62,18 +62,20 @@ fn a_slice_holds_what_came_between_two_looks() {
     assert_eq!((second.bins[FAST], second.bins[SLOW]), (30.0, 0.0));
     assert_eq!((third.bins[FAST], third.bins[SLOW]), (0.0, 2.0));
     assert_eq!(third.rates, [None, Some(9.0), None]);
-    let both = history.slices(&key(KEY), 2 * SECOND, 1)[0].unwrap();
+    let both = history.slices(&key(KEY), history.now_ns, 2 * SECOND, 1)[0].unwrap();
     assert_eq!(
         (both.bins[FAST], both.bins[SLOW], both.rates[1]),
         (15.0, 1.0, Some(8.5))
     );
-    let halves = history.slices(&key(KEY), SECOND, 2);
+    let halves = history.slices(&key(KEY), history.now_ns, SECOND, 2);
     assert_eq!(
         (halves[0], halves[1]),
         (slices[3], slices[3]),
         "a part of a column shows it"
     );
-    assert!(history.slices(&key(1), SECOND, 2).is_empty());
+    let earlier = history.slices(&key(KEY), 2 * SECOND, SECOND, 1);
+    assert_eq!(earlier[0], slices[2], "what is shown may stand still");
+    assert!(history.slices(&key(1), history.now_ns, SECOND, 2).is_empty());
 }
 
 #[test]
@@ -82,7 +84,7 @@ fn a_histogram_of_the_last_interval_alone_counts_from_the_first_look() {
     let mut new = entry(KEY, 7, 100, 10);
     new.counters[Counter::DeliveriesSlept as usize] = Some(110);
     history.take(SECOND, &[new]);
-    let slice = history.slices(&key(KEY), SECOND, 1)[0].unwrap();
+    let slice = history.slices(&key(KEY), history.now_ns, SECOND, 1)[0].unwrap();
     assert_eq!((slice.bins[FAST], slice.bins[SLOW]), (100.0, 10.0));
 }
 
@@ -96,7 +98,7 @@ fn a_reset_begins_anew() {
     assert_eq!(history.reach_ns(), SECOND);
     history.take(2 * SECOND, &[entry(KEY, 7, 650, 0)]);
     history.take(3 * SECOND, &[entry(KEY, 7, 20, 0)]);
-    let slices = history.slices(&key(KEY), 3 * SECOND, 3);
+    let slices = history.slices(&key(KEY), history.now_ns, 3 * SECOND, 3);
     assert_eq!(
         (slices[0], slices[1]),
         (None, None),
@@ -114,13 +116,13 @@ fn columns_are_joined_and_no_wakeup_is_lost_for_15_minutes() {
         assert!(history.columns.len() <= MOST_COLUMNS);
     }
     assert_eq!(history.column_ns, COLUMN_NS[1]);
-    let whole = history.slices(&key(KEY), 901 * SECOND, 1)[0].unwrap();
+    let whole = history.slices(&key(KEY), history.now_ns, 901 * SECOND, 1)[0].unwrap();
     assert!(
         (whole.bins[FAST] * 901.0 - 9_000.0).abs() < 1.0,
         "{}",
         whole.bins[FAST]
     );
-    let slices = history.slices(&key(KEY), LONGEST_NS, 100);
+    let slices = history.slices(&key(KEY), history.now_ns, LONGEST_NS, 100);
     assert!(
         slices[1..]
             .iter()
@@ -144,7 +146,7 @@ fn short_and_long_intervals_give_the_same_rates() {
             let now = look * interval;
             history.take(now, &[entry(KEY, 7, now / (SECOND / 100), 0)]);
         }
-        let slices = history.slices(&key(KEY), 20 * SECOND, 7);
+        let slices = history.slices(&key(KEY), history.now_ns, 20 * SECOND, 7);
         // In the first part is the first look, of which nothing is known.
         for slice in &slices[1..] {
             let rate = slice.unwrap().bins[FAST];
@@ -166,7 +168,7 @@ fn the_busiest_and_who_is_wanted_are_kept() {
     ]);
     history.want(Some(key(1_002)));
     history.take(2 * SECOND, &more);
-    let follows = |history: &History, pid| !history.slices(&key(pid), SECOND, 1).is_empty();
+    let follows = |history: &History, pid| !history.slices(&key(pid), history.now_ns, SECOND, 1).is_empty();
     assert!(
         !follows(&history, 1_000),
         "a little busier is not enough to drop somebody"
@@ -202,7 +204,7 @@ proptest! {
     #[test]
     fn whatever_comes_every_track_has_a_cell_per_column(
         looks in prop::collection::vec((0..40_000_000_000_u64, prop::collection::vec((0..4_u32, 0..9_u64, any::<u32>()), 0..4)), 0..40),
-        window in 0..u64::MAX, count in 0..400_usize,
+        until: u64, window: u64, count in 0..400_usize,
     ) {
         let mut history = History::default();
         for (now, entries) in looks {
@@ -212,7 +214,7 @@ proptest! {
                 prop_assert_eq!(track.cells.len(), history.columns.len());
             }
             for pid in 0..4 {
-                let slices = history.slices(&key(pid), window, count);
+                let slices = history.slices(&key(pid), until, window, count);
                 prop_assert!(slices.is_empty() || slices.len() == count);
             }
         }
