@@ -3,11 +3,16 @@
 //! Fed with every look; what happened between two is the difference of histograms that count since the start. Neighbouring
 //! columns are joined once there are too many, so that what is older than minutes is no more precise than it can be shown.
 
+mod span;
+mod track;
+
 use std::collections::{HashMap, VecDeque};
 
 use super::entry::{Entry, EntryKey};
-use super::histogram::Histogram;
-use super::snapshot::{Counter, Metric};
+use super::snapshot::Counter;
+pub use span::Span;
+pub use track::Slice;
+use track::{Cell, Track};
 
 /// Keys that are followed at most: the busiest.
 pub const MOST_KEYS: usize = 256;
@@ -53,45 +58,6 @@ impl Rate {
     }
 }
 
-/// How far a view looks back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd)]
-pub enum Span {
-    /// As far as there is something to see.
-    #[default]
-    Auto,
-    /// So many minutes.
-    Minutes(u64),
-}
-
-impl Span {
-    const MINUTES: [u64; 3] = [1, 5, 15];
-
-    /// The one after it, in turn.
-    #[must_use]
-    pub fn next(self) -> Self {
-        let longer = |minutes: &&u64| self == Self::Auto || self < Self::Minutes(**minutes);
-        Self::MINUTES
-            .iter()
-            .find(longer)
-            .map_or(Self::Auto, |&minutes| Self::Minutes(minutes))
-    }
-
-    /// How long that is, ns, where `reach_ns` are known.
-    pub fn window_ns(self, reach_ns: u64) -> u64 {
-        // Two fifths of the width at least have something to show.
-        let enough = |minutes: &&u64| **minutes * 60 * SECOND * 5 / 2 >= reach_ns;
-        let minutes = match self {
-            Self::Minutes(minutes) => minutes,
-            Self::Auto => Self::MINUTES
-                .iter()
-                .find(enough)
-                .copied()
-                .unwrap_or(Self::MINUTES[2]),
-        };
-        minutes * 60 * SECOND
-    }
-}
-
 /// The smallest time that bin `bin` holds, ns.
 pub const fn bin_low(bin: usize) -> u64 {
     match bin {
@@ -100,70 +66,11 @@ pub const fn bin_low(bin: usize) -> u64 {
     }
 }
 
-fn bin_of(nanos: u64) -> usize {
-    let above = (nanos >> (FIRST_BIN - 1)).checked_ilog2().unwrap_or(0);
-    (above as usize).min(BINS - 1)
-}
-
-/// What happened to one key in one column.
-#[derive(Clone, Copy, Debug)]
-struct Cell {
-    bins: [u32; BINS],
-    /// By [`Rate`]; not a number where it cannot be known.
-    rates: [f32; Rate::ALL.len()],
-    /// How much of the column was seen, ms.
-    seen_ms: u32,
-}
-
-impl Cell {
-    const UNSEEN: Self = Self {
-        bins: [0; BINS],
-        rates: [f32::NAN; Rate::ALL.len()],
-        seen_ms: 0,
-    };
-
-    /// Both times together.
-    fn add(&mut self, other: &Self) {
-        for (bin, more) in self.bins.iter_mut().zip(other.bins) {
-            *bin = bin.saturating_add(more);
-        }
-        let (own, more) = (self.seen_ms as f32, other.seen_ms as f32);
-        for (rate, other) in self.rates.iter_mut().zip(other.rates) {
-            *rate = match (rate.is_nan(), other.is_nan()) {
-                (_, true) => *rate,
-                (true, false) => other,
-                (false, false) => (*rate * own + other * more) / (own + more).max(1.0),
-            };
-        }
-        self.seen_ms = self.seen_ms.saturating_add(other.seen_ms);
-    }
-}
-
 /// A column of time: when it ended and how long it was, ns.
 #[derive(Clone, Copy, Debug)]
 struct Column {
     end_ns: u64,
     span_ns: u64,
-}
-
-/// One key: as many cells as there are columns.
-#[derive(Clone, Debug)]
-struct Track {
-    cells: VecDeque<Cell>,
-    /// What its histogram held at the last look.
-    before: Option<[u64; BINS]>,
-    /// Waits per second at the last look.
-    busy: f64,
-    seen_ns: u64,
-}
-
-/// What happened in a part of the time, see [`History::slices`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Slice {
-    /// Wakeups that took as long as [`bin_low`] says, per second.
-    pub bins: [f64; BINS],
-    /// By [`Rate`], per second; `None` is "cannot be known here".
-    pub rates: [Option<f64>; Rate::ALL.len()],
 }
 
 /// The last minutes.
@@ -294,13 +201,7 @@ impl History {
                 };
                 self.tracks.remove(&key);
             }
-            let mut track = Track {
-                cells: VecDeque::with_capacity(MOST_COLUMNS),
-                before: None,
-                busy,
-                seen_ns: self.now_ns,
-            };
-            track.cells.resize(self.columns.len(), Cell::UNSEEN);
+            let mut track = Track::new(self.columns.len());
             track.take(entry, span_ns, self.now_ns, busy);
             self.tracks.insert(entry.key, track);
         }
@@ -355,70 +256,6 @@ impl History {
         let tracks = self.tracks.capacity() * size_of::<(EntryKey, Track)>();
         let columns = self.columns.capacity() * size_of::<Column>();
         tracks + columns + self.tracks.values().map(cells).sum::<usize>()
-    }
-}
-
-impl Track {
-    fn take(&mut self, entry: &Entry, span_ns: u64, now_ns: u64, busy: f64) {
-        (self.busy, self.seen_ns) = (busy, now_ns);
-        let mut cell = Cell {
-            rates: Rate::ALL.map(|rate| rate.of(entry).map_or(f32::NAN, |rate| rate as f32)),
-            seen_ms: u32::try_from(span_ns / 1_000_000).unwrap_or(u32::MAX).max(1),
-            ..Cell::UNSEEN
-        };
-        if let Some(values) = entry.metric(Metric::Wakeup) {
-            let all = binned(values);
-            let before = self.before.replace(all).or_else(|| nothing_before(entry, values));
-            let shrunk = |before: &[u64; BINS]| all.iter().zip(before).any(|(now, before)| now < before);
-            match before {
-                // Whatever its histogram was made of, it is not what was followed: it begins anew.
-                Some(before) if shrunk(&before) => {
-                    self.cells.iter_mut().for_each(|cell| *cell = Cell::UNSEEN)
-                }
-                Some(before) => {
-                    for (bin, (now, before)) in cell.bins.iter_mut().zip(all.iter().zip(before)) {
-                        *bin = u32::try_from(now - before).unwrap_or(u32::MAX);
-                    }
-                }
-                None => {}
-            }
-        }
-        if let Some(last) = self.cells.back_mut() {
-            last.add(&cell);
-        }
-    }
-}
-
-fn binned(values: &Histogram) -> [u64; BINS] {
-    let mut bins = [0; BINS];
-    for bucket in values.buckets() {
-        bins[bin_of(bucket.low)] += bucket.count;
-    }
-    bins
-}
-
-/// An empty histogram, where all of `values` are of the last interval: as many as deliveries that slept.
-fn nothing_before(entry: &Entry, values: &Histogram) -> Option<[u64; BINS]> {
-    let recent = entry.counter(Counter::DeliveriesSlept)?;
-    (recent == values.count()).then_some([0; BINS])
-}
-
-impl Slice {
-    fn with(sum: Option<Cell>, cell: &Cell) -> Option<Cell> {
-        if cell.seen_ms == 0 {
-            return sum;
-        }
-        let mut sum = sum.unwrap_or(Cell::UNSEEN);
-        sum.add(cell);
-        Some(sum)
-    }
-
-    fn of(cell: Cell) -> Self {
-        let seconds = f64::from(cell.seen_ms) / 1e3;
-        Self {
-            bins: cell.bins.map(|count| f64::from(count) / seconds),
-            rates: cell.rates.map(|rate| (!rate.is_nan()).then_some(f64::from(rate))),
-        }
     }
 }
 

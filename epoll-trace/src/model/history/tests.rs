@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use super::track::bin_of;
 use super::*;
+use crate::model::histogram::Histogram;
+use crate::model::snapshot::Metric;
 
 const KEY: u32 = 185;
 
