@@ -103,15 +103,22 @@ fn legend(look: Look, room: usize) -> Vec<Span<'static>> {
     spans
 }
 
-/// Bins by row, from the fastest on: those that count, several in one where they are more than `most` rows.
+/// Bins by row, from the fastest on: those that count. Where they are a little more than `most` rows, the fastest share one, since
+/// the slow ones matter; else several neighbours share each.
 fn rows(slices: &[Option<Slice>], most: usize) -> Vec<Range<usize>> {
     let counts = |bin: &usize| slices.iter().flatten().any(|slice| slice.bins[*bin] > 0.0);
     let first = (0..BINS).find(counts).unwrap_or(0);
     let end = (0..BINS).rfind(counts).map_or(first + 1, |last| last + 1);
-    let each = (end - first).div_ceil(most.max(1)).max(1);
-    let mut rows: Vec<_> = (first..end)
-        .step_by(each)
-        .map(|low| low..(low + each).min(end))
+    let excess = (end - first).saturating_sub(most);
+    let (fastest, each) = match excess * 3 <= most {
+        true => (excess + 1, 1),
+        false => (0, (end - first).div_ceil(most.max(1)).max(1)),
+    };
+    let joined = (fastest > 0).then(|| first..first + fastest);
+    let others = (first + fastest..end).step_by(each);
+    let mut rows: Vec<_> = joined
+        .into_iter()
+        .chain(others.map(|low| low..(low + each).min(end)))
         .collect();
     rows.truncate(most);
     rows
