@@ -5,6 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::style::Color;
 
 use super::*;
 use crate::model::entry::EpollRef;
@@ -92,14 +93,48 @@ impl Known {
         }
     }
 
-    fn screen(&self, (width, height): (u16, u16), look: Look) -> String {
+    fn drawn(&self, (width, height): (u16, u16), look: Look) -> TestBackend {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         let subject = self.subject(Span::Auto);
         terminal
             .draw(|frame| show(frame, frame.area(), &subject, look))
             .unwrap();
-        terminal.backend().to_string()
+        terminal.backend().clone()
     }
+
+    fn screen(&self, size: (u16, u16), look: Look) -> String {
+        self.drawn(size, look).to_string()
+    }
+}
+
+#[test]
+fn colors_tell_phases_and_heat_and_without_them_there_are_none() {
+    let known = known();
+    let fills = |theme, depth| {
+        let look = Look {
+            ascii: false,
+            theme,
+            depth,
+        };
+        let backend = known.drawn((120, 40), look);
+        let cells = backend.buffer().content().iter();
+        let full = cells.filter(|cell| "█▓▒░".contains(cell.symbol()));
+        full.map(|cell| cell.fg)
+            .collect::<std::collections::HashSet<_>>()
+    };
+    for theme in [Theme::Default, Theme::ColorBlind] {
+        for depth in [Depth::Ansi16, Depth::Ansi256, Depth::True] {
+            let used = fills(theme, depth);
+            assert!(used.len() >= 4, "{theme:?} {depth:?}: {used:?}");
+        }
+        assert_eq!(fills(theme, Depth::None).len(), 1);
+    }
+    assert_eq!(
+        fills(Theme::Monochrome, Depth::True)
+            .into_iter()
+            .collect::<Vec<_>>(),
+        [Color::Reset]
+    );
 }
 
 #[test]
