@@ -119,8 +119,7 @@ fn colors_tell_phases_and_heat_and_without_them_there_are_none() {
         let backend = known.drawn((120, 40), look);
         let cells = backend.buffer().content().iter();
         let full = cells.filter(|cell| "█▓▒░".contains(cell.symbol()));
-        full.map(|cell| cell.fg)
-            .collect::<std::collections::HashSet<_>>()
+        full.map(|cell| cell.fg).collect::<std::collections::HashSet<_>>()
     };
     for theme in [Theme::Default, Theme::ColorBlind] {
         for depth in [Depth::Ansi16, Depth::Ansi256, Depth::True] {
