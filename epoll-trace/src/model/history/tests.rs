@@ -223,3 +223,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn spans_grow_with_what_is_known_or_as_chosen() {
+    let minutes = |span: Span, reach_s: u64| span.window_ns(reach_s * SECOND) / (60 * SECOND);
+    let grown = [0, 150, 151, 750, 751, 5_000].map(|reach| minutes(Span::Auto, reach));
+    assert_eq!(grown, [1, 1, 5, 5, 15, 15]);
+    let mut span = Span::Auto;
+    let turns = [(); 4].map(|()| {
+        span = span.next();
+        span
+    });
+    assert_eq!(
+        turns,
+        [Span::Minutes(1), Span::Minutes(5), Span::Minutes(15), Span::Auto]
+    );
+    assert_eq!(minutes(Span::Minutes(5), 1), 5);
+}
