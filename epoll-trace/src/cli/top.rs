@@ -15,7 +15,9 @@ pub(super) const EXAMPLES: &str = "\
 Rates are of the last interval, percentiles of all since the start or Ctrl-r.
 Sorted by p99: the question is who wakes late. Processes with fewer than 20
 wakeups come after the others: one late wakeup is no percentile.
-Press ? for the keys.
+Press ? for the keys. Enter shows one process in full; without room for all it
+leaves out first the times of each metric, then the rates, the heat map, how
+waits ended, the histogram, the wake path. z looks back for 1, 5, 15 minutes.
 
 Choices to keep stand in $XDG_CONFIG_HOME/epoll-trace/config.toml, else in
 ~/.config/epoll-trace/config.toml; --dump-config shows all. Under sudo ~ is

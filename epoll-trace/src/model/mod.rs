@@ -8,6 +8,7 @@ pub mod finding;
 pub mod group;
 pub mod herds;
 pub mod histogram;
+pub mod history;
 mod instances;
 pub mod locks;
 pub mod look;

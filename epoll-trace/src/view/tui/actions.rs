@@ -62,6 +62,8 @@ pub enum Action {
     Invert,
     /// Keep what is shown.
     Freeze,
+    /// The detail looks back for 1, 5, 15 minutes, or as far as it can.
+    Span,
     /// Forget what was measured so far.
     Reset,
     /// Look less often.
@@ -202,6 +204,13 @@ pub const BINDINGS: &[Binding] = &[
         Action::Freeze,
         "freeze and go on",
         Some("freeze"),
+    ),
+    bind(
+        &[Key::Char('z')],
+        "z",
+        Action::Span,
+        "look back for 1, 5, 15 minutes, or as long as it runs",
+        None,
     ),
     bind(
         &[Key::Ctrl('r')],

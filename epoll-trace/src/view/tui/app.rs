@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::actions::{Action, Key, action};
 use crate::fields::{Field, columns};
 use crate::model::entry::{Entry, EntryKey};
+use crate::model::history::{History, Span};
 use crate::model::overhead::Overhead;
 
 /// Intervals that `+` and `-` step through.
@@ -79,6 +80,9 @@ pub struct App {
     pub inverted: bool,
     /// Whether new samples wait.
     pub frozen: bool,
+    history: History,
+    /// How far the detail looks back.
+    pub span: Span,
     /// Time between two looks.
     pub interval: Duration,
     /// The exit code of the command that is traced, once it has ended; as a shell has it.
@@ -99,6 +103,8 @@ impl App {
             sort,
             inverted: false,
             frozen: false,
+            history: History::default(),
+            span: Span::default(),
             interval,
             command_ended: None,
         }
@@ -106,6 +112,12 @@ impl App {
 
     /// Takes in a look; while frozen it waits.
     pub fn update(&mut self, sample: Arc<Sample>) {
+        self.history.want(self.selected().map(|entry| entry.key));
+        self.history.take(sample.since_ns, &sample.entries);
+        self.show(sample);
+    }
+
+    fn show(&mut self, sample: Arc<Sample>) {
         if self.frozen && self.sample.is_some() {
             self.waiting = Some(sample);
             return;
@@ -117,6 +129,11 @@ impl App {
     /// The look that is shown.
     pub fn sample(&self) -> Option<&Sample> {
         self.sample.as_deref()
+    }
+
+    /// The last minutes; those while frozen too.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// The rows, filtered and sorted.
@@ -176,6 +193,7 @@ impl App {
                 self.arrange();
             }
             Action::Freeze => self.freeze(!self.frozen),
+            Action::Span => self.span = self.span.next(),
         }
         None
     }
@@ -193,7 +211,7 @@ impl App {
     fn freeze(&mut self, frozen: bool) {
         self.frozen = frozen;
         if !frozen && let Some(sample) = self.waiting.take() {
-            self.update(sample);
+            self.show(sample);
         }
     }
 

@@ -8,8 +8,8 @@ use ratatui::widgets::{Block, Cell, Clear, Paragraph, Row, Table};
 
 use super::actions::BINDINGS;
 use super::app::{App, Mode};
+use super::detail;
 use super::header;
-use super::pane;
 use super::style::Look;
 use crate::fields::{Field, columns, columns_within};
 use crate::model::entry::Entry;
@@ -33,12 +33,12 @@ pub fn draw(frame: &mut Frame<'_>, app: &App, look: Look) {
     .areas(area);
     header::draw(frame, top, head);
     if app.mode == Mode::Zoomed {
-        pane::draw(frame, body, app, look);
+        detail::draw(frame, body, app, look);
     } else {
         let pane = pane_height(area.height, body.height, app.rows().len());
         let [table, pane] = Layout::vertical([Constraint::Min(0), Constraint::Length(pane)]).areas(body);
         draw_table(frame, table, app, look);
-        pane::draw(frame, pane, app, look);
+        detail::draw(frame, pane, app, look);
     }
     draw_footer(frame, footer, app, look);
     match app.mode {
