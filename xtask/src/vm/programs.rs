@@ -10,7 +10,8 @@ use anyhow::{Context as _, Result, bail};
 use super::initramfs::Initramfs;
 use crate::exec;
 
-/// Copies `program` (a path or a name on PATH) to /bin of the VM, and its libraries to where its loader looks.
+/// Copies `program` (a path or a name on PATH) to /bin of the VM, and its libraries to where its loader looks. A path may also be a file
+/// of data that a program needs.
 ///
 /// # Errors
 /// There is no such program, or it is a script: a script's interpreter is the program to bring.
@@ -21,7 +22,7 @@ pub(crate) fn add<W: Write>(archive: &mut Initramfs<W>, program: &str) -> Result
     File::open(&path)
         .and_then(|mut file| file.read_exact(&mut start))
         .with_context(|| format!("cannot read {}", path.display()))?;
-    if &start != b"\x7fELF" {
+    if start.starts_with(b"#!") {
         bail!(
             "--with {program}: {} is no binary but a script; bring its interpreter instead",
             path.display()
@@ -32,6 +33,9 @@ pub(crate) fn add<W: Write>(archive: &mut Initramfs<W>, program: &str) -> Result
         .context("a program has a file name")?
         .to_string_lossy();
     archive.copy(&format!("/bin/{name}"), &path)?;
+    if &start != b"\x7fELF" {
+        return Ok(());
+    }
     // ldd fails on a static program, which needs no library.
     let listing = exec::output(Command::new("ldd").arg(&path)).unwrap_or_default();
     for line in listing.lines() {
