@@ -6,19 +6,23 @@ use std::time::Duration;
 use clap::Args;
 
 use super::FilterArgs;
-use super::values::{column_parser, screen_seconds};
+use super::values::{column_parser, measure_parser, screen_seconds};
 use crate::fields::Field;
+use crate::model::measures::{Measure, Measures};
 
 pub(super) const EXAMPLES: &str = "\
 Rates are of the last interval, percentiles of all since the start or Ctrl-r.
 Sorted by p99: the question is who wakes late. Processes with fewer than 20
 wakeups come after the others: one late wakeup is no percentile.
-Press ? for the keys.
+Press ? for the keys, 1 to 6 for the screens: processes, epolls, shared files
+and listeners, locks, findings, itself. What a screen lacks is measured with m
+or --measure, at the price that it names; by itself top measures little.
 
 Examples:
   epoll-trace top                      every process, each second
   epoll-trace top 5 -S waits_per_s     each 5 seconds, the busiest first
   epoll-trace top --comm '^nginx'      only processes of that name
+  epoll-trace top --measure findings   all that the diagnoses rest on
   epoll-trace top -- ./server          a command and its children";
 
 /// Arguments of `top`.
@@ -36,18 +40,33 @@ pub struct TopArgs {
     /// Sort by this field
     #[arg(short = 'S', long, value_name = "KEY", default_value = "p99", value_parser = column_parser())]
     pub sort: &'static Field,
-    /// Show what the probes cost; counting that costs two clock reads more at each
+    /// Measure this too from the start, as a comma list, or all; key m does the same for what is on the screen
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = measure_parser())]
+    measure: Vec<Measures>,
+    /// The same as --measure cost: what the probes cost, at two clock reads more at each
     #[arg(long)]
-    pub overhead: bool,
-    /// Begin at the notification that wakes, not where the waiter is made runnable; costs at every notification
+    overhead: bool,
+    /// The same as --measure callback: begin at the notification that wakes; costs at every notification
     #[arg(long)]
-    pub callback: bool,
+    callback: bool,
     /// Trace this command and its children; what it prints is dropped, and it is ended with the screen
     #[arg(last = true, value_name = "CMD", conflicts_with_all = ["pid", "tid", "cgroup"])]
     pub command: Vec<OsString>,
 }
 
 impl TopArgs {
+    /// What is measured besides what is by itself.
+    pub fn measures(&self) -> Measures {
+        let flags = [(self.overhead, Measure::Cost), (self.callback, Measure::Callback)];
+        let flags = flags.into_iter().filter(|(given, _)| *given);
+        let flags = flags.map(|(_, measure)| Measures::of(&[measure]));
+        self.measure
+            .iter()
+            .copied()
+            .chain(flags)
+            .fold(Measures::NONE, Measures::with)
+    }
+
     /// Time between two looks.
     pub fn interval(&self) -> Duration {
         self.interval.or(self.every).unwrap_or(Duration::from_secs(1))

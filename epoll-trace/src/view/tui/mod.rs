@@ -1,5 +1,5 @@
 //! The screen of `top`. `app` decides and knows no terminal, `actions` is the one table of keys,
-//! `draw` and `pane` turn the state into cells, `terminal` leaves the terminal as it was.
+//! `draw` and what it names turn the state into cells, `terminal` leaves the terminal as it was.
 
 pub mod actions;
 pub mod app;
@@ -7,7 +7,9 @@ pub mod draw;
 mod header;
 mod pane;
 pub mod style;
+mod table;
 pub mod terminal;
+mod texts;
 
 #[cfg(test)]
 mod tests;

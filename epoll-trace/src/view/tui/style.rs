@@ -65,6 +65,10 @@ impl Look {
         self.colored(Color::Red).add_modifier(Modifier::BOLD)
     }
 
+    pub(super) fn warning(self) -> Style {
+        self.colored(Color::Yellow)
+    }
+
     pub(super) fn accent(self) -> Style {
         self.colored(Color::Cyan)
     }
