@@ -44,6 +44,7 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
         Command::Floor(args) => floor::run(args, global, &mut open(None)?),
         Command::Switch(args) => switch::run(args, global, &mut stdin().lock(), &mut open(None)?),
         Command::Metrics => printed(metrics::run),
+        Command::Keys => top::keys(&mut open(None)?),
         Command::Diagnoses => diagnose::manual(&mut open(None)?),
         Command::Probes(args) => printed(|streams| probes::run(args, global, streams)),
         Command::Bench(args) => printed(|streams| bench::run(args, global, streams).map(|()| 0)),

@@ -5,7 +5,7 @@ mod making;
 mod sampling;
 
 use std::fs::File;
-use std::io::{IsTerminal, Write as _, stdout};
+use std::io::{IsTerminal, Write, stdout};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,10 +19,25 @@ use sampling::{Order, Sampling};
 
 use super::child::{Gated, exit_code};
 use crate::cli::{GlobalArgs, TopArgs};
+use crate::view::tui::actions::manual;
 use crate::view::tui::app::{App, Effect};
 use crate::view::tui::draw::{as_text, draw};
 use crate::view::tui::style::Look;
 use crate::view::tui::terminal::{Screen, key};
+
+/// Name of the hidden command that prints the table of keys, for docs/keys.md.
+pub const KEYS: &str = "__keys";
+
+/// Prints the table of keys.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn keys(out: &mut dyn Write) -> anyhow::Result<u8> {
+    write!(out, "{}", manual())
+        .and_then(|()| out.flush())
+        .context("cannot write the output")?;
+    Ok(0)
+}
 
 /// Refuses when stdout is no terminal. To be asked before anything is attached.
 ///
