@@ -128,6 +128,8 @@ globals! {
     COUNT_WAITS;
     /// 1: notifications and scans are counted per epoll.
     COUNT_PER_EPOLL;
+    /// 1: items come and go with epoll_ctl and with their files: what is told of them is kept.
+    FOLLOW_ITEMS;
     /// 1: it is counted who wakes.
     COUNT_WAKERS;
     /// 1: accepts after deliveries are counted.

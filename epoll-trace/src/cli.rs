@@ -113,7 +113,7 @@ pub struct GlobalArgs {
     /// No character beyond ASCII
     #[arg(long, global = true)]
     pub ascii: bool,
-    /// Colors on the screen; auto obeys NO_COLOR
+    /// Colors on the screen; auto obeys NO_COLOR, and TERM and COLORTERM say how many
     #[arg(long, value_enum, default_value_t, global = true)]
     pub color: Color,
 }

@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod commands;
+pub mod config;
 pub mod fields;
 pub mod identity;
 pub mod kernel;

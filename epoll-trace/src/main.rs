@@ -21,7 +21,8 @@ use epoll_trace::commands::output::{Streams, is_broken_pipe, open};
 use epoll_trace::commands::overhead::Cost;
 use epoll_trace::commands::session::{Blocks, Session};
 use epoll_trace::commands::top::{Attacher, Maker as _};
-use epoll_trace::commands::{bench, demo, floor, metrics, probes, switch, top};
+use epoll_trace::commands::{bench, config, demo, floor, metrics, probes, switch, top};
+use epoll_trace::config::{Config, ConfigError};
 use epoll_trace::probe::load::Scope;
 use log::LevelFilter;
 
@@ -32,7 +33,9 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("epoll-trace: {error:#}");
-            ExitCode::FAILURE
+            // As clap has it for a mistake in what was asked for.
+            let misused = error.is::<ConfigError>();
+            ExitCode::from(if misused { 2 } else { 1 })
         }
     }
 }
@@ -61,9 +64,13 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
             None => block_on(diagnose(args, global)),
         },
         Command::Overhead(args) => block_on(overhead(args, global)),
+        Command::Top(args) if args.dump_config => {
+            printed(|streams| config::print(args, global, streams).map(|()| 0))
+        }
         Command::Top(args) => {
+            let (chosen, _) = config::effective(args, global)?;
             top::check_terminal()?;
-            block_on(show_top(args, global))
+            block_on(show_top(args, &chosen, global))
         }
     }
 }
@@ -106,7 +113,7 @@ async fn epolls(args: &EpollsArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
 async fn herd(args: &HerdArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
     let wishes = Wishes {
         metrics: args.metrics(),
-        counters: Some(Counters::All),
+        counters: Some(Counters::Waits),
         sources: true,
         per_thread: args.trace.filter.needs_threads(),
         ..Wishes::default()
@@ -160,7 +167,7 @@ async fn trace(
     log_to_stderr(global);
     let mut out = open(args.output.output.as_deref())?;
     wishes.narrow(&args.filter)?;
-    wishes.fdinfo = wishes.counters == Some(Counters::All) && !args.no_fdinfo;
+    wishes.fdinfo = wishes.follows_items() && !args.no_fdinfo;
     let command = held(&args.command, Gated::spawn, &mut wishes)?;
     let (live, status) = start(global, &wishes)?;
     let plan = serde_json::to_value(&status).context("cannot write the plan as JSON")?;
@@ -204,12 +211,12 @@ fn log_to_stderr(global: &GlobalArgs) {
     _ = started;
 }
 
-async fn show_top(args: &TopArgs, global: &GlobalArgs) -> anyhow::Result<u8> {
+async fn show_top(args: &TopArgs, chosen: &Config, global: &GlobalArgs) -> anyhow::Result<u8> {
     // Before the command, which would be held for nothing.
     Attacher::new(global, &args.filter, None)?;
     let command = held(&args.command, Gated::spawn_quiet, &mut Wishes::default())?;
     let root = command.as_ref().map(|command| command.pid);
     let mut maker = Attacher::new(global, &args.filter, root)?;
     let made = maker.make(args.measures(), &[])?;
-    top::run(args, global, made, Box::new(maker), command).await
+    top::run(args, chosen, global, made, Box::new(maker), command).await
 }

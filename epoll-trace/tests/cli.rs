@@ -229,6 +229,46 @@ fn top_without_a_terminal() {
 }
 
 #[test]
+fn the_configuration_is_shown_without_a_terminal_and_a_wrong_one_is_misuse() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("epoll-trace/config.toml");
+    let with_file = |args: &[&str]| -> Ran {
+        let mut command = command(args);
+        command.env("XDG_CONFIG_HOME", directory.path());
+        command.output().unwrap().into()
+    };
+    let shown = with_file(&["top", "--dump-config"]);
+    assert_eq!((shown.code, shown.err.as_str()), (Some(0), ""), "{shown:#?}");
+    assert!(shown.out.contains("does not exist") && shown.out.contains("\ninterval = 1.0\n"));
+    fs::create_dir(directory.path().join("epoll-trace")).unwrap();
+    fs::write(&file, "interval = 5\nsort = \"max\"\ntheme = \"monochrome\"\n").unwrap();
+    let shown = with_file(&["top", "--dump-config", "--theme", "color-blind", "--ascii", "0.5"]);
+    for line in [
+        "interval = 0.5",
+        "sort = \"max\"",
+        "theme = \"color-blind\"",
+        "ascii = true",
+        "mouse = true",
+    ] {
+        assert!(
+            shown.out.lines().any(|shown| shown == line),
+            "no {line} in {shown:#?}"
+        );
+    }
+    fs::write(&file, "# mine\ntheme = \"pink\"\n").unwrap();
+    for args in [&["top"][..], &["top", "--dump-config"]] {
+        let ran = with_file(args);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{ran:#?}");
+        let expected =
+            "config.toml:2: theme: no theme \"pink\", give one of default, color-blind, monochrome\n";
+        assert!(
+            ran.err.starts_with("epoll-trace: ") && ran.err.ends_with(expected),
+            "{ran:#?}"
+        );
+    }
+}
+
+#[test]
 fn probes_json_is_one_object() {
     let ran = run(&["probes", "--json"]);
     assert_eq!(ran.err, "");

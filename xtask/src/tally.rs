@@ -12,6 +12,8 @@ pub(crate) struct Tally {
     pub(crate) failed: u64,
     /// Did not run, for a reason that was printed.
     pub(crate) skipped: u64,
+    /// Of those that went well, those that did so only when run again.
+    pub(crate) again: u64,
 }
 
 impl Tally {
@@ -20,7 +22,15 @@ impl Tally {
         Self {
             passed: ok.into(),
             failed: (!ok).into(),
-            skipped: 0,
+            ..Self::default()
+        }
+    }
+
+    /// A single test that went well only when run again.
+    pub(crate) fn again() -> Self {
+        Self {
+            again: 1,
+            ..Self::of(true)
         }
     }
 
@@ -44,6 +54,7 @@ impl Tally {
             passed: count("passed")?,
             failed: count("failed")?,
             skipped: count("ignored")?,
+            again: 0,
         })
     }
 }
@@ -53,6 +64,7 @@ impl AddAssign for Tally {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
+        self.again += other.again;
     }
 }
 
@@ -62,7 +74,11 @@ impl fmt::Display for Tally {
             f,
             "{} passed, {} failed, {} skipped",
             self.passed, self.failed, self.skipped
-        )
+        )?;
+        match self.again {
+            0 => Ok(()),
+            again => write!(f, "; {again} passed only when run again"),
+        }
     }
 }
 
@@ -78,7 +94,8 @@ mod tests {
             Some(Tally {
                 passed: 3,
                 failed: 2,
-                skipped: 1
+                skipped: 1,
+                again: 0
             })
         );
         assert_eq!(Tally::of_harness("test tests::it ... ok"), None);
@@ -90,5 +107,10 @@ mod tests {
         sum += Tally::of(false);
         sum += Tally::skip();
         assert_eq!(sum.to_string(), "1 passed, 1 failed, 1 skipped");
+        sum += Tally::again();
+        assert_eq!(
+            sum.to_string(),
+            "2 passed, 1 failed, 1 skipped; 1 passed only when run again"
+        );
     }
 }

@@ -3,7 +3,7 @@
 use epoll_trace_ebpf::{EVENT_FLAGS, Epoll, EpollCounter, ItemEvent, ItemKey};
 
 use super::{epoll, source, thread};
-use crate::{globals::COUNT_PER_EPOLL, kernel, maps::ITEMS};
+use crate::{globals::FOLLOW_ITEMS, kernel, maps::ITEMS};
 
 /// What epoll_ctl was asked.
 #[repr(C)]
@@ -93,7 +93,7 @@ pub fn ctl(request: &Request, ret: i32) {
 /// The current thread calls epoll_ctl; [`ctl_return`] will tell how it ended.
 #[inline(always)]
 pub fn ctl_enter(request: &Request) {
-    if COUNT_PER_EPOLL.load() == 0 {
+    if FOLLOW_ITEMS.load() == 0 {
         return;
     }
     if let Some(thread) = thread::current_traced_or_not() {

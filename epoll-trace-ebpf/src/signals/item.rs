@@ -4,7 +4,7 @@ use epoll_trace_ebpf::{EpollCounter, EpollId, Loss, RELEASE_WALK, Shown};
 
 use super::{aggregate::lose, epoll, source};
 use crate::{
-    globals::{COUNT_PER_EPOLL, OWN_TGID},
+    globals::{FOLLOW_ITEMS, OWN_TGID},
     kernel,
     maps::{EPOLLS, SHOWN},
 };
@@ -12,7 +12,7 @@ use crate::{
 /// The last reference to `file` goes while epolls watch it: none of them sees an EPOLL_CTL_DEL.
 #[inline(always)]
 pub fn file_released(file: u64) {
-    if COUNT_PER_EPOLL.load() == 0 {
+    if FOLLOW_ITEMS.load() == 0 {
         return;
     }
     let mut watchers = kernel::Watchers::of(file);

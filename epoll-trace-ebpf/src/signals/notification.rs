@@ -34,32 +34,26 @@ pub fn notification_enter(wait: u64, mask: u32, is_shared: impl FnOnce() -> bool
         (*cpu).depth = depth as u64 + 1;
         depth
     };
+    // Before all else: its walk is verified once for each way that leads there.
+    if COUNT_SOURCES.load() != 0 && EPOLL_BY_FD.load() == 0 {
+        let shared = is_shared();
+        // A file that one item watches, and that is no socket, costs this and no more.
+        if shared || source::may_be_of_listener(mask) {
+            let notified = Notified {
+                wait,
+                mask,
+                now,
+                shared,
+            };
+            // SAFETY: this CPU's value of CPUS.
+            unsafe { source::notified(cpu, depth, &notified) };
+        }
+    }
     if (COUNT_PER_EPOLL.load() != 0 || LOCKS_WANTED.load() != 0)
         && EPOLL_BY_FD.load() == 0
         && let Some((item, address)) = kernel::item_and_epoll_of_watch(wait)
         && let Some(epoll) = epoll::counters(address)
     {
-        // First: its walk is verified once for each way that leads there.
-        if COUNT_SOURCES.load() != 0 {
-            let shared = is_shared();
-            if shared || source::is_of_listener(item, mask) {
-                // SAFETY: values of CPUS and EPOLL_ROWS.
-                unsafe {
-                    source::notified(
-                        cpu,
-                        depth,
-                        item,
-                        epoll,
-                        &Notified {
-                            wait,
-                            mask,
-                            now,
-                            shared,
-                        },
-                    )
-                };
-            }
-        }
         if LOCKS_WANTED.load() != 0 {
             lock::remember_source(wait, item, address);
         }

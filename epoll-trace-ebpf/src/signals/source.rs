@@ -6,8 +6,8 @@
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use epoll_trace_ebpf::{
-    Epoll, EpollId, ITEM_KIND_SLOTS, Loss, MAX_NESTING, RELEASED, REMOVED, SOURCE_WALK, SourceItem,
-    SourceKey, WATCHED,
+    EpollId, ITEM_KIND_SLOTS, Loss, MAX_NESTING, RELEASED, REMOVED, SOURCE_WALK, SourceItem, SourceKey,
+    WATCHED,
 };
 
 use super::{
@@ -53,13 +53,15 @@ fn kind_of(item: u64) -> *mut u64 {
     unsafe { (&raw mut ITEM_KINDS).cast::<u64>().add(place) }
 }
 
-/// Whether `item`, which gets a notification with `mask`, watches a listener. That stays so as long as the item does, so it is looked
-/// up once for each.
+/// Whether what brings `mask` may be a listener: it is a socket.
 #[inline(always)]
-pub fn is_of_listener(item: u64, mask: u32) -> bool {
-    if mask & OF_SOCKETS == 0 {
-        return false;
-    }
+pub fn may_be_of_listener(mask: u32) -> bool {
+    mask & OF_SOCKETS != 0
+}
+
+/// Whether `item` watches a listener. That stays so as long as the item does, so it is looked up once for each.
+#[inline(always)]
+fn is_of_listener(item: u64) -> bool {
     // SAFETY: a global lies in a map value.
     let known = unsafe { kind_of(item).read_volatile() };
     if known & !1 == item {
@@ -88,16 +90,25 @@ pub struct Notified {
     pub mask: u32,
     /// When it began.
     pub now: u64,
-    /// Whether others stand in the queue that it came from; else its item watches a listener, as far as that was known last.
+    /// Whether others stand in the queue that it came from; else it is one of a socket.
     pub shared: bool,
 }
 
-/// It is one of `item`, which watches a file that others wait for too, or a listener.
+/// It is one of a file that others wait for too, or may be one of a listener.
 ///
 /// # Safety
-/// `cpu` must be this CPU's value of CPUS, and `epoll` come from [`super::epoll::counters`].
+/// `cpu` must be this CPU's value of CPUS.
 #[inline(always)]
-pub unsafe fn notified(cpu: *mut Cpu, depth: usize, item: u64, epoll: *const Epoll, notified: &Notified) {
+pub unsafe fn notified(cpu: *mut Cpu, depth: usize, notified: &Notified) {
+    let Some((item, address)) = kernel::item_and_epoll_of_watch(notified.wait) else {
+        return;
+    };
+    if !notified.shared && !is_of_listener(item) {
+        return;
+    }
+    let Some(epoll) = epoll::counters(address) else {
+        return;
+    };
     let events = kernel::probed::<u32>(item, &OFF_ITEM_EVENTS).unwrap_or(0);
     if depth >= MAX_NESTING || !super::notification::is_asked(events, notified.mask) {
         return;
@@ -108,7 +119,7 @@ pub unsafe fn notified(cpu: *mut Cpu, depth: usize, item: u64, epoll: *const Epo
     ) else {
         return;
     };
-    // SAFETY: the caller's promise; `depth` was just checked.
+    // SAFETY: the caller's promise, and a value of EPOLL_ROWS; `depth` was just checked.
     let key = unsafe {
         let key = place(cpu, depth);
         *key = SourceKey {

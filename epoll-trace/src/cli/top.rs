@@ -6,9 +6,11 @@ use std::time::Duration;
 use clap::Args;
 
 use super::FilterArgs;
-use super::values::{column_parser, measure_parser, screen_seconds};
+use super::values::{column_parser, measure_parser, screen_seconds, theme_parser};
+use crate::config::Config;
 use crate::fields::Field;
 use crate::model::measures::{Measure, Measures};
+use crate::view::tui::style::Theme;
 
 pub(super) const EXAMPLES: &str = "\
 Rates are of the last interval, percentiles of all since the start or Ctrl-r.
@@ -17,6 +19,10 @@ wakeups come after the others: one late wakeup is no percentile.
 Press ? for the keys, 1 to 6 for the screens: processes, epolls, shared files
 and listeners, locks, findings, itself. What a screen lacks is measured with m
 or --measure, at the price that it names; by itself top measures little.
+
+Choices to keep stand in $XDG_CONFIG_HOME/epoll-trace/config.toml, else in
+~/.config/epoll-trace/config.toml; --dump-config shows all. Under sudo ~ is
+root's as a rule; for yours: sudo XDG_CONFIG_HOME=~/.config epoll-trace top
 
 Examples:
   epoll-trace top                      every process, each second
@@ -37,9 +43,15 @@ pub struct TopArgs {
     /// The same as INTERVAL
     #[arg(short = 'i', long = "interval", id = "every", value_name = "SECS", value_parser = screen_seconds)]
     every: Option<Duration>,
-    /// Sort by this field
-    #[arg(short = 'S', long, value_name = "KEY", default_value = "p99", value_parser = column_parser())]
-    pub sort: &'static Field,
+    /// Sort by this field [default: p99]
+    #[arg(short = 'S', long, value_name = "KEY", value_parser = column_parser())]
+    sort: Option<&'static Field>,
+    /// Which colors; color-blind has no red beside green, monochrome none at all [default: default]
+    #[arg(long, value_name = "NAME", value_parser = theme_parser())]
+    theme: Option<Theme>,
+    /// Print the configuration in effect, with comments, and end
+    #[arg(long)]
+    pub dump_config: bool,
     /// Measure this too from the start, as a comma list, or all; key m does the same for what is on the screen
     #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = measure_parser())]
     measure: Vec<Measures>,
@@ -67,8 +79,14 @@ impl TopArgs {
             .fold(Measures::NONE, Measures::with)
     }
 
-    /// Time between two looks.
-    pub fn interval(&self) -> Duration {
-        self.interval.or(self.every).unwrap_or(Duration::from_secs(1))
+    /// What the command line chooses; `ascii` is an option of every command.
+    pub fn chosen(&self, ascii: bool) -> Config {
+        Config {
+            interval: self.interval.or(self.every),
+            theme: self.theme,
+            ascii: ascii.then_some(true),
+            sort: self.sort.map(|field| field.id.to_owned()),
+            ..Config::default()
+        }
     }
 }

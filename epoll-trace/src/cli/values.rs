@@ -8,6 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use crate::fields::{FIELDS, Field};
 use crate::model::measures::{MEASURES, Measures};
 use crate::model::snapshot::Metric;
+use crate::view::tui::style::Theme;
 
 /// How much is counted besides measuring times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -38,6 +39,11 @@ fn within(text: &str, least: f64, most: f64) -> Result<Duration, String> {
 pub(super) fn metric_parser() -> impl TypedValueParser<Value = Metric> {
     PossibleValuesParser::new(Metric::ALL.iter().map(|metric| metric.name()))
         .try_map(|name| Metric::from_name(&name).ok_or("no such metric"))
+}
+
+pub(super) fn theme_parser() -> impl TypedValueParser<Value = Theme> {
+    PossibleValuesParser::new(Theme::ALL.iter().map(|theme| theme.name()))
+        .try_map(|name| Theme::from_name(&name).ok_or("no such theme"))
 }
 
 pub(super) fn field_parser() -> impl TypedValueParser<Value = &'static Field> {

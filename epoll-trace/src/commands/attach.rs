@@ -11,7 +11,7 @@ use crate::kernel::btf::Targets;
 use crate::kernel::cgroup::Cgroup;
 use crate::kernel::{Detail, Facts, caps::RunningKernel, offsets};
 use crate::model::probes::{Outcome, Status};
-use crate::model::snapshot::{Counter, LOCK_PATHS, Metric, NOT_MEASURED};
+use crate::model::snapshot::{Counter, EpollCounter, LOCK_PATHS, Metric, NOT_MEASURED};
 use crate::model::source::SOURCES;
 use crate::model::waker::{CHAINS, WAKERS};
 use crate::probe::catalog::{Family, Program, Signal};
@@ -28,12 +28,12 @@ pub struct Wishes {
     pub metrics: Vec<Metric>,
     /// Counters.
     pub counters: Option<Counters>,
-    /// Read once what epolls of before watch; only with every counter.
+    /// Read once what epolls of before watch; only where items are followed.
     pub fdinfo: bool,
     /// Who wakes.
     pub wakers: bool,
-    /// What files that several watch, and listeners, bring, and who wakes the next thread of its epoll; with every counter. Whoever else watches them belongs to that, so named processes and
-    /// threads narrow only what is shown.
+    /// What files that several watch, and listeners, bring, what their workers make of it, and who wakes the next thread of its epoll;
+    /// with counters. Whoever else watches them belongs to that, so named processes and threads narrow only what is shown.
     pub sources: bool,
     /// Rows per thread.
     pub per_thread: bool,
@@ -104,6 +104,31 @@ impl Wishes {
         self.metrics.iter().any(|metric| metric.is_of_locks())
     }
 
+    /// Whether it is known which items epolls have.
+    pub fn follows_items(&self) -> bool {
+        self.sources || self.counters == Some(Counters::All)
+    }
+
+    /// Whether `number` is measured where the kernel tells it.
+    fn counts(&self, number: Number) -> bool {
+        match number {
+            Number::Metric(metric) => self.metrics.contains(&metric),
+            Number::Wakers => self.wakers,
+            Number::Chains | Number::Sources => self.sources,
+            Number::Items | Number::Flags => self.follows_items(),
+            _ if number.is_of_locks() => self.locks(),
+            // They keep identities right.
+            Number::Epoll(EpollCounter::Created | EpollCounter::Closed) => true,
+            Number::Epoll(_) => self.counters == Some(Counters::All),
+            Number::Counter(counter) => match self.counters {
+                Some(Counters::All) => true,
+                Some(Counters::Waits) if self.sources => number.is_of_workers(),
+                Some(Counters::Waits) => number.is_of_waits(),
+                None => counter == Counter::DeliveriesSlept,
+            },
+        }
+    }
+
     fn detail(&self, capabilities: bool) -> Detail {
         Detail {
             // A waiter's stack tells what it does, once it is known where functions begin and end.
@@ -113,17 +138,7 @@ impl Wishes {
     }
 
     fn signals(&self) -> BTreeSet<Signal> {
-        let metrics = self.metrics.iter().copied().map(Number::Metric);
-        let metrics = metrics.chain(self.wakers.then_some(Number::Wakers));
-        let herds = [Number::Sources, Number::Chains].into_iter();
-        let metrics = metrics.chain(herds.filter(|_| self.sources));
-        let counted = |number: &Number| match self.counters {
-            _ if number.is_of_locks() => self.locks(),
-            Some(Counters::All) => is_counter(number),
-            Some(Counters::Waits) => number.is_of_waits(),
-            None => false,
-        };
-        let mut signals = wanted(metrics.chain(Number::all().filter(counted)));
+        let mut signals = wanted(Number::all().filter(|&number| self.counts(number)));
         if !self.fdinfo {
             signals.remove(&Signal::EpollShown);
         }
@@ -132,13 +147,6 @@ impl Wishes {
         }
         signals
     }
-}
-
-fn is_counter(number: &Number) -> bool {
-    !matches!(
-        number,
-        Number::Metric(_) | Number::Wakers | Number::Chains | Number::Sources
-    )
 }
 
 /// What a family on the command line means to the plan.
@@ -253,7 +261,7 @@ fn is_seen(status: &Status, signal: Signal) -> bool {
 
 /// What epolls of before watch, as far as that is wanted and can be had; where not, why.
 fn learn_items(live: &mut Live, wishes: &Wishes, status: &Status) -> anyhow::Result<()> {
-    if wishes.counters != Some(Counters::All) {
+    if !wishes.follows_items() {
         return Ok(());
     }
     let missing = !is_seen(status, Signal::EpollShown);
@@ -300,8 +308,9 @@ fn load_plan(facts: &Facts, plan: &Plan, wishes: &Wishes, verbose: u8) -> anyhow
         count_per_epoll: everything || any_of(PER_EPOLL),
         count_wakers: wishes.wakers && !plan.absent().contains_key(WAKERS),
         count_chains: wishes.sources && !plan.absent().contains_key(CHAINS),
-        count_accepts: everything,
-        time_loops: everything || wishes.metrics.contains(&Metric::Busy),
+        follow_items: wishes.follows_items(),
+        count_accepts: everything || wishes.sources,
+        time_loops: everything || wishes.sources || wishes.metrics.contains(&Metric::Busy),
         locks: wishes.locks(),
         sources: wishes.sources && !plan.absent().contains_key(SOURCES),
         notifications_seen: seen(Signal::Notification),
@@ -323,32 +332,11 @@ fn load_plan(facts: &Facts, plan: &Plan, wishes: &Wishes, verbose: u8) -> anyhow
     )
 }
 
-/// Metrics that the kernel could measure and nobody asked for have no histogram; likewise wakers and counters.
+/// What the kernel could tell and nobody asked for.
 fn add_unmeasured(wishes: &Wishes, absent: &mut BTreeMap<String, String>) {
-    let metrics = Metric::ALL
-        .iter()
-        .filter(|metric| !wishes.metrics.contains(metric))
-        .map(|metric| metric.name());
-    let counted = |counter: Counter| match wishes.counters {
-        Some(Counters::All) => true,
-        Some(Counters::Waits) => Number::Counter(counter).is_of_waits(),
-        None => counter == Counter::DeliveriesSlept,
-    };
-    let uncounted = Counter::ALL
-        .iter()
-        .filter(|&&counter| !counted(counter))
-        .map(|counter| counter.name());
-    let whole = [
-        (wishes.wakers, WAKERS),
-        (wishes.sources, CHAINS),
-        (wishes.sources, SOURCES),
-    ];
-    let unasked = whole
-        .into_iter()
-        .filter_map(|(asked, name)| (!asked).then_some(name));
-    for name in metrics.chain(uncounted).chain(unasked) {
+    for number in Number::all().filter(|&number| !wishes.counts(number)) {
         absent
-            .entry(name.to_owned())
+            .entry(number.name().to_owned())
             .or_insert_with(|| NOT_MEASURED.to_owned());
     }
 }

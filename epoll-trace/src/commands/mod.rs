@@ -3,6 +3,7 @@
 pub mod attach;
 pub mod bench;
 pub mod child;
+pub mod config;
 pub mod demo;
 pub mod diagnose;
 pub mod epolls;

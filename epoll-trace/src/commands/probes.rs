@@ -41,6 +41,7 @@ fn try_everything(global: &GlobalArgs) -> Status {
     let options = Options {
         metrics: Metric::ALL.to_vec(),
         count_per_epoll: true,
+        follow_items: true,
         time_loops: true,
         locks: true,
         sources: true,

@@ -42,12 +42,17 @@ impl Value {
     }
 
     fn number(&self) -> f64 {
-        match self {
-            Self::Absent | Self::Text(_) => 0.0,
+        self.as_number().unwrap_or(0.0)
+    }
+
+    /// The number: times in ns, shares from 0 to 1; `None` for words and where it cannot be known.
+    pub fn as_number(&self) -> Option<f64> {
+        Some(match self {
+            Self::Absent | Self::Text(_) => return None,
             Self::Count(value) | Self::Nanos(value) => *value as f64,
             Self::Ranked(rank, _) => f64::from(*rank),
             Self::Rate(value) | Self::Ratio(value) | Self::Share(value) | Self::FineShare(value) => *value,
-        }
+        })
     }
 }
 

@@ -67,7 +67,7 @@ pub static MEASURES: &[MeasureRow] = &[
         Measure::Herd,
         "herd",
         "listeners and files that several watch: fan-out, who is woken, who gets the work",
-        "counters, and a look-up for every notification of such a file",
+        "a program at every notification, and a look-up for those of such a file",
     ),
     row(
         Measure::Locks,
@@ -126,9 +126,6 @@ impl Measures {
         let set = Self(self.0 | more.0);
         if set.has(Measure::Findings) {
             return Self(set.0 | Self::of(&[Measure::Counters, Measure::Herd, Measure::Locks]).0);
-        }
-        if set.has(Measure::Herd) {
-            return Self(set.0 | Self::of(&[Measure::Counters]).0);
         }
         set
     }

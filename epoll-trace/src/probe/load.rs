@@ -55,6 +55,8 @@ pub struct Options {
     pub count_waits: bool,
     /// Count notifications and scans per epoll.
     pub count_per_epoll: bool,
+    /// Keep what epoll_ctl and released files tell of items.
+    pub follow_items: bool,
     /// Add up the time in and between waits.
     pub time_loops: bool,
     /// Count who wakes.
@@ -105,6 +107,7 @@ impl Options {
             ("WAITS_SEEN".to_owned(), u64::from(self.waits_seen)),
             ("COUNT_WAITS".to_owned(), u64::from(self.count_waits)),
             ("COUNT_PER_EPOLL".to_owned(), u64::from(self.count_per_epoll)),
+            ("FOLLOW_ITEMS".to_owned(), u64::from(self.follow_items)),
             ("COUNT_WAKERS".to_owned(), u64::from(self.count_wakers)),
             ("COUNT_CHAINS".to_owned(), u64::from(self.count_chains)),
             ("COUNT_ACCEPTS".to_owned(), u64::from(self.count_accepts)),
@@ -174,7 +177,7 @@ pub fn load(
     if !options.count_wakers && !options.count_chains {
         loader.map_max_entries("WAKERS", 1);
     }
-    if !options.count_per_epoll {
+    if !options.follow_items {
         loader.map_max_entries("ITEMS", 1);
     }
     if options.scope == Scope::Everything && !options.by_cgroup {

@@ -101,6 +101,24 @@ impl Number {
         )
     }
 
+    /// Whether it tells what a herd's workers make of their wakeups.
+    pub const fn is_of_workers(self) -> bool {
+        matches!(
+            self,
+            Self::Counter(
+                Counter::WakeupsSource
+                    | Counter::WakeupsChain
+                    | Counter::WakeupsCtl
+                    | Counter::AlreadyRunnable
+                    | Counter::Accepts
+                    | Counter::AcceptEagain
+                    | Counter::AcceptErrors
+                    | Counter::WaitingNs
+                    | Counter::BusyNs
+            )
+        ) || self.is_of_waits()
+    }
+
     /// Without one of these it cannot be known.
     pub const fn required(self) -> &'static [Signal] {
         const WAITS: &[Signal] = &[Signal::WaitEnter, Signal::WaitReturn];
@@ -237,8 +255,9 @@ impl Number {
         match self {
             // What an epoll had before us is read once.
             Self::Items | Self::Flags => &[Signal::EpollShown],
-            // A file that goes unseen is another source only once its address is used again.
-            Self::Sources => &[Signal::FileRelease],
+            // A file that goes unseen is another source only once its address is used again; an item that comes or goes unseen is noted
+            // at its next event, and a listener from before the start at its first one.
+            Self::Sources => &[Signal::FileRelease, Signal::Ctl, Signal::EpollShown],
             // What waits for a lock inside a notification is told from the wait it interrupts.
             Self::Metric(Metric::Lock | Metric::Mutex) => &[Signal::Notification],
             _ => &[],

@@ -28,7 +28,7 @@ impl From<Output> for Ran {
     }
 }
 
-/// The binary with `args`, without a terminal and without the caller's wishes about colors.
+/// The binary with `args`, without a terminal and without the caller's own configuration.
 pub fn command(args: &[&str]) -> Command {
     prepared(Command::new(BINARY), args)
 }
@@ -38,6 +38,7 @@ pub fn prepared<A: AsRef<OsStr>>(mut command: Command, args: &[A]) -> Command {
     command
         .args(args)
         .env_remove("NO_COLOR")
+        .env("XDG_CONFIG_HOME", "/nonexistent")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

@@ -7,6 +7,8 @@ use crate::kernels::Guest;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Cell {
     Ok,
+    /// Passed only when it was run again; what was wrong the first time.
+    Again(String),
     /// Not run, for this reason.
     Skip(String),
     /// What is wrong.
@@ -31,6 +33,19 @@ pub(super) fn verdict(checked: Result<(), Problem>) -> Cell {
     }
 }
 
+/// The cell of a test that failed and was run again: a second failure adds what it says.
+pub(super) fn together(first: Cell, second: Cell) -> Cell {
+    match (first, second) {
+        (Cell::Fail(why), Cell::Ok) => Cell::Again(why),
+        (Cell::NotReached, Cell::Ok) => Cell::Again("its VM ended before it".to_owned()),
+        (Cell::Fail(first), Cell::Fail(second)) => {
+            Cell::Fail(format!("{}\nagain: {second}", first.trim_end()))
+        }
+        (first @ Cell::Fail(_), _) => first,
+        (_, second) => second,
+    }
+}
+
 /// Tests that would run on none of `guests`: their needs are wrong, or the list of kernels is.
 pub(super) fn never_run<'a>(tests: &'a [Test], guests: &[Guest]) -> Vec<&'a str> {
     tests
@@ -42,7 +57,7 @@ pub(super) fn never_run<'a>(tests: &'a [Test], guests: &[Guest]) -> Vec<&'a str>
 
 #[cfg(test)]
 mod tests {
-    use super::{Cell, Need, Problem, Test, never_run, verdict};
+    use super::{Cell, Need, Problem, Test, never_run, together, verdict};
     use crate::kernels::GUESTS;
     use crate::vmtest::Length;
 
@@ -53,6 +68,19 @@ mod tests {
             verdict(Err(Problem::Unsupported("no kprobes".into()))),
             Cell::Fail(_)
         ));
+    }
+
+    #[test]
+    fn a_second_run_hides_nothing() {
+        let fail = |why: &str| Cell::Fail(why.to_owned());
+        assert_eq!(
+            together(fail("9 of 10"), Cell::Ok),
+            Cell::Again("9 of 10".to_owned())
+        );
+        assert_eq!(together(fail("a"), fail("b")), fail("a\nagain: b"));
+        assert_eq!(together(fail("a"), Cell::NotReached), fail("a"));
+        assert_eq!(together(Cell::NotReached, Cell::NotReached), Cell::NotReached);
+        assert!(matches!(together(Cell::NotReached, Cell::Ok), Cell::Again(_)));
     }
 
     #[test]

@@ -55,22 +55,15 @@ pub(crate) fn run(selection: &Selection) -> Result<Tally> {
     setup::ensure_tested_with()?;
     let prepared = Prepared::new()?;
     let guests = kernels::select(&selection.kernel);
-    let boots: Vec<Boot<'_>> = guests.iter().flat_map(|guest| boots(&tests, guest)).collect();
-    let outcomes = boot_all(&prepared, &selection.machine, &boots)?;
-    let mut columns = Vec::new();
-    for guest in guests {
-        let of = |cpus| {
-            let mut all = boots.iter().zip(&outcomes);
-            all.find(|(boot, _)| boot.guest.name == guest.name && boot.cpus == cpus)
-                .map(|(_, outcome)| outcome)
-        };
-        columns.push((guest.name, column(guest, &tests, of)));
-    }
+    let every: Vec<&Test> = tests.iter().collect();
+    let mut columns = columns(&prepared, &selection.machine, &every, &guests)?;
+    run_again(&prepared, &selection.machine, &tests, &guests, &mut columns)?;
     print(&tests, &columns);
     let mut tally = Tally::default();
     for cell in columns.iter().flat_map(|(_, cells)| cells) {
         match cell {
             Cell::Ok => tally.passed += 1,
+            Cell::Again(_) => tally += Tally::again(),
             Cell::Skip(_) => tally.skipped += 1,
             Cell::Fail(_) | Cell::NotReached => tally.failed += 1,
         }
@@ -82,6 +75,67 @@ pub(crate) fn run(selection: &Selection) -> Result<Tally> {
     Ok(tally)
 }
 
+/// The name of a kernel, and a cell for each test.
+type Column = (&'static str, Vec<Cell>);
+
+/// Runs `tests` on `guests`.
+fn columns(
+    prepared: &Prepared,
+    machine: &Machine,
+    tests: &[&Test],
+    guests: &[&'static Guest],
+) -> Result<Vec<Column>> {
+    let boots: Vec<Boot<'_>> = guests.iter().flat_map(|guest| boots(tests, guest)).collect();
+    let outcomes = boot_all(prepared, machine, &boots)?;
+    let columns = guests.iter().map(|guest| {
+        let of = |cpus| {
+            let mut all = boots.iter().zip(&outcomes);
+            all.find(|(boot, _)| boot.guest.name == guest.name && boot.cpus == cpus)
+                .map(|(_, outcome)| outcome)
+        };
+        (guest.name, column(guest, tests, of))
+    });
+    Ok(columns.collect())
+}
+
+/// So many failures of a whole run are looked at again. More are no chance.
+const AGAIN_MOST: usize = 3;
+
+/// Runs what failed once more, in a new VM: chance is told from what is broken, as an emulated CPU may preempt anywhere. What
+/// failed the first time is printed and counted apart.
+fn run_again(
+    prepared: &Prepared,
+    machine: &Machine,
+    tests: &[Test],
+    guests: &[&'static Guest],
+    columns: &mut [Column],
+) -> Result<()> {
+    let failed = |cell: &Cell| matches!(cell, Cell::Fail(_) | Cell::NotReached);
+    let failures = columns
+        .iter()
+        .flat_map(|(_, cells)| cells)
+        .filter(|cell| failed(cell));
+    if failures.count() > AGAIN_MOST {
+        return Ok(());
+    }
+    for (guest, (_, cells)) in guests.iter().zip(columns) {
+        let rows: Vec<usize> = (0..tests.len()).filter(|&row| failed(&cells[row])).collect();
+        if rows.is_empty() {
+            continue;
+        }
+        println!("VM {}: what failed is run again", guest.name);
+        let tests: Vec<&Test> = rows.iter().map(|&row| &tests[row]).collect();
+        let second = self::columns(prepared, machine, &tests, &[guest])?;
+        for (row, cell) in rows
+            .into_iter()
+            .zip(second.into_iter().flat_map(|(_, cells)| cells))
+        {
+            cells[row] = judge::together(std::mem::replace(&mut cells[row], Cell::NotReached), cell);
+        }
+    }
+    Ok(())
+}
+
 /// A boot: the tests of one kernel that ask for so many CPUs.
 struct Boot<'a> {
     guest: &'a Guest,
@@ -91,10 +145,11 @@ struct Boot<'a> {
 }
 
 /// Those that `guest` needs, the longest first.
-fn boots<'a>(tests: &[Test], guest: &'a Guest) -> Vec<Boot<'a>> {
+fn boots<'a>(tests: &[&Test], guest: &'a Guest) -> Vec<Boot<'a>> {
     let run = || {
         tests
             .iter()
+            .copied()
             .filter(|test| judge::unmet(&test.needs, guest).is_none())
     };
     let cpus: BTreeSet<u32> = run().map(|test| test.cpus).collect();
@@ -188,13 +243,13 @@ fn longest(outcome: &Outcome) -> String {
 }
 
 /// All tests on one kernel; `outcome` gives that of the boot with so many CPUs.
-fn column<'a>(guest: &Guest, tests: &[Test], outcome: impl Fn(u32) -> Option<&'a Outcome>) -> Vec<Cell> {
+fn column<'a>(guest: &Guest, tests: &[&Test], outcome: impl Fn(u32) -> Option<&'a Outcome>) -> Vec<Cell> {
     let cell = |test: &Test| match (judge::unmet(&test.needs, guest), outcome(test.cpus)) {
         (Some(reason), _) => Cell::Skip(reason),
         (None, Some(outcome)) => check(test, guest, outcome),
         (None, None) => Cell::NotReached,
     };
-    tests.iter().map(cell).collect()
+    tests.iter().copied().map(cell).collect()
 }
 
 fn job_name(test: &Test, index: usize) -> String {
@@ -229,7 +284,7 @@ fn check(test: &Test, guest: &Guest, outcome: &Outcome) -> Cell {
     judge::verdict((test.check)(&outputs))
 }
 
-fn print(tests: &[Test], columns: &[(&str, Vec<Cell>)]) {
+fn print(tests: &[Test], columns: &[Column]) {
     let width = tests
         .iter()
         .map(|test| test.name.chars().count())
@@ -242,6 +297,7 @@ fn print(tests: &[Test], columns: &[(&str, Vec<Cell>)]) {
         for (name, cells) in columns {
             let word = match &cells[row] {
                 Cell::Ok => "ok",
+                Cell::Again(_) => "2nd",
                 Cell::Skip(_) => "skip",
                 Cell::Fail(_) | Cell::NotReached => "FAIL",
             };
@@ -254,7 +310,7 @@ fn print(tests: &[Test], columns: &[(&str, Vec<Cell>)]) {
 }
 
 /// Reasons of the skips, one line for all kernels that share one, and the failures in full.
-fn details(tests: &[Test], columns: &[(&str, Vec<Cell>)]) {
+fn details(tests: &[Test], columns: &[Column]) {
     for (row, test) in tests.iter().enumerate() {
         let mut skips: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (guest, cells) in columns {
@@ -262,6 +318,11 @@ fn details(tests: &[Test], columns: &[(&str, Vec<Cell>)]) {
                 // Counted below: one reason for all of them.
                 Cell::Ok | Cell::NotReached => {}
                 Cell::Skip(reason) => skips.entry(reason).or_default().push(guest),
+                Cell::Again(why) => println!(
+                    "2nd {} on {guest}: passed only when run again; first: {}",
+                    test.name,
+                    why.trim_end()
+                ),
                 Cell::Fail(why) => println!("FAIL {} on {guest}: {}", test.name, why.trim_end()),
             }
         }

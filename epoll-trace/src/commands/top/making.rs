@@ -60,15 +60,16 @@ pub fn wishes(measures: Measures) -> Wishes {
     metrics.sort_unstable();
     metrics.dedup();
     let all = measures.has(Measure::Counters);
-    Wishes {
+    let mut wishes = Wishes {
         metrics,
         counters: Some(if all { Counters::All } else { Counters::Waits }),
-        fdinfo: all,
         sources: measures.has(Measure::Herd),
         per_thread: measures.has(Measure::Threads),
         own_cost: measures.has(Measure::Cost),
         ..Wishes::default()
-    }
+    };
+    wishes.fdinfo = wishes.follows_items();
+    wishes
 }
 
 /// Attaches programs of this machine's kernel.
@@ -180,7 +181,8 @@ mod tests {
     #[test]
     fn each_measure_brings_what_it_says() {
         let of = |measure| wishes(Measures::NONE.with(Measures::of(&[measure])));
-        assert!(of(Measure::Herd).sources && of(Measure::Herd).counters == Some(Counters::All));
+        let herd = of(Measure::Herd);
+        assert!(herd.sources && herd.fdinfo && herd.counters == Some(Counters::Waits));
         assert!(of(Measure::Locks).metrics.contains(&Metric::Mutex));
         assert!(of(Measure::Queue).metrics.contains(&Metric::Queue));
         assert!(of(Measure::Threads).per_thread && of(Measure::Cost).own_cost);

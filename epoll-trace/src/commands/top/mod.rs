@@ -18,8 +18,11 @@ pub use making::{Attacher, Made, Maker, wishes};
 use sampling::{Order, Sampling};
 
 use super::child::{Gated, exit_code};
+use super::config;
 use crate::cli::{GlobalArgs, TopArgs};
-use crate::view::tui::actions::manual;
+use crate::config::Config;
+use crate::view::tui::actions::{Bindings, manual};
+use crate::view::tui::app::screen::Screen as Shown;
 use crate::view::tui::app::{App, Effect};
 use crate::view::tui::draw::{as_text, draw};
 use crate::view::tui::style::Look;
@@ -57,18 +60,22 @@ pub fn check_terminal() -> anyhow::Result<()> {
 /// When stdout is no terminal, the command cannot be executed or the source cannot be read any more.
 pub async fn run(
     args: &TopArgs,
+    chosen: &Config,
     global: &GlobalArgs,
     made: Made,
     maker: Box<dyn Maker>,
     mut command: Option<Gated>,
 ) -> anyhow::Result<u8> {
     check_terminal()?;
-    let look = Look {
-        ascii: global.ascii,
-        color: global.color.enabled(std::env::var_os("NO_COLOR").as_deref()),
-    };
-    let sampling = Sampling::start(made, maker, args.filter.filter(), args.interval())?;
-    let mut app = App::new(args.sort.id, args.interval());
+    let look = config::look(chosen, global);
+    let sampling = Sampling::start(made, maker, args.filter.filter(), chosen.interval())?;
+    let mut app = App::new(chosen.sort(), chosen.interval());
+    app.bindings = Bindings::chosen(&chosen.keys);
+    for screen in Shown::ALL {
+        if let Some(columns) = chosen.columns.get(&screen.name()) {
+            app.list_of(screen).choose_columns(columns);
+        }
+    }
     let released = command.as_mut().map_or(Ok(()), Gated::release);
     let shown = match released {
         Ok(()) => show(&mut app, look, &sampling, command.as_mut()).await,
@@ -147,10 +154,20 @@ fn obey(effect: Effect, app: &mut App, look: Look, sampling: &Sampling, screen: 
                 Err(error) => Err(format!("cannot copy: {error}")),
             });
         }
-        // A configuration that remembers them does not exist yet: they are those of this run.
-        Effect::SaveColumns(..) => {}
+        Effect::SaveColumns(shown, columns) => app.told(save(shown, &columns)),
     }
     false
+}
+
+/// Keeps the columns of a screen for the next run, and says where.
+fn save(screen: Shown, columns: &[&str]) -> Result<String, String> {
+    let Some(file) = config::path(|name| std::env::var_os(name)) else {
+        return Err("columns are not kept: neither XDG_CONFIG_HOME nor HOME is set".to_owned());
+    };
+    match config::save_columns(&file, &screen.name(), columns) {
+        Ok(()) => Ok(format!("kept in {}", file.display())),
+        Err(error) => Err(format!("{error:#}")),
+    }
 }
 
 /// Writes `text` to a new file in `directory`, and says which.

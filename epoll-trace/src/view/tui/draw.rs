@@ -107,12 +107,13 @@ fn draw_note(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look) {
 fn draw_footer(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look) {
     let width = usize::from(area.width);
     if app.mode == Mode::Filter {
-        let text = format!(
-            "filter: {}_   Enter keep, Esc clear",
-            sanitize(app.list().filter(), look.ascii)
-        );
-        frame.render_widget(Paragraph::new(Span::styled(text, look.accent())), area);
-        return;
+        let typed = format!("filter: {}_  ", sanitize(app.list().filter(), look.ascii));
+        let words = match app.list().mistake() {
+            Some(mistake) => Span::styled(sanitize(&mistake.to_string(), look.ascii), look.alarm()),
+            None => Span::raw(" Enter keep, Esc clear"),
+        };
+        let line = Line::from_iter([Span::styled(typed, look.accent()), words]);
+        return frame.render_widget(Paragraph::new(line), area);
     }
     if let Some(notice) = &app.notice {
         let style = if notice.failed {

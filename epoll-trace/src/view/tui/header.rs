@@ -78,7 +78,7 @@ fn worst(sample: &Sample, look: Look) -> Option<Span<'static>> {
     let style = match finding.severity {
         Severity::Crit => look.alarm(),
         Severity::Warn => look.warning(),
-        Severity::Info => look.dim(),
+        Severity::Info => look.note(),
     };
     let text = format!("{} {}", finding.severity.letter(), finding.diagnosis.id);
     Some(Span::styled(text, style))
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn words_stay_whole() {
-        let look = |ascii| Look { ascii, color: false };
+        let look = |ascii| Look::simple(ascii, false);
         assert_eq!(
             whole_words("p50=4us p99=26us", 16, look(false)),
             "p50=4us p99=26us"

@@ -6,6 +6,7 @@ pub mod app;
 pub mod draw;
 mod header;
 mod pane;
+pub mod query;
 pub mod style;
 mod table;
 pub mod terminal;

@@ -82,8 +82,8 @@ fn phases(entry: &Entry, label: &'static str, quantile: Quantile, look: Look, wi
     let mut spans = vec![Span::raw(label)];
     if bare + 1 + PHASE_BAR <= width {
         spans.push(Span::raw(" "));
-        for (glyph, length) in glyphs.iter().zip(lengths) {
-            spans.push(Span::styled(glyph.repeat(length), look.accent()));
+        for (place, (glyph, length)) in glyphs.iter().zip(lengths).enumerate() {
+            spans.push(Span::styled(glyph.repeat(length), look.phase(place)));
         }
     }
     spans.push(Span::raw(words));

@@ -87,6 +87,7 @@ fn severity(head: &Head, value: &Value, look: Look) -> Style {
     match rank {
         rank if rank == Severity::Crit as u8 => look.alarm(),
         rank if rank == Severity::Warn as u8 => look.warning(),
+        rank if rank == Severity::Info as u8 => look.note(),
         _ => Style::new(),
     }
 }

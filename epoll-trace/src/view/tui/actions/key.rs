@@ -56,11 +56,17 @@ const NAMED: &[(Key, &str)] = &[
     (Key::Down, "Down"),
     (Key::Left, "Left"),
     (Key::Right, "Right"),
-    (Key::PageUp, "PgUp"),
-    (Key::PageDown, "PgDn"),
+    (Key::PageUp, "PageUp"),
+    (Key::PageDown, "PageDown"),
     (Key::Home, "Home"),
     (Key::End, "End"),
 ];
+
+const CTRL: &str = "Ctrl-";
+
+/// How keys are written in a configuration.
+pub const KEY_NAMES: &str = "a character, Ctrl- and a letter, Space, Enter, Esc, Backspace, Tab, Shift-Tab, Up, Down, Left, Right, \
+                             PageUp, PageDown, Home or End";
 
 impl Key {
     /// Its name in help and configuration; of the mouse what it does.
@@ -69,26 +75,55 @@ impl Key {
         match (named, self) {
             (Some((_, name)), _) => (*name).to_owned(),
             (None, Self::Char(c)) => c.to_string(),
-            (None, Self::Ctrl(c)) => format!("Ctrl-{c}"),
+            (None, Self::Ctrl(c)) => format!("{CTRL}{c}"),
             (None, Self::Click { .. }) => "click".to_owned(),
             (None, _) => "wheel".to_owned(),
         }
     }
 
-    /// The key called `name`; none of the mouse.
+    /// The key called `name`, as [`KEY_NAMES`] says.
     pub fn from_name(name: &str) -> Option<Self> {
-        let single = |text: &str| {
-            let mut chars = text.chars();
-            chars.next().filter(|_| chars.next().is_none())
+        if let Some((key, _)) = NAMED.iter().find(|(_, known)| known.eq_ignore_ascii_case(name)) {
+            return Some(*key);
+        }
+        let (make, letter): (fn(char) -> Self, _) = match name.strip_prefix(CTRL) {
+            Some(letter) => (Self::Ctrl, letter),
+            None => (Self::Char, name),
         };
-        let named = NAMED.iter().find(|(_, known)| known.eq_ignore_ascii_case(name));
-        let ctrl = || {
-            let letter = name.strip_prefix("Ctrl-").and_then(single)?;
-            letter
-                .is_ascii_alphabetic()
-                .then(|| Self::Ctrl(letter.to_ascii_lowercase()))
+        let mut chars = letter.chars();
+        let key = make(chars.next()?);
+        let fits = match key {
+            Self::Ctrl(c) => c.is_ascii_lowercase(),
+            Self::Char(c) => !c.is_control() && !c.is_whitespace(),
+            _ => false,
         };
-        let named = named.map(|&(key, _)| key).or_else(ctrl);
-        named.or_else(|| single(name).filter(|c| !c.is_control()).map(Self::Char))
+        (fits && chars.next().is_none()).then_some(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Key;
+
+    #[test]
+    fn names_of_keys() {
+        for (name, key) in [
+            ("q", Key::Char('q')),
+            ("?", Key::Char('?')),
+            ("-", Key::Char('-')),
+            ("Ctrl-c", Key::Ctrl('c')),
+            ("Space", Key::Char(' ')),
+            ("Shift-Tab", Key::BackTab),
+            ("界", Key::Char('界')),
+        ] {
+            assert_eq!(Key::from_name(name), Some(key), "{name}");
+            assert_eq!(key.name(), name);
+        }
+        assert_eq!(Key::from_name("enter"), Some(Key::Enter));
+        for name in [
+            "", " ", "qq", "Ctrl-", "Ctrl-C", "Ctrl-cc", "ctrl-c", "F99", "\u{1b}", "click",
+        ] {
+            assert_eq!(Key::from_name(name), None, "{name:?}");
+        }
     }
 }

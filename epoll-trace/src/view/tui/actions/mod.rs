@@ -3,7 +3,9 @@
 mod key;
 mod table;
 
-pub use key::Key;
+use std::collections::BTreeMap;
+
+pub use key::{KEY_NAMES, Key};
 pub use table::{Action, BINDINGS, Binding};
 
 /// Which keys do what in a run.
@@ -15,36 +17,28 @@ pub struct Bindings {
 
 impl Default for Bindings {
     fn default() -> Self {
-        Self {
-            keys: BINDINGS.iter().map(|binding| binding.keys.to_vec()).collect(),
-        }
+        Self::chosen(&BTreeMap::new())
     }
 }
 
 impl Bindings {
-    /// The table with other keys for some actions.
-    ///
-    /// # Errors
-    /// When a key then means two things, or nothing quits.
-    pub fn with(changes: &[(Action, Vec<Key>)]) -> Result<Self, String> {
-        let mut bindings = Self::default();
-        for (action, keys) in changes {
-            let row = BINDINGS.iter().position(|binding| binding.action == *action);
-            if let Some(keys_of) = row.and_then(|row| bindings.keys.get_mut(row)) {
-                keys_of.clone_from(keys);
-            }
-        }
-        let mut seen: Vec<(Key, &str)> = Vec::new();
-        for (binding, keys) in BINDINGS.iter().zip(&bindings.keys) {
-            for &key in keys {
-                if let Some((_, other)) = seen.iter().find(|(known, _)| *known == key) {
-                    let name = key.name();
-                    return Err(format!("key {name} means both {other} and {}", binding.name));
-                }
-                seen.push((key, binding.name));
-            }
-        }
-        Ok(bindings)
+    /// The table, but for actions in `chosen` (name of the action, names of its keys), which have these alone. A key that is
+    /// chosen for one action is taken from all others. Names that do not exist are left out: a configuration has been checked before.
+    pub fn chosen(chosen: &BTreeMap<String, Vec<String>>) -> Self {
+        let named = |names: &Vec<String>| names.iter().filter_map(|name| Key::from_name(name)).collect();
+        let own = |binding: &Binding| chosen.get(binding.name);
+        let taken: Vec<Key> = BINDINGS
+            .iter()
+            .filter_map(|binding| own(binding).map(named))
+            .flat_map(|keys: Vec<Key>| keys)
+            .collect();
+        let left = |binding: &Binding| {
+            let keys = binding.keys.iter().copied();
+            keys.filter(|key| !taken.contains(key)).collect()
+        };
+        let keys = BINDINGS.iter();
+        let keys = keys.map(|binding| own(binding).map_or_else(|| left(binding), named));
+        Self { keys: keys.collect() }
     }
 
     /// What `key` asks for.
@@ -94,7 +88,7 @@ mod tests {
 
     #[test]
     fn no_key_means_two_things_and_all_names_differ() {
-        assert_eq!(Bindings::with(&[]), Ok(Bindings::default()));
+        assert_eq!(Bindings::chosen(&BTreeMap::new()), Bindings::default());
         assert_eq!(Bindings::default().action(Key::Char('x')), None);
         for (nth, binding) in BINDINGS.iter().enumerate() {
             let later = &BINDINGS[nth + 1..];
@@ -113,22 +107,21 @@ mod tests {
     }
 
     #[test]
-    fn other_keys() {
-        let bindings = Bindings::with(&[
-            (Action::Quit, vec![Key::Ctrl('q')]),
-            (Action::Freeze, vec![Key::Char('q')]),
-        ])
-        .unwrap();
+    fn chosen_keys_are_instead_of_those_of_the_table_and_taken_from_the_others() {
+        let chosen = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter();
+            let pairs = pairs.map(|(action, key)| ((*action).to_owned(), vec![(*key).to_owned()]));
+            Bindings::chosen(&pairs.collect())
+        };
+        let bindings = chosen(&[("freeze", "q"), ("quit", "Ctrl-q")]);
         assert_eq!(bindings.action(Key::Char('q')), Some(Action::Freeze));
         assert_eq!(
             (bindings.action(Key::Char(' ')), bindings.shown(Action::Quit)),
             (None, "Ctrl-q".to_owned())
         );
-        let twice = Bindings::with(&[(Action::Quit, vec![Key::Char('j')])]);
-        assert_eq!(twice, Err("key j means both quit and down".to_owned()));
-        assert_eq!(Key::from_name("Ctrl-1"), None);
-        assert_eq!(Key::from_name("ab"), None);
-        assert_eq!(Key::from_name("ctrl"), None);
+        let moved = chosen(&[("freeze", "j")]);
+        assert_eq!(moved.shown(Action::Down), "Down");
+        assert_eq!(moved.action(Key::Char('k')), Some(Action::Up));
     }
 
     #[test]

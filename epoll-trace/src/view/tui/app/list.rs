@@ -2,6 +2,7 @@
 
 use super::screen::{RowId, Rows, Screen};
 use crate::fields::{Head, arranged};
+use crate::view::tui::query::{Query, QueryError};
 
 /// The state of the list of one screen.
 #[derive(Clone, Debug)]
@@ -19,8 +20,12 @@ pub struct List {
     pub(super) sort: Option<usize>,
     /// Whether the order is turned around.
     pub(super) inverted: bool,
-    /// Text that names must contain, in lower case.
-    pub(super) filter: String,
+    /// What was typed to filter by.
+    filter: String,
+    /// The same as it is understood; while there is a mistake in it as it was before.
+    query: Query,
+    /// What is not understood.
+    mistake: Option<QueryError>,
     /// Every column in the order chosen, and whether it is shown.
     pub(super) columns: Vec<(usize, bool)>,
 }
@@ -36,6 +41,8 @@ impl List {
             sort: screen.first_sort(),
             inverted: false,
             filter: String::new(),
+            query: Query::default(),
+            mistake: None,
             columns: (0..screen.heads().len()).map(|column| (column, true)).collect(),
         }
     }
@@ -58,6 +65,23 @@ impl List {
     /// What is filtered by.
     pub fn filter(&self) -> &str {
         &self.filter
+    }
+
+    /// What is wrong with it.
+    pub fn mistake(&self) -> Option<&QueryError> {
+        self.mistake.as_ref()
+    }
+
+    /// Filters by `text`, from when the rows are arranged next.
+    pub(super) fn set_filter(&mut self, text: String) {
+        match Query::parse(&text, self.screen.asked()) {
+            Ok(query) => {
+                self.query = query;
+                self.mistake = None;
+            }
+            Err(mistake) => self.mistake = Some(mistake),
+        }
+        self.filter = text;
     }
 
     /// Whether the order is turned around.
@@ -127,20 +151,19 @@ impl List {
 
     /// Selects a row that need not be there yet, and lets it through the filter.
     pub(super) fn go_to(&mut self, row: RowId) {
-        self.filter.clear();
+        self.set_filter(String::new());
         self.selected = Some(row);
     }
 
     /// No selection, no filter.
     pub(super) fn clear(&mut self) {
         self.selected = None;
-        self.filter.clear();
+        self.set_filter(String::new());
     }
 
     /// Filters, sorts and finds the selected row again; when it has gone, the one now in its place.
     pub(super) fn arrange(&mut self, rows: &Rows<'_>, with_threads: bool) {
-        let heads = self.screen.heads();
-        let passes = |place: &usize| self.filter.is_empty() || rows.contains(*place, &self.filter, heads);
+        let passes = |place: &usize| self.query.is_empty() || rows.passes(*place, self.screen, &self.query);
         let wanted = (0..rows.len()).filter(passes);
         self.order = match self.sort {
             Some(column) => self.sorted(wanted, column, rows),

@@ -7,10 +7,13 @@ const LONGEST_FILTER: usize = 64;
 
 impl App {
     pub(super) fn type_filter(&mut self, key: Key) -> Option<Effect> {
-        let filter = &mut self.lists[self.screen as usize].filter;
+        let list = &mut self.lists[self.screen as usize];
+        let mut filter = list.filter().to_owned();
         match key {
-            Key::Char(c) if filter.chars().count() < LONGEST_FILTER => filter.extend(c.to_lowercase()),
+            Key::Char(c) if filter.chars().count() < LONGEST_FILTER => filter.push(c),
             Key::Backspace => _ = filter.pop(),
+            // What is not understood cannot be kept.
+            Key::Enter if list.mistake().is_some() => return None,
             Key::Enter => self.mode = Mode::Table,
             Key::Esc => {
                 filter.clear();
@@ -18,6 +21,7 @@ impl App {
             }
             _ => {}
         }
+        list.set_filter(filter);
         self.arrange();
         None
     }

@@ -73,7 +73,7 @@ impl App {
             .key
             .pid;
         self.list_of(Screen::Epolls).clear();
-        self.list_of(Screen::Epolls).filter = format!("{pid}:");
+        self.list_of(Screen::Epolls).set_filter(format!("pid:{pid}"));
         self.show(Screen::Epolls)
     }
 

@@ -7,7 +7,7 @@ use crate::fields::findings::FINDING_COLUMNS;
 use crate::fields::locks::LOCK_COLUMNS;
 use crate::fields::own::OWN_COLUMNS;
 use crate::fields::sources::SOURCE_COLUMNS;
-use crate::fields::{Column, Field, Head, Rank, Value, columns, epoll_columns};
+use crate::fields::{Column, FIELDS, Field, Head, Rank, Value, columns, epoll_columns};
 use crate::model::entry::{Entry, EntryKey, EpollRef};
 use crate::model::finding::{Finding, Subject, What};
 use crate::model::herds::Herd;
@@ -16,6 +16,7 @@ use crate::model::measures::{Measure, Measures};
 use crate::model::own::OwnRow;
 use crate::model::snapshot::LockKind;
 use crate::model::source::SourceId;
+use crate::view::tui::query::{Asked, Kind, Query, Row, contains};
 
 /// What is on the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,7 +47,7 @@ impl Screen {
         Self::Own,
     ];
 
-    /// Its title, which is its name in a configuration too.
+    /// Its title.
     pub const fn title(self) -> &'static str {
         match self {
             Self::Processes => "Processes",
@@ -56,6 +57,11 @@ impl Screen {
             Self::Findings => "Findings",
             Self::Own => "Self",
         }
+    }
+
+    /// Its name in a configuration.
+    pub fn name(self) -> String {
+        self.title().to_lowercase()
     }
 
     /// What one of its rows is, and several are.
@@ -90,6 +96,19 @@ impl Screen {
         self.heads().iter().position(|head| head.id == id)
     }
 
+    /// What a filter may ask of its rows.
+    pub(super) fn asked(self) -> Vec<Asked> {
+        if matches!(self, Self::Processes | Self::Epolls) {
+            return FIELDS.iter().map(Asked::from).collect();
+        }
+        let asked = |head: &Head| Asked {
+            id: head.id,
+            title: head.title,
+            kind: if head.is_name { Kind::Words } else { Kind::Any },
+        };
+        self.heads().iter().map(asked).collect()
+    }
+
     /// The column that it is sorted by at first; none where the order is that of what is shown.
     pub(super) fn first_sort(self) -> Option<usize> {
         self.column(match self {
@@ -107,7 +126,7 @@ impl Screen {
         match self {
             Self::Processes => Measures::of(&[Measure::Counters, Measure::Queue]),
             Self::Epolls => Measures::of(&[Measure::Counters, Measure::Queue, Measure::Locks]),
-            Self::Sources => Measures::of(&[Measure::Counters, Measure::Herd]),
+            Self::Sources => Measures::of(&[Measure::Herd]),
             Self::Locks => Measures::of(&[Measure::Locks]),
             Self::Findings => Measures::of(&[
                 Measure::Counters,
@@ -309,15 +328,38 @@ impl<'a> Rows<'a> {
         })
     }
 
-    /// Whether one of the names of the row at `place`, or its process's id, contains `text`, which is in lower case.
-    pub(super) fn contains(&self, place: usize, text: &str, heads: &[Head]) -> bool {
-        let is_in = |words: &str| words.to_lowercase().contains(text);
-        let pid = self.entry(place).map(|entry| entry.key.pid.to_string());
-        pid.is_some_and(|pid| pid.contains(text))
-            || (0..heads.len()).any(|column| match self.value(place, column) {
-                Value::Text(words) | Value::Ranked(_, words) => heads[column].is_name && is_in(&words),
-                _ => false,
-            })
+    /// Whether the row at `place` is to be shown on `screen`.
+    pub(super) fn passes(&self, place: usize, screen: Screen, query: &Query) -> bool {
+        match self.entry(place) {
+            Some(entry) => query.matches(entry),
+            None => query.matches(&OfTable {
+                rows: self,
+                place,
+                screen,
+            }),
+        }
+    }
+}
+
+/// A row that is no entry, as a query sees it.
+struct OfTable<'a> {
+    rows: &'a Rows<'a>,
+    place: usize,
+    screen: Screen,
+}
+
+impl Row for OfTable<'_> {
+    fn value(&self, id: &str) -> Value {
+        let column = self.screen.column(id);
+        column.map_or(Value::Absent, |column| self.rows.value(self.place, column))
+    }
+
+    fn mentions(&self, word: &str) -> bool {
+        let mut names = (0..).zip(self.screen.heads()).filter(|(_, head)| head.is_name);
+        names.any(|(column, _)| match self.rows.value(self.place, column) {
+            Value::Text(text) | Value::Ranked(_, text) => contains(&text, word),
+            _ => false,
+        })
     }
 }
 

@@ -61,11 +61,38 @@ fn filters() {
     assert_eq!(app.mode, Mode::Table);
     app.key(Key::Esc);
     assert_eq!(pids(&app).len(), 5);
-    press(&mut app, "/q9");
+    press(&mut app, "/wakeups>99k ");
     assert!(pids(&app).is_empty());
+    press(&mut app, "comm");
+    assert_eq!(app.mode, Mode::Filter);
+    press(&mut app, ">3\n");
+    assert_eq!(app.mode, Mode::Filter, "a mistake is not kept");
+    let shown = text(&app, 80, 24, PLAIN);
+    assert!(shown.contains("comm holds words: ask comm:WORD"), "{shown}");
     app.key(Key::Ctrl('r'));
     app.key(Key::Esc);
     assert_eq!((pids(&app).len(), app.mode), (5, Mode::Table));
+}
+
+#[test]
+fn each_screen_is_asked_for_what_it_has() {
+    let mut app = app();
+    for (screen, filter, rows) in [
+        (Screen::Epolls, "flags:et waits/s>150", 2),
+        (Screen::Sources, "fan-out>=2", 1),
+        (Screen::Sources, "flags:excl", 1),
+        (Screen::Locks, "kind:mutex", 1),
+        (Screen::Locks, "p99>10us", 1),
+        (Screen::Findings, "id:d02", 1),
+        (Screen::Findings, "nginx severity:warn", 2),
+        (Screen::Own, "verdict:fallback", 1),
+    ] {
+        show(&mut app, screen);
+        press(&mut app, &format!("/{filter}\n"));
+        assert_eq!((app.mode, app.list().mistake()), (Mode::Table, None), "{filter}");
+        assert_eq!(app.list().order().len(), rows, "{filter}");
+        app.key(Key::Esc);
+    }
 }
 
 #[test]
@@ -253,7 +280,7 @@ proptest! {
             if nth == empty_after {
                 app.update(Arc::clone(&empty));
             }
-            terminal.draw(|frame| draw(frame, &app, Look { ascii, color })).unwrap();
+            terminal.draw(|frame| draw(frame, &app, Look::simple(ascii, color))).unwrap();
             prop_assert!(app.list().place() <= app.list().order().len().saturating_sub(1));
         }
     }

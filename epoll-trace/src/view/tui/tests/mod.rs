@@ -28,14 +28,8 @@ use crate::probe::status::attached;
 use crate::source::Source;
 use crate::source::synthetic::Synthetic;
 
-const PLAIN: Look = Look {
-    ascii: false,
-    color: false,
-};
-const ASCII: Look = Look {
-    ascii: true,
-    color: false,
-};
+const PLAIN: Look = Look::simple(false, false);
+const ASCII: Look = Look::simple(true, false);
 
 /// All that is measured, of ten seconds.
 fn sample_of(mut source: Synthetic) -> Sample {

@@ -77,9 +77,9 @@ fn without_numbers_a_sentence_says_why() {
     says(&app, "Not measured. m measures");
     says(
         &app,
-        "Price: a program at every notification, scan and epoll_ctl; counters, and a look-up",
+        "Price: a program at every notification, and a look-up for those of such a file.",
     );
-    let wanted = Measures::of(&[Measure::Counters, Measure::Herd]);
+    let wanted = Measures::of(&[Measure::Herd]);
     assert_eq!(press(&mut app, "m"), [Effect::Measure(wanted)]);
     says(&app, "attaching...");
     says(&app, "Attaching what this screen needs");
