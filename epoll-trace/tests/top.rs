@@ -172,6 +172,24 @@ fn a_command_is_traced_and_ended_with_the_screen() {
         false
     }));
 
+    // With other measures it is still the same tree: the load's processes are children of the command.
+    let mut words = vec!["0.2", "--", "sh", "-c"];
+    let line = format!("{BINARY} {load}; true");
+    words.push(&line);
+    let mut running = top(&words);
+    running.wait_for("the command's row", |text| text.contains("waiter"));
+    running.press("m");
+    running.wait_for("the attaching", |text| header_says(text, "attaching..."));
+    running.wait_for("the row again, alone", |text| {
+        let attached = !header_says(text, "attaching...") && text.contains("waiter");
+        attached && header_says(text, "1 process")
+    });
+    running.press("2");
+    running.wait_for("its epoll", |text| header_says(text, "1 epoll"));
+    running.press("q");
+    assert_eq!(running.ended().code(), Some(0));
+    running.is_restored();
+
     let mut failing = top(&["0.2", "--", "sh", "-c", "echo words; exit 7"]);
     failing.wait_for("its end", |text| header_says(text, "command ended (7)"));
     assert!(!failing.text().contains("words"));

@@ -7,6 +7,7 @@ mod lines;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
+pub use groups::group as write_group;
 pub use lines::{write_csv, write_csv_header, write_json};
 
 use super::losses_line;

@@ -16,7 +16,8 @@ use crate::model::locks::{LockOrder, locks};
 use crate::model::measures::Measure;
 use crate::model::overhead::Overhead;
 use crate::model::own::own_rows;
-use crate::model::snapshot::Snapshot;
+use crate::model::reuseport::groups;
+use crate::model::snapshot::{EpollId, Snapshot};
 use crate::model::totals::Totals;
 use crate::view::tui::app::Sample;
 use crate::view::tui::app::screen::Screen;
@@ -126,12 +127,16 @@ impl Looker {
         Arc::clone(&self.shown)
     }
 
-    /// The last look again, for another screen.
-    pub(super) fn show(&mut self, screen: Screen, made: &Made) -> Arc<Sample> {
+    /// The last look again, for another screen; `None` where there was none yet.
+    pub(super) fn show(&mut self, screen: Screen, made: &Made) -> Option<Arc<Sample>> {
         self.screen = screen;
+        if Arc::ptr_eq(&self.earlier, &self.now) {
+            return None;
+        }
         let mut sample = Sample {
             epolls: None,
             herds: Vec::new(),
+            groups: Vec::new(),
             locks: Vec::new(),
             own: Vec::new(),
             failed: None,
@@ -143,7 +148,7 @@ impl Looker {
         };
         self.add_lists(&mut sample);
         self.shown = Arc::new(sample);
-        Arc::clone(&self.shown)
+        Some(Arc::clone(&self.shown))
     }
 
     /// What only one screen shows: nobody else pays for it.
@@ -159,6 +164,7 @@ impl Looker {
                 let window = self.window();
                 sample.window_ns = window.span_ns;
                 sample.herds = herds(&window, &self.filter, false);
+                sample.groups = groups(&window, &self.filter, false);
                 sample.locks = locks(&window, &self.filter);
                 LockOrder::Total.sort(&mut sample.locks);
             }
@@ -218,7 +224,7 @@ impl Looker {
 }
 
 /// What tells an epoll in two windows; those that are closed go by their process.
-fn same_epoll(entry: &Entry) -> (Option<crate::model::snapshot::EpollId>, u32) {
+fn same_epoll(entry: &Entry) -> (Option<EpollId>, u32) {
     let id = entry.key.epoll.and_then(|epoll| epoll.id);
     match id {
         Some(id) if !id.is_private() => (Some(id), 0),

@@ -113,7 +113,10 @@ impl Thread {
                     self.next = self.next.min(Instant::now() + interval);
                     continue;
                 }
-                Ok(Order::Show(screen)) => self.looker.show(screen, &self.made),
+                Ok(Order::Show(screen)) => match self.looker.show(screen, &self.made) {
+                    Some(sample) => sample,
+                    None => self.look()?,
+                },
                 Ok(Order::Measure(measures)) => {
                     self = self.measure(measures)?;
                     continue;

@@ -13,8 +13,9 @@ use super::style::Look;
 use crate::model::finding::{Limits, Outcome};
 use crate::model::measures::MEASURES;
 use crate::model::probes::SignalStatus;
+use crate::model::reuseport::Socket;
 use crate::view::findings::{TextStyle, write_finding};
-use crate::view::herds::write_source;
+use crate::view::herds::{write_group, write_source};
 use crate::view::locks::{BLIND, write_head, write_row};
 use crate::view::sanitize::sanitize;
 use crate::view::units::{ABSENT, auto_bytes, auto_time};
@@ -72,9 +73,14 @@ fn write(
 ) -> io::Result<()> {
     match rows {
         Rows::Entries { .. } => Ok(()),
-        Rows::Sources(herds) => herds
-            .get(row)
-            .map_or(Ok(()), |herd| write_source(out, herd, look.ascii)),
+        Rows::Sources(herds) => {
+            let Some(herd) = herds.get(row) else { return Ok(()) };
+            write_source(out, herd, look.ascii)?;
+            let is_it = |socket: &Socket| socket.herd.as_ref().is_some_and(|other| other.id == herd.id);
+            let mut groups = sample.groups.iter();
+            let group = groups.find(|group| group.sockets.iter().any(is_it));
+            group.map_or(Ok(()), |group| write_group(out, group, look.ascii))
+        }
         Rows::Locks(locks) => {
             let Some(lock) = locks.get(row) else { return Ok(()) };
             write_head(out)?;

@@ -30,6 +30,8 @@ pub enum Action {
     Threads,
     /// Measure what this screen lacks.
     Measure,
+    /// Measure only what was measured at the start.
+    MeasureLess,
     /// One row down.
     Down,
     /// One row up.
@@ -167,6 +169,12 @@ pub const BINDINGS: &[Binding] = &[
         "measure what this screen lacks; all counts begin anew",
     )
     .in_footer("measure"),
+    bind(
+        "measure-less",
+        Action::MeasureLess,
+        &[Key::Char('M')],
+        "measure only what it began with; all counts begin anew",
+    ),
     bind(
         "threads",
         Action::Threads,

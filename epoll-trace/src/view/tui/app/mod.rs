@@ -79,7 +79,10 @@ pub struct App {
     waiting: Option<Arc<Sample>>,
     lists: [List; Screen::ALL.len()],
     size: (u16, u16),
-    attaching: bool,
+    /// What a source is being made for.
+    attaching: Option<Measures>,
+    /// What was measured at the start.
+    first_measures: Option<Measures>,
     changed: bool,
     /// What is shown.
     pub screen: Screen,
@@ -112,7 +115,8 @@ impl App {
             waiting: None,
             lists,
             size: (80, 24),
-            attaching: false,
+            attaching: None,
+            first_measures: None,
             changed: true,
             screen: Screen::default(),
             mode: Mode::default(),
@@ -128,7 +132,11 @@ impl App {
 
     /// Takes in a look; while frozen it waits.
     pub fn update(&mut self, sample: Arc<Sample>) {
-        self.attaching = false;
+        // One of the source before may still come.
+        if sample.failed.is_some() || self.attaching == Some(sample.measures) {
+            self.attaching = None;
+        }
+        self.first_measures.get_or_insert(sample.measures);
         if let Some(why) = &sample.failed {
             self.told(Err(why.to_string()));
         }
@@ -215,7 +223,7 @@ impl App {
 
     /// Whether a source is being made for other measures.
     pub fn is_attaching(&self) -> bool {
-        self.attaching
+        self.attaching.is_some()
     }
 
     /// Whether something is measured that the column is made of.
@@ -270,7 +278,8 @@ impl App {
             }
             Action::Slower => return self.step_interval(1),
             Action::Faster => return self.step_interval(-1),
-            Action::Measure => return self.measure(),
+            Action::Measure => return self.measure_more(),
+            Action::MeasureLess => return self.measure_less(),
             Action::Write => return Some(Effect::Write),
             Action::Copy => return self.copy(),
             Action::NextScreen => return self.step_screen(1),

@@ -3,7 +3,7 @@
 use super::layout::{Hit, Layout, tabs};
 use super::screen::{Screen, place_of};
 use super::{App, Effect, Mode};
-use crate::model::measures::Measure;
+use crate::model::measures::{Measure, Measures};
 use crate::view::sanitize::sanitize;
 use crate::view::tui::actions::Action;
 use crate::view::units::short;
@@ -26,19 +26,34 @@ impl App {
     }
 
     /// Measures what this screen needs besides what is measured.
-    pub(super) fn measure(&mut self) -> Option<Effect> {
+    pub(super) fn measure_more(&mut self) -> Option<Effect> {
         let missing = self.unmeasured();
         let measured = self.sample()?.measures;
         if missing.is_empty() {
             self.told(Ok("all that this screen shows is measured".to_owned()));
             return None;
         }
-        if self.attaching {
+        self.measure(measured.with(missing))
+    }
+
+    /// Measures what was measured at the start, and no more.
+    pub(super) fn measure_less(&mut self) -> Option<Effect> {
+        let measured = self.sample()?.measures;
+        let first = self.first_measures?;
+        if measured == first {
+            self.told(Ok("nothing is measured that was not at the start".to_owned()));
             return None;
         }
-        self.attaching = true;
+        self.measure(first)
+    }
+
+    fn measure(&mut self, measures: Measures) -> Option<Effect> {
+        if self.attaching.is_some() {
+            return None;
+        }
+        self.attaching = Some(measures);
         self.freeze(false);
-        Some(Effect::Measure(measured.with(missing)))
+        Some(Effect::Measure(measures))
     }
 
     /// The selected row as text: each column's name and value.

@@ -11,6 +11,7 @@ use crate::model::measures::Measures;
 use crate::model::overhead::Overhead;
 use crate::model::own::{Host, OwnRow};
 use crate::model::probes::Status;
+use crate::model::reuseport::Group;
 
 /// What one look gives the screen. Lists of what is not measured are empty.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +26,8 @@ pub struct Sample {
     pub epolls: Option<Vec<Entry>>,
     /// Listeners and files that several watch, over `window_ns`.
     pub herds: Vec<Herd>,
+    /// Sockets of one address, likewise.
+    pub groups: Vec<Group>,
     /// Locks that were waited for, over `window_ns`.
     pub locks: Vec<LockEntry>,
     /// What the diagnoses say of `examined_ns`.

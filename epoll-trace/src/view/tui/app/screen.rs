@@ -315,6 +315,8 @@ impl<'a> Rows<'a> {
         Some(match (entry.key.tid, field.id) {
             (Some(tid), "pid") => Value::Count(tid.into()),
             (Some(_), "comm") => Value::Text(format!("- {}", entry.name)),
+            // Without colors gray is no mark.
+            (None, "comm") if self.is_gone(place) => Value::Text(format!("({})", entry.name)),
             _ => field.value(entry),
         })
     }

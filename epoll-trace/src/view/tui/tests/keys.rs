@@ -248,8 +248,27 @@ fn clicks_and_the_wheel() {
     }
 }
 
+#[test]
+fn what_is_measured_grows_and_goes_back() {
+    let mut app = new_app();
+    let mut sample = sample_of(Synthetic::demo());
+    sample.measures = Measures::NONE;
+    app.update(Arc::new(sample.clone()));
+    let [Effect::Measure(more)] = press(&mut app, "m")[..] else {
+        panic!()
+    };
+    assert!(!more.is_empty());
+    sample.measures = more;
+    app.update(Arc::new(sample.clone()));
+    assert!(!app.is_attaching());
+    assert_eq!(press(&mut app, "M"), [Effect::Measure(Measures::NONE)]);
+    sample.failed = Some("the kernel refuses".into());
+    app.update(Arc::new(sample));
+    assert!(!app.is_attaching() && app.notice.as_ref().unwrap().failed);
+}
+
 fn any_key() -> impl Strategy<Value = Key> {
-    let known = "q?/s<>Ijkg GcJKf+-tmeowyh123456\u{202e}界";
+    let known = "q?/s<>Ijkg GcJKf+-tmMeowyh123456\u{202e}界";
     prop_oneof![
         2 => any::<char>().prop_map(Key::Char),
         12 => prop::sample::select(known.chars().collect::<Vec<_>>()).prop_map(Key::Char),

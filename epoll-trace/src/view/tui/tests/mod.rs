@@ -21,6 +21,7 @@ use crate::model::herds::herds;
 use crate::model::locks::locks;
 use crate::model::measures::Measures;
 use crate::model::own::{Host, own_rows};
+use crate::model::reuseport::groups;
 use crate::model::totals::Totals;
 use crate::probe::numbers::{self, Number};
 use crate::probe::plan::{FamilyChoice, plan};
@@ -61,6 +62,7 @@ fn sample_of(mut source: Synthetic) -> Sample {
         threads,
         epolls: Some(group(&window, GroupBy::Epoll, &all)),
         herds: herds(&window, &all, true),
+        groups: groups(&window, &all, true),
         locks: locks(&window, &all),
         examination: Some(Arc::new(examination)),
         examined_ns: window.span_ns,

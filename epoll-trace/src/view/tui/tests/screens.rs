@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::fields::{columns, epoll_columns};
-use crate::model::gone::STAY_NS;
 use crate::model::measures::Measure;
 
 const SIZES: [(u16, u16); 4] = [(80, 24), (120, 40), (200, 60), (40, 12)];
@@ -84,6 +83,13 @@ fn without_numbers_a_sentence_says_why() {
     says(&app, "attaching...");
     says(&app, "Attaching what this screen needs");
     assert_eq!(press(&mut app, "m"), [], "once is enough");
+    let mut late = sample_of(Synthetic::empty());
+    late.measures = Measures::NONE;
+    app.update(Arc::new(late.clone()));
+    says(&app, "attaching...");
+    late.measures = wanted;
+    app.update(Arc::new(late));
+    says(&app, Screen::Sources.nothing());
 }
 
 #[test]
@@ -117,14 +123,15 @@ fn losses_and_frozen_stay_on_the_narrowest_line() {
 }
 
 #[test]
-fn who_left_is_dimmed_and_stays_a_while() {
+fn who_left_is_marked() {
     let mut sample = sample_of(everything());
     let left = sample.entries.remove(0);
     sample.gone = vec![left.clone()];
     let mut app = new_app();
     app.update(Arc::new(sample));
-    assert!(pids(&app).contains(&left.key.pid) && STAY_NS == 10_000_000_000);
-    assert!(text(&app, 80, 24, PLAIN).contains(&left.name));
+    assert!(pids(&app).contains(&left.key.pid));
+    let mark = format!("({})", left.name);
+    assert!(text(&app, 80, 24, PLAIN).contains(&mark));
 }
 
 /// A row of the field table is a column of its screen, of both menus, of the keys that sort, and of what is copied.
