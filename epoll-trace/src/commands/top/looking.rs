@@ -13,7 +13,7 @@ use crate::model::gone::Gone;
 use crate::model::group::{GroupBy, group};
 use crate::model::herds::herds;
 use crate::model::locks::{LockOrder, locks};
-use crate::model::measures::Measure;
+use crate::model::measures::{Measure, Measures};
 use crate::model::overhead::Overhead;
 use crate::model::own::own_rows;
 use crate::model::reuseport::groups;
@@ -28,6 +28,10 @@ const WINDOW_NS: u64 = 10_000_000_000;
 const EXAMINE_EACH_NS: u64 = 5_000_000_000;
 /// And at least, ns.
 const EXAMINE_AT_MOST_NS: u64 = 1_000_000_000;
+
+/// With more rows than this nothing is compared with older looks unless somebody asks for what takes them: memory and time of a screen
+/// that stays open for hours.
+const FEW_ROWS: usize = 2_000;
 
 /// What looks are compared with.
 #[derive(Debug)]
@@ -46,6 +50,8 @@ pub(super) struct Looker {
     gone: Gone,
     shown: Arc<Sample>,
     examined_at_ns: u64,
+    /// Whether a screen was shown that takes older looks.
+    asked: bool,
     /// Why what was asked for is not measured; told once.
     pub(super) failed: Option<Arc<str>>,
 }
@@ -66,6 +72,7 @@ impl Looker {
             gone: Gone::default(),
             shown: Arc::default(),
             examined_at_ns: 0,
+            asked: false,
             failed: None,
         }
     }
@@ -74,6 +81,7 @@ impl Looker {
     pub(super) fn restart(&mut self, first: Snapshot) {
         *self = Self {
             screen: self.screen,
+            asked: self.asked,
             ..Self::new(first, self.filter.clone())
         };
     }
@@ -82,6 +90,11 @@ impl Looker {
     pub(super) fn processes(&self) -> Vec<u32> {
         let pids: BTreeSet<u32> = self.now.rows.iter().map(|row| row.key.pid).collect();
         pids.into_iter().collect()
+    }
+
+    /// Whether older looks are kept.
+    fn keeps_looks(&self, made: &Made) -> bool {
+        self.asked || made.measures != Measures::NONE || self.now.rows.len() <= FEW_ROWS
     }
 
     /// Takes in a look at what `made` counts.
@@ -100,7 +113,10 @@ impl Looker {
             true => self.threads(&recent),
             false => Vec::new(),
         };
-        let (examination, examined_ns) = self.examined();
+        let (examination, examined_ns) = match self.keeps_looks(made) {
+            true => self.examined(),
+            false => (None, 0),
+        };
         if let Some(examination) = &examination {
             add_badges(&mut entries, examination);
         }
@@ -123,13 +139,18 @@ impl Looker {
             ..Sample::default()
         };
         self.add_lists(&mut sample);
+        if !self.keeps_looks(made) {
+            self.earlier = Arc::clone(&now);
+            self.anchors = [Arc::clone(&now), now];
+        }
         self.shown = Arc::new(sample);
         Arc::clone(&self.shown)
     }
 
-    /// The last look again, for another screen; `None` where there was none yet.
+    /// The last look again, for another screen; `None` where there was none yet, or it is not kept.
     pub(super) fn show(&mut self, screen: Screen, made: &Made) -> Option<Arc<Sample>> {
         self.screen = screen;
+        self.asked |= matches!(screen, Screen::Sources | Screen::Locks | Screen::Findings);
         if Arc::ptr_eq(&self.earlier, &self.now) {
             return None;
         }
@@ -242,5 +263,48 @@ fn add_badges(entries: &mut [Entry], examination: &Examination) {
     }
     for entry in entries {
         entry.finding = Some(worst.get(&entry.key.pid).copied().unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::snapshot::{Row, RowKey};
+    use crate::source::synthetic::Synthetic;
+
+    /// A look at `rows` quiet epolls, at a second.
+    fn snapshot(rows: usize, second: u64) -> Snapshot {
+        let row = |pid| Row {
+            key: RowKey {
+                pid,
+                ..RowKey::default()
+            },
+            ..Row::default()
+        };
+        Snapshot {
+            at_ns: second * 1_000_000_000,
+            rows: (1..).take(rows).map(row).collect(),
+            ..Snapshot::default()
+        }
+    }
+
+    #[test]
+    fn with_many_rows_only_who_asks_pays_for_older_looks() {
+        let made = Made {
+            source: Box::new(Synthetic::empty()),
+            measures: Measures::NONE,
+            status: None,
+            host: Arc::default(),
+        };
+        for (rows, examined) in [(FEW_ROWS, true), (FEW_ROWS + 1, false)] {
+            let mut looker = Looker::new(snapshot(rows, 0), Filter::default());
+            let look = |looker: &mut Looker, second| looker.look(snapshot(rows, second), &made);
+            assert_eq!(look(&mut looker, 6).examination.is_some(), examined);
+            assert_eq!(looker.show(Screen::Epolls, &made).is_some(), examined);
+            assert_eq!(Arc::ptr_eq(&looker.anchors[0], &looker.since), examined);
+            looker.show(Screen::Findings, &made);
+            look(&mut looker, 7);
+            assert!(look(&mut looker, 9).examination.is_some(), "{rows} rows");
+        }
     }
 }
