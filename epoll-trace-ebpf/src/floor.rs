@@ -78,6 +78,7 @@ empty! {
     kprobe release_kprobe "eventpoll_release_file";
     fentry shown_fentry "ep_show_fdinfo";
     kprobe shown_kprobe "ep_show_fdinfo";
+    fexit shown_fexit "ep_show_fdinfo";
     fexit uring_fexit "epoll_sendevents";
     fentry scan_fentry "ep_done_scan";
     kprobe scan_kprobe "ep_done_scan";

@@ -138,6 +138,8 @@ globals! {
     COUNT_CHAINS;
     /// 1: notifications and wakeups are counted per item of files that several watch, and of listeners.
     COUNT_SOURCES;
+    /// 1: reads of fdinfo are timed.
+    TIME_READS;
     /// 1: waits for locks are measured.
     LOCKS_WANTED;
     /// 1: notifications are seen, so that what runs inside one is known.

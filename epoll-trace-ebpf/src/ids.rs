@@ -211,6 +211,8 @@ ids! {
         SourcesReused = "sources_reused",
         /// A shared file has more items than are looked at: of the others it shows those that are notified.
         SourcesCut = "sources_cut",
+        /// A read of an epoll's fdinfo was not counted: too many readers.
+        ReadersFull = "readers_full",
     }
 }
 

@@ -6,16 +6,18 @@
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 /// Changes with every change of this file's layout; the agent refuses an object that says another one.
-pub const ABI_VERSION: u32 = 5;
+pub const ABI_VERSION: u32 = 6;
 
 mod bucket;
 mod context;
 mod ids;
+mod reads;
 mod sources;
 
 pub use bucket::{BUCKETS, SUB_BUCKETS, bucket, bucket_low};
 pub use context::context_of;
 pub use ids::{Counter, EpollCounter, LockKind, LockPath, Loss, Metric, WakeContext};
+pub use reads::{MAX_READERS, MAX_READS, ReadKey, ReadRow};
 pub use sources::{ITEM_KIND_SLOTS, RELEASED, REMOVED, SOURCE_WALK, SourceItem, SourceKey, WATCHED};
 
 /// Rows (process × epoll pairs) followed at once, unless the agent says otherwise.

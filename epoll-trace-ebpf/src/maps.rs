@@ -8,8 +8,9 @@ use aya_ebpf::{
 use epoll_trace_ebpf::{
     BLOCK, Chunk, DEFAULT_CHUNKS, DEFAULT_ROWS, Epoll, EpollId, ITEM_KIND_SLOTS, ItemEvent, ItemKey,
     KnownEpoll, LOCK_FILTER_SLOTS, LockKey, LockRow, LockThread, Loss, MAX_EPOLLS, MAX_ITEMS,
-    MAX_LOCK_THREADS, MAX_LOCKS, MAX_MUTEX_WAITS, MAX_NESTING, MAX_SOURCE_ITEMS, MAX_SOURCES, MAX_THREADS,
-    MAX_TREE, MAX_WAKERS, Row, RowKey, Shown, SourceItem, SourceKey, TID_FILTER_SLOTS, Waker, WakerKey,
+    MAX_LOCK_THREADS, MAX_LOCKS, MAX_MUTEX_WAITS, MAX_NESTING, MAX_READERS, MAX_READS, MAX_SOURCE_ITEMS,
+    MAX_SOURCES, MAX_THREADS, MAX_TREE, MAX_WAKERS, ReadKey, ReadRow, Row, RowKey, Shown, SourceItem,
+    SourceKey, TID_FILTER_SLOTS, Waker, WakerKey,
 };
 
 /// What is known of a thread that waits on epolls, or of one that is not traced.
@@ -229,6 +230,18 @@ pub static ITEMS: LruHashMap<ItemKey, ItemEvent> = LruHashMap::with_max_entries(
 /// Read by the agent. Full: never, it has one place.
 #[map]
 pub static SHOWN: Array<Shown> = Array::with_max_entries(1, 0);
+/// By task_struct address: when the read of an fdinfo in progress began. Written by begins of such reads, removed by their ends. Read by the
+/// same. Full: `readers_full`.
+#[map]
+pub static READS: HashMap<u64, u64> = HashMap::with_max_entries(MAX_READS, 0);
+/// By epoll and process: who reads its fdinfo. Written by ends of such reads, removed by the agent. Read by the agent. Full:
+/// `readers_full`.
+#[map]
+pub static READERS: HashMap<ReadKey, ReadRow> = HashMap::with_max_entries(MAX_READERS, 0);
+/// What a new row of `READERS` is made of: zeroes, too many for the stack. Written by nobody. Read by the ends of reads.
+/// Full: never, it has one place.
+#[map]
+pub static READ_ZERO: Array<ReadRow> = Array::with_max_entries(1, 0);
 /// Waits for locks by lock and process. Written by the ends of waits for locks, removed by the agent. Read by the agent.
 /// Full: `locks_full`.
 #[map]

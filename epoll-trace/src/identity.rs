@@ -92,6 +92,41 @@ pub fn processes() -> Vec<u32> {
         .collect()
 }
 
+/// Threads of one process that are asked what they do, at most.
+const MOST_THREADS: usize = 256;
+/// The system calls that wait on an epoll.
+const WAITS: [libc::c_long; 3] = [
+    libc::SYS_epoll_wait,
+    libc::SYS_epoll_pwait,
+    libc::SYS_epoll_pwait2,
+];
+
+/// Whether a thread of process `pid` sleeps in a wait on its descriptor `epfd`: `/proc/PID/task/TID/syscall` is the call's number and
+/// its arguments (`proc_pid_syscall`, fs/proc/base.c). `None` where no thread's can be read.
+pub fn waits_on(pid: u32, epfd: i32) -> Option<bool> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let mut told = None;
+    for task in tasks.flatten().take(MOST_THREADS) {
+        let Ok(call) = fs::read_to_string(task.path().join("syscall")) else {
+            continue;
+        };
+        if is_wait(&call, epfd) {
+            return Some(true);
+        }
+        told = Some(false);
+    }
+    told
+}
+
+/// `232 0x5 0x7ffd… …`, or `running`.
+fn is_wait(call: &str, epfd: i32) -> bool {
+    let mut words = call.split(' ');
+    let number = words.next().and_then(|word| word.parse().ok());
+    let first = words.next().and_then(|word| word.strip_prefix("0x"));
+    let first = first.and_then(|word| u64::from_str_radix(word, 16).ok());
+    number.is_some_and(|number| WAITS.contains(&number)) && first.is_some_and(|first| first as i32 == epfd)
+}
+
 /// The process of thread `id`; `None` once it is gone.
 pub fn process_of(id: u32) -> Option<u32> {
     let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
@@ -122,28 +157,56 @@ pub struct Watched {
     pub events: u32,
 }
 
-/// What the epoll behind descriptor `fd` of process (or thread) `id` watches. The kernel writes the list with `ep->mtx` held
-/// (`ep_show_fdinfo`, fs/eventpoll.c): never to be called again and again. `None` if it is gone, or longer than `most` bytes.
+/// One file that an epoll watches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Item {
+    /// The descriptor it was added as.
+    pub fd: i32,
+    /// Its mask and flags.
+    pub events: u32,
+    /// Number of its inode.
+    pub inode: u64,
+}
+
+/// What the epoll behind descriptor `fd` of process (or thread) `id` watches, in sum. As of [`items_of`].
 pub fn watched_by(id: u32, fd: i32, most: u64) -> Option<Watched> {
+    let items = items_of(id, fd, most)?;
+    Some(Watched {
+        items: items.len() as u64,
+        events: items.iter().fold(0, |events, item| events | item.events),
+    })
+}
+
+/// The files that the epoll behind descriptor `fd` of process (or thread) `id` watches. The kernel writes the list with `ep->mtx` held
+/// (`ep_show_fdinfo`, fs/eventpoll.c): never to be called again and again. `None` if it is gone, or longer than `most` bytes.
+pub fn items_of(id: u32, fd: i32, most: u64) -> Option<Vec<Item>> {
     let mut text = String::new();
     let file = File::open(format!("/proc/{id}/fdinfo/{fd}")).ok()?;
     let length = file.take(most).read_to_string(&mut text).ok()?;
     if length as u64 == most {
         return None;
     }
-    Some(watched(&text))
+    Some(items(&text))
 }
 
-/// Items are lines `tfd: FD events: MASK data: …`; whatever else there is belongs to the epoll's own file.
-fn watched(text: &str) -> Watched {
-    let mut watched = Watched::default();
-    for line in text.lines().filter_map(|line| line.strip_prefix("tfd:")) {
-        let mut words = line.split_whitespace().skip_while(|&word| word != "events:");
-        let mask = words.nth(1).and_then(|mask| u32::from_str_radix(mask, 16).ok());
-        watched.items += 1;
-        watched.events |= mask.unwrap_or(0);
+/// Items are lines `tfd: FD events: MASK data: … ino:INODE …`; whatever else there is belongs to the epoll's own file.
+fn items(text: &str) -> Vec<Item> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix("tfd:"));
+    lines.map(item).collect()
+}
+
+fn item(line: &str) -> Item {
+    let hexadecimal = |word: &str| u64::from_str_radix(word, 16).ok();
+    let mut words = line.split_whitespace();
+    let fd = words.next().and_then(|fd| fd.parse().ok());
+    let mut words = words.skip_while(|&word| word != "events:").skip(1);
+    let events = words.next().and_then(hexadecimal);
+    let inode = words.find_map(|word| hexadecimal(word.strip_prefix("ino:")?));
+    Item {
+        fd: fd.unwrap_or(-1),
+        events: events.unwrap_or(0) as u32,
+        inode: inode.unwrap_or(0),
     }
-    watched
 }
 
 #[cfg(test)]
@@ -157,9 +220,27 @@ mod tests {
         let text = "pos:\t0\nflags:\t02\nmnt_id:\t15\nino:\t1056\n\
                     tfd:        5 events:       19 data:                5  pos:0 ino:e sdev:9\n\
                     tfd:        7 events: 90000001 data: ffffffffffffffff  pos:0 ino:e sdev:9\n";
-        let (items, events) = (2, 0x9000_0019);
-        assert_eq!(watched(text), Watched { items, events });
-        assert_eq!(watched("pos:\t0\n"), Watched::default());
+        let item = |fd, events| Item {
+            fd,
+            events,
+            inode: 14,
+        };
+        assert_eq!(items(text), [item(5, 0x19), item(7, 0x9000_0001)]);
+        assert_eq!(items("pos:\t0\n"), []);
+    }
+
+    #[test]
+    fn a_thread_in_a_wait_shows_by_its_system_call() {
+        let wait = format!(
+            "{} 0x5 0x7ffd 0x80 0xffffffffffffffff 0x0 0x0 0x7ffd 0x7f01\n",
+            libc::SYS_epoll_wait
+        );
+        assert!(is_wait(&wait, 5) && !is_wait(&wait, 6));
+        assert!(!is_wait("running\n", 5) && !is_wait("0 0x5 0x7ffd 0x80\n", 5));
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
+        let (own, fd) = (std::process::id(), epoll.0.as_raw_fd());
+        assert_ne!(waits_on(own, fd), Some(true));
+        assert_eq!(waits_on(0, fd), None);
     }
 
     #[test]
@@ -189,6 +270,7 @@ mod tests {
     fn an_own_epoll_is_found_and_read() {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
         let (read, _write) = nix::unistd::pipe().unwrap();
+        let inode = nix::sys::stat::fstat(&read).unwrap().st_ino;
         let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
         epoll.add(&read, EpollEvent::new(flags, 1)).unwrap();
         let (own, fd) = (std::process::id(), epoll.0.as_raw_fd());
@@ -202,6 +284,10 @@ mod tests {
         assert!(epolls_of(own, Instant::now()).is_empty());
         let found = watched_by(own, fd, 1 << 20).unwrap();
         assert_eq!(found.items, 1);
+        let [item] = items_of(own, fd, 1 << 20).unwrap()[..] else {
+            panic!("one file is watched")
+        };
+        assert_eq!((item.fd, item.inode), (read.as_raw_fd(), inode));
         assert_eq!(found.events & 1 << 31, 1 << 31);
         assert_eq!(watched_by(own, fd, 10), None);
         assert_eq!(

@@ -136,6 +136,7 @@ async fn diagnose(args: &DiagnoseArgs, global: &GlobalArgs) -> anyhow::Result<u8
         metrics: diagnose::METRICS.to_vec(),
         counters: Some(Counters::All),
         sources: true,
+        look: true,
         per_thread: run.filter.needs_threads(),
         ..Wishes::default()
     };

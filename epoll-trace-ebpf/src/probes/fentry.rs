@@ -188,6 +188,14 @@ fn release_fentry(ctx: FEntryContext) -> i32 {
     0
 }
 
+/// `ep_show_fdinfo(seq, file)` ends.
+#[fexit(function = "ep_show_fdinfo")]
+fn shown_fexit(ctx: FExitContext) -> i32 {
+    // SAFETY: a typed `struct file *`.
+    signals::shown_end(unsafe { typed(ctx.arg(1), &OFF_FILE_PRIVATE) });
+    0
+}
+
 /// `ep_show_fdinfo(seq, file)`.
 #[fentry(function = "ep_show_fdinfo")]
 fn shown_fentry(ctx: FEntryContext) -> i32 {

@@ -2,7 +2,7 @@
 
 use epoll_trace_ebpf::{EpollCounter, EpollId, Loss, RELEASE_WALK, Shown};
 
-use super::{aggregate::lose, epoll, source};
+use super::{aggregate::lose, epoll, reader, source};
 use crate::{
     globals::{FOLLOW_ITEMS, OWN_TGID},
     kernel,
@@ -35,10 +35,11 @@ pub fn file_released(file: u64) {
 }
 
 /// Somebody reads the fdinfo of the epoll at `address`. If it is the agent, the epoll is followed from now on, and the agent
-/// is told which one it reads of.
+/// is told which one it reads of; of others the time is taken.
 #[inline(always)]
 pub fn shown(address: u64) {
     if u64::from(kernel::current_ids().0) != OWN_TGID.load() {
+        reader::begins();
         return;
     }
     let Some(epoll) = epoll::known_or_introduced(address) else {

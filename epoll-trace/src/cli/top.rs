@@ -19,6 +19,9 @@ wakeups come after the others: one late wakeup is no percentile.
 Press ? for the keys, 1 to 6 for the screens: processes, epolls, shared files
 and listeners, locks, findings, itself. What a screen lacks is measured with m
 or --measure, at the price that it names; by itself top measures little.
+Enter shows one process in full; without room for all it leaves out first the
+times of each metric, then the rates, the heat map, how waits ended, the
+histogram, the wake path. z looks back for 1, 5, 15 minutes.
 
 Choices to keep stand in $XDG_CONFIG_HOME/epoll-trace/config.toml, else in
 ~/.config/epoll-trace/config.toml; --dump-config shows all. Under sudo ~ is

@@ -10,7 +10,9 @@ use crate::identity;
 use crate::kernel::btf::Targets;
 use crate::kernel::cgroup::Cgroup;
 use crate::kernel::{Detail, Facts, caps::RunningKernel, offsets};
+use crate::model::look::WATCHED_FILES;
 use crate::model::probes::{Outcome, Status};
+use crate::model::readers::READERS;
 use crate::model::snapshot::{Counter, EpollCounter, LOCK_PATHS, Metric, NOT_MEASURED};
 use crate::model::source::SOURCES;
 use crate::model::waker::{CHAINS, WAKERS};
@@ -30,6 +32,8 @@ pub struct Wishes {
     pub counters: Option<Counters>,
     /// Read once what epolls of before watch; only where items are followed.
     pub fdinfo: bool,
+    /// At the end of each block one look at what the waiting processes have open, and who reads fdinfo; with the above.
+    pub look: bool,
     /// Who wakes.
     pub wakers: bool,
     /// What files that several watch, and listeners, bring, what their workers make of it, and who wakes the next thread of its epoll;
@@ -114,6 +118,7 @@ impl Wishes {
         match number {
             Number::Metric(metric) => self.metrics.contains(&metric),
             Number::Wakers => self.wakers,
+            Number::Readers => self.look,
             Number::Chains | Number::Sources => self.sources,
             Number::Items | Number::Flags => self.follows_items(),
             _ if number.is_of_locks() => self.locks(),
@@ -199,8 +204,19 @@ pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Stat
         let why = "the kernel hides its addresses (kptr_restrict), so who is in epoll_ctl, close or fdinfo counts as other";
         absent.insert(LOCK_PATHS.to_owned(), why.to_owned());
     }
+    if wishes.look && !(wishes.fdinfo && is_seen(&status, Signal::EpollShown)) {
+        let why = if wishes.fdinfo {
+            "ep_show_fdinfo cannot be probed, so which epoll a list is of is not known"
+        } else {
+            "fdinfo is not read in this run"
+        };
+        absent.insert(WATCHED_FILES.to_owned(), why.to_owned());
+    }
     let deaths_are_seen = is_seen(&status, Signal::EpollDeath);
     learn_items(&mut live, wishes, &status)?;
+    if wishes.sources && wishes.fdinfo && absent.contains_key(SOURCES) {
+        live.find_listeners();
+    }
     live.describe(absent, status.line(), deaths_are_seen);
     give_memory_back();
     Ok((live, status))
@@ -313,6 +329,7 @@ fn load_plan(facts: &Facts, plan: &Plan, wishes: &Wishes, verbose: u8) -> anyhow
         time_loops: everything || wishes.sources || wishes.metrics.contains(&Metric::Busy),
         locks: wishes.locks(),
         sources: wishes.sources && !plan.absent().contains_key(SOURCES),
+        readers: wishes.look && !plan.absent().contains_key(READERS),
         notifications_seen: seen(Signal::Notification),
         epoll_by_fd: matches!(plan.identity, Identity::Descriptor(_)),
         scope: wishes.scope.clone(),

@@ -113,17 +113,18 @@ pub fn look(config: &Config, global: &GlobalArgs) -> Look {
     Look {
         ascii: config.ascii.unwrap_or(false),
         theme: config.theme.unwrap_or_default(),
-        depth: depth(global),
+        depth: depth(global.color, |name| std::env::var_os(name)),
     }
 }
 
-fn depth(global: &GlobalArgs) -> Depth {
-    let of = |name| std::env::var(name).ok();
-    if !global.color.enabled(std::env::var_os("NO_COLOR").as_deref()) {
+/// How many colors to use, by what was asked for and what the environment says.
+fn depth(color: Color, variable: impl Fn(&str) -> Option<OsString>) -> Depth {
+    if !color.enabled(variable("NO_COLOR").as_deref()) {
         return Depth::None;
     }
+    let of = |name| variable(name).and_then(|value| value.into_string().ok());
     let told = Depth::of_terminal(of("COLORTERM").as_deref(), of("TERM").as_deref());
-    match global.color {
+    match color {
         Color::Always => told.max(Depth::Ansi16),
         Color::Auto | Color::Never => told,
     }
@@ -192,6 +193,24 @@ mod tests {
             file("/h/.config/epoll-trace/config.toml")
         );
         assert_eq!(of(None, None), None);
+    }
+
+    #[test]
+    fn colors_as_the_terminal_has_them_unless_somebody_objects() {
+        let of = |color, set: &[(&str, &str)]| {
+            depth(color, |name| {
+                let found = set.iter().find(|(other, _)| *other == name);
+                found.map(|(_, value)| OsString::from(value))
+            })
+        };
+        let full = [("COLORTERM", "truecolor"), ("TERM", "xterm-256color")];
+        assert_eq!(of(Color::Auto, &full), Depth::True);
+        assert_eq!(of(Color::Auto, &full[1..]), Depth::Ansi256);
+        assert_eq!(of(Color::Auto, &[("NO_COLOR", "1"), full[1]]), Depth::None);
+        assert_eq!(of(Color::Auto, &[("NO_COLOR", ""), full[1]]), Depth::Ansi256);
+        assert_eq!(of(Color::Never, &full), Depth::None);
+        assert_eq!(of(Color::Always, &[("NO_COLOR", "1"), full[1]]), Depth::Ansi256);
+        assert_eq!(of(Color::Always, &[("TERM", "dumb")]), Depth::Ansi16);
     }
 
     #[test]

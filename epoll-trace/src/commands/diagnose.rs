@@ -69,6 +69,10 @@ impl Blocks for Diagnoses<'_> {
         "all that epoll does"
     }
 
+    fn looks(&self) -> bool {
+        true
+    }
+
     fn csv_header(&self, out: &mut dyn Write) -> io::Result<()> {
         write_csv_header(out)
     }

@@ -21,6 +21,11 @@ pub trait Blocks {
     /// What is traced, in words: `epoll wakeups`.
     fn subject(&self) -> &'static str;
 
+    /// Whether the processes are looked at for each block.
+    fn looks(&self) -> bool {
+        false
+    }
+
     /// Writes the head of the table, where the format is CSV.
     ///
     /// # Errors
@@ -98,7 +103,7 @@ impl<'a, B: Blocks> Session<'a, B> {
             next = next_block(next, schedule.interval());
             let until = [next, end].into_iter().flatten().min();
             let woken = self.read_on(&mut stop, until).await?;
-            let later = self.source.snapshot()?;
+            let later = self.last_look()?;
             self.block(&earlier, &later)?;
             earlier = later;
             left -= 1;
@@ -131,7 +136,7 @@ impl<'a, B: Blocks> Session<'a, B> {
                 break INTERRUPTED;
             }
         };
-        let later = self.source.snapshot()?;
+        let later = self.last_look()?;
         self.block(&earlier, &later)?;
         Ok(code)
     }
@@ -167,6 +172,15 @@ impl<'a, B: Blocks> Session<'a, B> {
         .and_then(|()| out.flush())
         .context("cannot write the output")?;
         Ok(first)
+    }
+
+    /// The snapshot that ends a block.
+    fn last_look(&mut self) -> anyhow::Result<Snapshot> {
+        let mut last = self.source.snapshot()?;
+        if self.blocks.looks() {
+            self.source.look(&mut last)?;
+        }
+        Ok(last)
     }
 
     fn block(&mut self, earlier: &Snapshot, later: &Snapshot) -> anyhow::Result<()> {

@@ -138,6 +138,19 @@ fn what_is_dumped_reads_back() {
 }
 
 #[test]
+fn every_choice_is_in_the_manual() {
+    let manual = include_str!("../../../docs/top.md");
+    let unknown = read("unknown = 1").unwrap_err().to_string();
+    let (_, names) = unknown.split_once("one of ").unwrap();
+    for name in names
+        .split(", ")
+        .chain(Theme::ALL.iter().map(|theme| theme.name()))
+    {
+        assert!(manual.contains(&format!("`{name}`")), "docs/top.md lacks {name}");
+    }
+}
+
+#[test]
 fn saving_columns_keeps_everything_else() {
     let saved = with_columns(FULL, "config.toml", "processes", &["comm", "p99"]).unwrap();
     assert_eq!(saved, FULL.replace(r#"["p99", "pid"]"#, r#"["comm", "p99"]"#));

@@ -1,7 +1,7 @@
 //! What a watched file is: the link of a descriptor, and for a socket its line in its network namespace's tables.
 
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 
 use procfs_core::net::{TcpNetEntries, TcpNetEntry, TcpState, UdpNetEntries};
@@ -38,8 +38,32 @@ pub fn link_of(pid: u32, fd: i32, inode: u64) -> Result<String, String> {
     Ok(link)
 }
 
+/// What a process has under the number of a watched file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// That file, as far as it can be told.
+    Same,
+    /// Another one.
+    Other,
+    /// Nothing.
+    Nothing,
+}
+
+/// Whether process `pid` has the file with this inode as descriptor `fd`. Only sockets and pipes are told by their inode: all files of an
+/// anonymous kind have one, and some file systems number theirs otherwise for user space. `None` if it cannot be looked up.
+pub fn held(pid: u32, fd: i32, inode: u64) -> Option<Held> {
+    match fs::read_link(format!("/proc/{pid}/fd/{fd}")) {
+        Ok(link) => match parts(&link.to_string_lossy()) {
+            (_, Some(other)) if inode != 0 && other != inode => Some(Held::Other),
+            _ => Some(Held::Same),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound && super::exists(pid) => Some(Held::Nothing),
+        Err(_) => None,
+    }
+}
+
 /// Inode of the network namespace of process `pid`; `None` once it is gone.
-fn netns_of(pid: u32) -> Option<u64> {
+pub fn netns_of(pid: u32) -> Option<u64> {
     let link = fs::read_link(format!("/proc/{pid}/ns/net")).ok()?;
     let inode = link.to_str()?.strip_prefix("net:[")?.strip_suffix(']')?;
     inode.parse().ok()
@@ -51,6 +75,12 @@ pub fn listening(pid: u32, netns: u64) -> Option<Vec<Listening>> {
     if netns_of(pid) != Some(netns) {
         return None;
     }
+    listeners(pid).map(|(_, found)| found)
+}
+
+/// The network namespace of process `pid`, by its inode, and the TCP sockets that listen there; `None` once the process is gone.
+pub fn listeners(pid: u32) -> Option<(u64, Vec<Listening>)> {
+    let netns = netns_of(pid)?;
     let mut found = Vec::new();
     for table in ["tcp", "tcp6"] {
         let Ok(file) = File::open(format!("/proc/{pid}/net/{table}")) else {
@@ -69,7 +99,7 @@ pub fn listening(pid: u32, netns: u64) -> Option<Vec<Listening>> {
             });
         }
     }
-    Some(found)
+    Some((netns, found))
 }
 
 /// What `link` stands for; a socket is looked up in the network namespace of process `pid`.
@@ -244,6 +274,20 @@ mod tests {
         assert!(link_of(own_pid, fd, inode).is_ok());
         let why = link_of(own_pid, fd, inode + 1).unwrap_err();
         assert!(why.contains("another file"), "{why}");
+    }
+
+    #[test]
+    fn a_number_that_is_another_socket_by_now_shows() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (own_pid, fd) = (std::process::id(), listener.as_raw_fd());
+        let inode = own(&listener).inode.unwrap();
+        assert_eq!(held(own_pid, fd, inode), Some(Held::Same));
+        assert_eq!(held(own_pid, fd, inode + 1), Some(Held::Other));
+        assert_eq!(held(own_pid, 1_000_000, inode), Some(Held::Nothing));
+        assert_eq!(held(0, fd, inode), None);
+        // A path may have any number.
+        let file = File::open("/dev/null").unwrap();
+        assert_eq!(held(own_pid, file.as_raw_fd(), inode), Some(Held::Same));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::shared::Shared;
 use super::snapshot::{
     Epoll, EpollId, Known, Lock, LockKey, LockPath, Numbers, PathSum, Row, RowKey, Snapshot,
 };
-use super::{source, waker};
+use super::{readers, source, waker};
 
 /// What was counted between two looks.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,6 +33,8 @@ impl Window {
             locks: later.locks.clone(),
             sources: later.sources.clone(),
             listening: later.listening.clone(),
+            readers: later.readers.clone(),
+            look: later.look.clone(),
             names: Arc::clone(&later.names),
             losses: later.losses.clone(),
             absent: Arc::clone(&later.absent),
@@ -54,6 +56,7 @@ impl Window {
             let row = |key| before.places().find(key);
             source::take_off(&mut counted.sources, &earlier.sources, row, since);
         }
+        readers::take_off(&mut counted.readers, &earlier.readers);
         if let (Some(spent), Some(old)) = (&mut counted.spent, &earlier.spent) {
             spent.take_off(old);
         }

@@ -7,19 +7,21 @@ mod files;
 mod herd;
 mod limits;
 mod locked;
+mod looked;
+mod queues;
+mod subject;
 mod time;
 mod words;
 
-use std::sync::Arc;
-
-use super::entry::{Entry, EntryKey};
+use super::entry::Entry;
 use super::herds::Herd;
 use super::locks::LockEntry;
+use super::reuseport::Group;
 use super::snapshot::LockKind;
-use super::source::Named;
 
 pub use examine::{Scene, examine};
 pub use limits::{Limit, Limits};
+pub use subject::{Subject, What};
 pub use words::{WORDS, used_in};
 
 /// Every diagnosis, in the order of its number.
@@ -27,11 +29,11 @@ pub static DIAGNOSES: [&Diagnosis; 22] = [
     &herd::D01,
     &herd::D02,
     &herd::D03,
-    &files::D04,
+    &queues::D04,
     &files::D05,
-    &files::D06,
+    &looked::D06,
     &files::D07,
-    &files::D08,
+    &looked::D08,
     &calls::D09,
     &calls::D10,
     &calls::D11,
@@ -41,7 +43,7 @@ pub static DIAGNOSES: [&Diagnosis; 22] = [
     &locked::D15,
     &locked::D16,
     &herd::D17,
-    &files::D18,
+    &locked::D18,
     &time::D19,
     &time::D20,
     &time::D21,
@@ -103,6 +105,8 @@ impl Diagnosis {
 pub enum Rule {
     /// Each file that several watch.
     Source(fn(&Herd, &Scene<'_>) -> Judgement),
+    /// Each address with several listeners.
+    Group(fn(&Group, &Scene<'_>) -> Judgement),
     /// Each process that waited.
     Process(fn(&Entry, &Scene<'_>) -> Judgement),
     /// Each epoll that somebody used.
@@ -250,84 +254,6 @@ impl Level {
             Self::Low => "low",
             Self::Medium => "medium",
             Self::High => "high",
-        }
-    }
-}
-
-/// Whom a finding is about.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Subject {
-    /// The process, and the epoll; of a file the first that watches it.
-    pub key: EntryKey,
-    /// Name of its process. Not yet safe for a terminal.
-    pub name: String,
-    /// What of it.
-    pub what: What,
-}
-
-/// What a finding is about.
-#[derive(Clone, Debug, PartialEq)]
-pub enum What {
-    /// The process, with all its epolls.
-    Process,
-    /// The epoll.
-    Epoll,
-    /// One of its locks.
-    Lock {
-        /// Which.
-        kind: LockKind,
-        /// Descriptor of the file whose wait queue it is of.
-        fd: Option<i32>,
-    },
-    /// A file that it and others watch.
-    Source {
-        /// What it is; else why that is not known.
-        named: Result<Arc<Named>, Arc<str>>,
-        /// Its descriptor there.
-        fd: Option<i32>,
-        /// Epolls that watch it.
-        workers: u64,
-    },
-}
-
-impl From<&Herd> for Subject {
-    fn from(herd: &Herd) -> Self {
-        // A worker of which no process is known names nothing.
-        let first = herd.workers.iter().find(|worker| worker.key.pid != 0);
-        let first = first.or(herd.workers.first());
-        Self {
-            key: first.map(|worker| worker.key).unwrap_or_default(),
-            name: first.map(|worker| worker.name.clone()).unwrap_or_default(),
-            what: What::Source {
-                named: herd.named.clone(),
-                fd: first.map(|worker| worker.fd),
-                workers: herd.workers.len() as u64,
-            },
-        }
-    }
-}
-
-impl From<&Entry> for Subject {
-    fn from(entry: &Entry) -> Self {
-        Self {
-            key: entry.key,
-            name: entry.name.clone(),
-            what: if entry.key.epoll.is_some() {
-                What::Epoll
-            } else {
-                What::Process
-            },
-        }
-    }
-}
-
-impl From<&LockEntry> for Subject {
-    fn from(lock: &LockEntry) -> Self {
-        let (kind, fd) = (lock.kind, lock.fd);
-        Self {
-            key: lock.epoll,
-            name: lock.name.clone(),
-            what: What::Lock { kind, fd },
         }
     }
 }

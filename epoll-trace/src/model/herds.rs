@@ -26,7 +26,7 @@ pub struct Worker {
     pub events: u32,
     /// Notifications of the source of events that it asks for.
     pub notifications: u64,
-    /// Waiters that these made runnable.
+    /// Waiters that these made runnable; of an estimated herd see [`Herd::estimated`].
     pub woken: u64,
     /// Those of the notifications that the kernel passed on to the next item, since nobody slept here: only with EPOLLEXCLUSIVE, and seen by what
     /// the callback returned.
@@ -62,7 +62,7 @@ impl Worker {
         self.counters[counter as usize]
     }
 
-    /// Wakeups of all causes.
+    /// Wakeups of all causes that are known; `None` when none is.
     pub fn wakeups(&self) -> Option<u64> {
         const CAUSES: [Counter; 4] = [
             Counter::WakeupsSource,
@@ -70,7 +70,8 @@ impl Worker {
             Counter::WakeupsCtl,
             Counter::WakeupsUnclassified,
         ];
-        CAUSES.iter().map(|&cause| self.counter(cause)).sum()
+        let known = CAUSES.iter().filter_map(|&cause| self.counter(cause));
+        known.reduce(|sum, count| sum + count)
     }
 
     /// Part of its waiters' time that they spent between waits, of those waits that ended in the window, 0 to 1.
@@ -94,6 +95,9 @@ pub struct Herd {
     pub id: SourceId,
     /// What it is; else why that is not known.
     pub named: Result<Arc<Named>, Arc<str>>,
+    /// Of a listener whose items the kernel does not tell: an event is a connection that was accepted, and woken by it is who accepted one,
+    /// found none, or was woken for nothing, at most as often as its workers were woken at all. Notifications are not known.
+    pub estimated: bool,
     /// Items that watch it, or did in the window.
     pub items: u64,
     /// Events that reached anybody: notifications of items that stood first in the file's wait queue at the time, or those of the item that
@@ -118,9 +122,9 @@ impl Herd {
         self.workers.iter().map(|worker| worker.woken).sum()
     }
 
-    /// Items that an event reaches, on average; `None` without events.
+    /// Items that an event reaches, on average; `None` without events, and where it is not counted.
     pub fn fan_out(&self) -> Option<f64> {
-        self.per_event(self.notifications())
+        self.per_event(self.notifications()).filter(|_| !self.estimated)
     }
 
     /// Waiters that an event makes runnable, on average; `None` without events.
@@ -134,7 +138,8 @@ impl Herd {
 
     /// Whether it is a listening socket.
     pub fn is_listener(&self) -> bool {
-        self.backlog.is_some()
+        // Only listeners are estimated.
+        self.backlog.is_some() || self.estimated
     }
 
     /// Notifications that the kernel passed on from an EPOLLEXCLUSIVE item to the next.
@@ -281,13 +286,22 @@ fn herd(window: &Window, id: SourceId, items: &[&SourceItem]) -> Herd {
     workers.sort_by_key(|worker| worker.key);
     let named = items.iter().find(|item| item.named.is_ok()).or(items.first());
     let named = named.map_or_else(|| Err("".into()), |item| item.named.clone());
+    let estimated = items.iter().all(|item| !item.counted);
     Herd {
         id,
+        estimated,
         backlog: items.iter().find_map(|item| item.backlog),
         accept_queue: named.as_deref().ok().and_then(|named| queue(window, named)),
         named,
         items: items.len() as u64,
-        events: events(items),
+        events: if estimated {
+            workers
+                .iter()
+                .filter_map(|worker| worker.counter(Counter::Accepts))
+                .sum()
+        } else {
+            events(items)
+        },
         workers,
     }
 }
@@ -321,7 +335,7 @@ fn worker(window: &Window, epoll: EpollId, items: &[&SourceItem]) -> Worker {
         known.then_some(())?;
         rows.values().map(|row| row.numbers.counters[index]).sum()
     };
-    Worker {
+    let mut worker = Worker {
         key: EntryKey {
             pid,
             tid: None,
@@ -339,7 +353,21 @@ fn worker(window: &Window, epoll: EpollId, items: &[&SourceItem]) -> Worker {
         passed_on: items.iter().map(|item| item.passed_on).sum(),
         metrics: metrics(rows.values().copied()),
         counters: std::array::from_fn(sum),
+    };
+    if items.iter().all(|item| !item.counted) {
+        worker.woken = estimated_woken(&worker);
     }
+    worker
+}
+
+/// As [`Herd::estimated`] says.
+fn estimated_woken(worker: &Worker) -> u64 {
+    const OF_LISTENERS: [Counter; 3] = [Counter::Accepts, Counter::AcceptEagain, Counter::EmptyWakeups];
+    let by_listener: u64 = OF_LISTENERS
+        .iter()
+        .filter_map(|&counter| worker.counter(counter))
+        .sum();
+    by_listener.min(worker.wakeups().unwrap_or(by_listener))
 }
 
 /// The histograms of all rows together.

@@ -42,6 +42,19 @@ impl Socket {
 }
 
 impl Group {
+    /// The one with the longest queue.
+    pub fn fullest(&self) -> Option<&Socket> {
+        self.sockets.iter().max_by_key(|socket| socket.queue)
+    }
+
+    /// The median of the queues; of an even number the lower one of the two in the middle.
+    pub fn median_queue(&self) -> u64 {
+        let mut queues: Vec<u64> = self.sockets.iter().map(|socket| socket.queue).collect();
+        queues.sort_unstable();
+        let middle = queues.len().saturating_sub(1) / 2;
+        queues.get(middle).copied().unwrap_or(0)
+    }
+
     /// Connections that reached any of them.
     pub fn connections(&self) -> u64 {
         self.sockets.iter().map(Socket::connections).sum()

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use super::overhead::Spent;
 
 use super::histogram::Histogram;
+use super::look::Look;
+use super::readers::Reader;
 use super::shared::Shared;
 use super::source::{Listening, SourceItem};
 use super::waker::Wakers;
@@ -404,6 +406,10 @@ pub struct Snapshot {
     pub sources: Vec<SourceItem>,
     /// TCP sockets that listen at the addresses of those listeners, at this look; sorted.
     pub listening: Vec<Listening>,
+    /// Who read the fdinfo of epolls; empty unless that is timed.
+    pub readers: Vec<Reader>,
+    /// What the processes of the waiters have open, and what waits there; only at a look that was asked for.
+    pub look: Option<Look>,
     /// Names of the processes and threads in `rows`, and of those that woke them, by id; raw bytes of the kernel made text, not yet safe for a terminal.
     pub names: Arc<BTreeMap<u32, String>>,
     /// Loss counters by name; every one is listed, 0 included.

@@ -68,6 +68,8 @@ pub struct Listening {
 pub struct SourceItem {
     /// Which.
     pub key: SourceItemKey,
+    /// Whether the four numbers below are counted; where the kernel tells nothing of items they are 0, and herds are estimated.
+    pub counted: bool,
     /// Notifications of events it asks for.
     pub notifications: u64,
     /// Waiters that these made runnable.

@@ -52,6 +52,8 @@ named! {
         FileRelease = "file_release",
         /// The kernel writes an epoll's fdinfo.
         EpollShown = "epoll_shown",
+        /// The same from begin to end, by anybody but this tool.
+        FdinfoRead = "fdinfo_read",
         /// A thread's accept or accept4 returns.
         Accept = "accept",
         /// A thread waits for a lock, of an epoll or of a file it watches; begin and end.
@@ -342,6 +344,11 @@ pub const PROGRAMS: &[Program] = &[
     program(
         "shown_kprobe",
         Hook::Kprobe("ep_show_fdinfo"),
+        &[PROBE_READ, Need::Offset(Offset::FilePrivate)],
+    ),
+    program(
+        "shown_fexit",
+        Hook::Fexit("ep_show_fdinfo"),
         &[PROBE_READ, Need::Offset(Offset::FilePrivate)],
     ),
     program(

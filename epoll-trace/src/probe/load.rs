@@ -75,6 +75,8 @@ pub struct Options {
     pub locks: bool,
     /// Count what files that several watch, and listeners, bring.
     pub sources: bool,
+    /// Time who reads fdinfo.
+    pub readers: bool,
     /// Notifications are seen.
     pub notifications_seen: bool,
     /// Rows at most; 0 = the object's default.
@@ -114,6 +116,7 @@ impl Options {
             ("TIME_LOOPS".to_owned(), u64::from(self.time_loops)),
             ("LOCKS_WANTED".to_owned(), u64::from(self.locks)),
             ("COUNT_SOURCES".to_owned(), u64::from(self.sources)),
+            ("TIME_READS".to_owned(), u64::from(self.readers)),
             (
                 "NOTIFICATIONS_SEEN".to_owned(),
                 u64::from(self.notifications_seen),
@@ -185,6 +188,11 @@ pub fn load(
     }
     if !options.sources {
         loader.map_max_entries("SOURCE_ITEMS", 1);
+    }
+    if !options.readers {
+        for map in ["READS", "READERS"] {
+            loader.map_max_entries(map, 1);
+        }
     }
     if !options.locks {
         for map in OF_LOCKS {

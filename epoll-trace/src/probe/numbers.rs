@@ -7,6 +7,7 @@ use super::plan::Identity;
 use crate::kernel::caps::Capability;
 use crate::kernel::offsets::Offset;
 use crate::kernel::{Facts, names};
+use crate::model::readers::READERS;
 use crate::model::snapshot::{Counter, EpollCounter, FLAGS, ITEMS, Metric};
 use crate::model::source::SOURCES;
 use crate::model::waker::{CHAINS, WAKERS};
@@ -30,6 +31,8 @@ pub enum Number {
     Chains,
     /// What files that several watch, and listeners, bring.
     Sources,
+    /// Who reads fdinfo.
+    Readers,
 }
 
 impl Number {
@@ -44,6 +47,7 @@ impl Number {
             Self::Wakers,
             Self::Chains,
             Self::Sources,
+            Self::Readers,
         ])
     }
 
@@ -63,6 +67,7 @@ impl Number {
             Self::Wakers => WAKERS,
             Self::Chains => CHAINS,
             Self::Sources => SOURCES,
+            Self::Readers => READERS,
         }
     }
 
@@ -71,9 +76,13 @@ impl Number {
     pub const fn is_of_locks(self) -> bool {
         match self {
             Self::Metric(metric) => metric.is_of_locks(),
-            Self::Counter(_) | Self::Items | Self::Flags | Self::Wakers | Self::Chains | Self::Sources => {
-                false
-            }
+            Self::Counter(_)
+            | Self::Items
+            | Self::Flags
+            | Self::Wakers
+            | Self::Chains
+            | Self::Sources
+            | Self::Readers => false,
             Self::Epoll(counter) => matches!(
                 counter,
                 EpollCounter::LockWaits | EpollCounter::MutexWaits | EpollCounter::SourceLockWaits
@@ -183,6 +192,7 @@ impl Number {
             },
             Self::Wakers | Self::Chains => CAUSES,
             Self::Sources => &[Signal::Wakeup, Signal::Notification],
+            Self::Readers => &[Signal::FdinfoRead],
             Self::Epoll(counter) => match counter {
                 EpollCounter::Notifications
                 | EpollCounter::NotificationsUnasked
@@ -309,6 +319,7 @@ pub(super) fn absent(
             | Number::Items
             | Number::Flags
             | Number::Sources
+            | Number::Readers
             | Number::Metric(Metric::Queue | Metric::OverflowLength | Metric::Lock | Metric::Mutex)
             | Number::Counter(Counter::AlreadyRunnable),
             Identity::Descriptor(why),

@@ -13,6 +13,14 @@ pub trait Source: Send {
     /// When the kernel refuses a read that worked before.
     fn snapshot(&mut self) -> anyhow::Result<Snapshot>;
 
+    /// Adds to `snapshot`, which was just taken, what one look at the processes tells. That reads `/proc` for some time: not for every refresh.
+    ///
+    /// # Errors
+    /// As of [`Source::snapshot`].
+    fn look(&mut self, _snapshot: &mut Snapshot) -> anyhow::Result<()> {
+        Ok(())
+    }
+
     /// The probe plan in one line (family, what is missing), for every view.
     fn plan_line(&self) -> &str;
 }

@@ -321,6 +321,7 @@ impl Synthetic {
             netns: Some(NETNS),
         };
         SourceItem {
+            counted: true,
             key: SourceItemKey {
                 source: SourceId { file, born_ns: 1 },
                 epoll: epoll_id(epoll),
@@ -387,6 +388,8 @@ impl Source for Synthetic {
             } else {
                 LISTENING.map(listening).into()
             },
+            readers: Vec::new(),
+            look: None,
             names: self
                 .waiters
                 .iter()

@@ -26,6 +26,9 @@ use crate::model::source::{Named, SOURCES};
 use crate::model::waker::CHAINS;
 
 const INDENT: &str = "  ";
+/// Above listeners of which the kernel tells no items.
+const ESTIMATED: &str = "Estimated, since these probes do not see whom a listener wakes: WOKEN is accepts, accepts that \
+                         found nothing and empty wakeups of the epoll.";
 /// Widths of worker, process, flags, woken, deliveries, empty wakeups, accepts, utilization, share and its bar.
 const WIDTHS: [usize; 10] = [12, 8, 7, 6, 6, 6, 7, 4, 4, 8];
 /// Characters of the name of a file, which may be a long path.
@@ -65,6 +68,9 @@ pub fn write_text(
     }
     for herd in report.herds {
         write_source(out, herd, ascii)?;
+    }
+    if report.herds.iter().any(|herd| herd.estimated) {
+        write!(out, "{}", wrapped(ESTIMATED, "", INDENT))?;
     }
     if report.herds.is_empty() && !report.absent().contains_key(SOURCES) {
         writeln!(out, "No listener and no file that several watch had an event.")?;
@@ -151,13 +157,11 @@ fn title(herd: &Herd, ascii: bool) -> String {
         .collect();
     let modes: Vec<String> = modes.into_iter().map(flags_in_words).collect();
     parts.push(modes.join(" or "));
-    let listener = match herd.backlog {
-        Some(backlog) => {
-            parts.push(format!("queue {}/{backlog}", or_absent(herd.accept_queue)));
-            "listener "
-        }
-        None => "",
-    };
+    let listener = if herd.is_listener() { "listener " } else { "" };
+    if herd.is_listener() {
+        let (queue, backlog) = (or_absent(herd.accept_queue), or_absent(herd.backlog));
+        parts.push(format!("queue {queue}/{backlog}"));
+    }
     format!("{listener}{what}: {}", parts.join(", "))
 }
 
@@ -177,11 +181,18 @@ pub(super) fn describe(named: &Named, ascii: bool) -> String {
 /// What an event of it does, in a sentence.
 fn effect(herd: &Herd) -> String {
     let ratio = |ratio: Option<f64>| short(&ratio.map_or(Value::Absent, Value::Ratio));
-    let mut parts = vec![
-        format!("{} events", herd.events),
-        format!("fan-out {}", ratio(herd.fan_out())),
-        format!("woken per event {}", ratio(herd.woken_per_event())),
-    ];
+    let mut parts = if herd.estimated {
+        vec![
+            format!("{} accepts", herd.events),
+            format!("woken per accept about {}", ratio(herd.woken_per_event())),
+        ]
+    } else {
+        vec![
+            format!("{} events", herd.events),
+            format!("fan-out {}", ratio(herd.fan_out())),
+            format!("woken per event {}", ratio(herd.woken_per_event())),
+        ]
+    };
     if let (Some(share), Some(wakeups)) = (herd.empty_share(), herd.sum(Worker::wakeups)) {
         let share = short(&Value::Share(share));
         parts.push(format!("{share} of its workers' {wakeups} wakeups were empty"));

@@ -4,8 +4,8 @@ use super::laws::{
     CHANGED, CHURN, CONTENDED, CROWD, DUP_CLOSE, EDGE, EDGE_EVENTFD, EXCLUSIVE_EVENTFD, FLEET, HERD_EVENTFD,
     HERD_EVENTFD_ONCE, HERD_TCP, HERD_TCP_ONCE, HIDDEN, IDLE_FIRST, IN_TURN, KILLED, LEVEL, LEVEL_EVENTFD,
     NESTED, NESTED_EVENTFD, NESTED_TCP, ONE_TCP, OVERFLOWING, REUSE, SHARED_EDGE, SHARED_EDGE_EVENTFD,
-    SHARED_LEVEL, SHOWN, SIGNALS, SINGLE_ACCEPT, SLOW, TIMEOUTS, TOGETHER_EVENTFD, TOGETHER_TCP, UNREAD,
-    URING,
+    SHARED_LEVEL, SHOWN, SIGNALS, SINGLE_ACCEPT, SLOW, TIMEOUTS, TOGETHER_EVENTFD, TOGETHER_TCP, UNEVEN,
+    UNREAD, URING,
 };
 use super::race::{LOCK, MUTEX, PATHS, Racers};
 use super::shared::Host::{self, Processes, Threads, Together};
@@ -27,6 +27,8 @@ pub(super) enum Family {
     IdleFirst,
     /// Processes with an own listener each at one address.
     ReusePort,
+    /// The same, and one of them is slow.
+    ReusePortSlow,
     /// Several waiters on one epoll.
     Shared(Host, Kind, Mode),
     /// Waits that time out.
@@ -67,6 +69,7 @@ impl Family {
         match self {
             Self::IdleFirst
             | Self::ReusePort
+            | Self::ReusePortSlow
             | Self::Single(Tcp, _)
             | Self::Herd(Tcp, _)
             | Self::NestedHerd(Tcp, _)
@@ -95,6 +98,7 @@ impl Family {
                 | Self::NestedHerd(..)
                 | Self::IdleFirst
                 | Self::ReusePort
+                | Self::ReusePortSlow
                 | Self::Shared(..)
                 | Self::Crowd
                 | Self::Fleet
@@ -108,7 +112,14 @@ impl Family {
     pub(super) const fn is_paced(self) -> bool {
         matches!(
             self,
-            Self::Single(..) | Self::Nested | Self::Herd(..) | Self::Shared(..) | Self::Crowd | Self::Fleet
+            Self::Single(..)
+                | Self::Nested
+                | Self::Herd(..)
+                | Self::ReusePort
+                | Self::Shared(..)
+                | Self::DupClose
+                | Self::Crowd
+                | Self::Fleet
         )
     }
 }
@@ -221,6 +232,7 @@ pub const CATALOG: &[Scenario] = &[
     row("herd-eventfd-oneshot", "the same, ONESHOT and MOD", Family::Herd(Eventfd, Oneshot), HERD_EVENTFD_ONCE).waiters(2, 64),
     row("idle-first", "EPOLLEXCLUSIVE behind an idle epoll", Family::IdleFirst, IDLE_FIRST).waiters(2, 64),
     row("reuseport", "processes, own listener, one address", Family::ReusePort, ONE_TCP).waiters(4, 64),
+    row("reuseport-slow", "the same, one takes 100 ms for each", Family::ReusePortSlow, UNEVEN).waiters(4, 64),
     row("shared-tcp-lt", "threads, one epoll, listener, all return", Family::Shared(Together, Tcp, Level), TOGETHER_TCP).waiters(4, 64),
     row("shared-tcp-et", "threads, one epoll, listener, ET", Family::Shared(Threads, Tcp, Edge), SHARED_EDGE).waiters(4, 64),
     row("shared-tcp-oneshot", "the same, ONESHOT and MOD", Family::Shared(Threads, Tcp, Oneshot), SHARED_EDGE).waiters(4, 64),

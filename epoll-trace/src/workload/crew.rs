@@ -188,6 +188,33 @@ impl Crew {
         Ok(())
     }
 
+    /// Waits until `least` events were taken in all, whatever the waiters do meanwhile.
+    ///
+    /// # Errors
+    /// When a waiter failed, or nothing is taken for [`WATCHDOG`].
+    pub(super) fn catch_up(&self, least: u64) -> Result<()> {
+        let (mut taken, mut deadline) = (0, Instant::now() + WATCHDOG);
+        loop {
+            let now = self.arena.sum(|slot| &slot.consumed);
+            if now >= least {
+                return Ok(());
+            }
+            if now > taken {
+                (taken, deadline) = (now, Instant::now() + WATCHDOG);
+            }
+            for (witness, slot) in self.witnesses.iter().zip(self.arena.slots()) {
+                witness.look(slot)?;
+            }
+            if Instant::now() > deadline {
+                bail!(
+                    "no progress for {} s: {now} of {least} events taken; is the machine overloaded or a waiter stopped?",
+                    WATCHDOG.as_secs()
+                );
+            }
+            std::thread::sleep(LONG_PAUSE);
+        }
+    }
+
     /// Waits until every waiter sleeps in epoll_wait (or is done) and `need` holds: nothing moves any more
     /// until the next event.
     ///

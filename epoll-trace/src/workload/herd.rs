@@ -1,7 +1,9 @@
 //! Processes with an own epoll each, all on one file: the thundering herd, with all that epoll_ctl offers against it. The file may be
 //! an epoll, which watches the one with the events.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsRawFd as _, RawFd};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
@@ -9,8 +11,8 @@ use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use super::crew::{Crew, Need, Start};
 use super::expect::{Ctl, Known, Reach};
 use super::single::Mode;
-use super::source::{Kind, Source, Stop, epoll, epoll_on};
-use super::waiter::{Duty, Rearm, SOURCE, serve};
+use super::source::{Kind, Source, Stop, connected, epoll, epoll_on};
+use super::waiter::{Duty, Rearm, SOURCE, serve, serve_after};
 
 /// `events` on one file of `kind`, watched by `waiters` processes.
 ///
@@ -203,6 +205,71 @@ pub(super) fn run_reuseport(waiters: usize, events: u64, start: Start) -> Result
             notifications: events + count,
             wakeups_source,
             scans: Some(wakeups_source + deliveries),
+            ..Known::default()
+        },
+    ))
+}
+
+/// What the slow one of several listeners takes for each connection.
+const SLOW: Duration = Duration::from_millis(100);
+/// Connections that are not taken yet, at most: the kernel keeps more for one listener.
+const IN_FLIGHT: u64 = 48;
+
+/// As [`run_reuseport`], but the first waiter takes its time for each connection, and nobody waits for it: what the kernel gives it piles up
+/// in its queue while the others' are empty.
+///
+/// # Errors
+/// When the kernel refuses something, or no progress is made.
+pub(super) fn run_uneven(waiters: usize, events: u64, start: Start) -> Result<(Crew, Known)> {
+    let first = Source::reusable(None)?;
+    let address = first.address().context("a listener without an address")?;
+    let others: Vec<Source> = (1..waiters)
+        .map(|_| Source::reusable(Some(address)))
+        .collect::<Result<_>>()?;
+    let mut crew = Crew::new(waiters, 0)?;
+    let mut ends = Vec::with_capacity(waiters);
+    for (index, source) in [&first].into_iter().chain(&others).enumerate() {
+        let (epoll, stop) = (epoll_on(source, EpollFlags::empty())?, Stop::new()?);
+        stop.watch(&epoll)?;
+        let duty = Duty {
+            epfd: epoll.0.as_raw_fd(),
+            fd: source.fd(),
+            take: source.take(),
+            rearm: None,
+            quota: None,
+        };
+        let pause = if index == 0 { SLOW } else { Duration::ZERO };
+        crew.fork(|place| serve_after(place, &duty, || std::thread::sleep(pause)))?;
+        ends.push((epoll, stop));
+    }
+    crew.begin(start)?;
+    // A reset may overtake the end of its own handshake, which another CPU is still to see: so none is closed at once.
+    let mut clients = VecDeque::new();
+    for sent in 0..events {
+        crew.catch_up(sent.saturating_sub(IN_FLIGHT))?;
+        clients.push_back(connected(address)?);
+        if clients.len() as u64 > 2 * IN_FLIGHT {
+            clients.pop_front();
+        }
+    }
+    crew.catch_up(events)?;
+    for (_, stop) in &ends {
+        stop.fire()?;
+    }
+    crew.finish()?;
+    let count = waiters as u64;
+    Ok((
+        crew,
+        Known {
+            events_sent: events,
+            stops: count,
+            epolls: count,
+            notifications: events + count,
+            ctl: Some(Ctl {
+                ctl_add: 2 * count,
+                ..Ctl::default()
+            }),
+            raced: true,
             ..Known::default()
         },
     ))

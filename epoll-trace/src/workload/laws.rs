@@ -69,6 +69,14 @@ pub(super) const ONE_TCP: &[&str] = many_to_one!(
     "empty_wakeups = 0",
     "scans = 2 * events_sent + stops"
 );
+/// As above, but connections come while waiters run.
+pub(super) const UNEVEN: &[&str] = &[
+    "notifications = events_sent + stops",
+    "events_received = events_sent",
+    "stops = waiters",
+    "eagain = 0",
+    "ctl_add = 2 * waiters",
+];
 pub(super) const IN_TURN: &[&str] = many_to_one!(
     "notifications = events_sent + stops",
     "wakeups = events_sent + stops",

@@ -104,11 +104,11 @@ const LOOK: Duration = Duration::from_millis(1);
 
 /// `bursts` times: a burst of [`BURST`] connections is one edge, hence one event, and the waiter accepts once; the next wait
 /// finds nothing although the others are there. They are stranded until the next connection comes, and more after each burst.
-/// The waiter connects itself, so the burst is complete before it waits.
+/// The waiter connects itself, so the burst is complete before it waits. With `stay_ms` the last wait lasts so long.
 ///
 /// # Errors
 /// When the kernel refuses something, or no progress is made.
-pub(super) fn run_single_accept(bursts: u64) -> Result<(Crew, Known)> {
+pub(super) fn run_single_accept(bursts: u64, stay_ms: Option<u32>) -> Result<(Crew, Known)> {
     let source = Source::new(Kind::Tcp)?;
     let epoll = epoll_on(&source, EpollFlags::EPOLLET)?;
     let address = source.address().context("a listener without an address")?;
@@ -119,7 +119,8 @@ pub(super) fn run_single_accept(bursts: u64) -> Result<(Crew, Known)> {
             connect(address, fd, BURST, before * (BURST - 1))?;
             wait_once(place, epfd, -1)?;
             take(place, fd, Take::Accept)?;
-            wait_once(place, epfd, IN_VAIN_MS)?;
+            let last = stay_ms.filter(|_| before + 1 == bursts);
+            wait_once(place, epfd, last.map_or(IN_VAIN_MS, |stay| stay as i32))?;
         }
         Ok(())
     })?;

@@ -75,6 +75,9 @@ pub struct ScenarioArgs {
     /// Epolls of each process of `fleet`: for `cargo xtask bench agent`, and not what its laws say
     #[arg(long, value_name = "N", hide = true, default_value_t = fleet::EPOLLS_EACH)]
     pub epolls: usize,
+    /// Milliseconds that the last wait of `et-single-accept` lasts: for those who look at what it leaves
+    #[arg(long, value_name = "MS", hide = true)]
+    pub stay: Option<u32>,
     /// One JSON object instead of a table (with --list: one per line)
     #[arg(long)]
     pub json: bool,
@@ -99,7 +102,11 @@ pub fn run(args: &ScenarioArgs, out: &mut dyn Write) -> Result<()> {
         on_line: args.hold,
         period: args.rate.map(|rate| Duration::from_secs(1) / rate),
     };
-    let report = perform_from(start, name, args.events, args.waiters, args.epolls)?;
+    let extra = Extra {
+        epolls: args.epolls,
+        stay_ms: args.stay,
+    };
+    let report = perform_from(start, name, args.events, args.waiters, extra)?;
     if args.quiet {
         return Ok(());
     }
@@ -116,7 +123,25 @@ pub fn run(args: &ScenarioArgs, out: &mut dyn Write) -> Result<()> {
 /// # Errors
 /// As [`run`], without the printing.
 pub fn perform(name: &str, events: Option<u64>, waiters: Option<usize>) -> Result<Report> {
-    perform_from(Start::default(), name, events, waiters, fleet::EPOLLS_EACH)
+    perform_from(Start::default(), name, events, waiters, Extra::default())
+}
+
+/// What one scenario takes that others do not.
+#[derive(Clone, Copy, Debug)]
+struct Extra {
+    /// Epolls of each process of `fleet`.
+    epolls: usize,
+    /// Length of the last wait of `et-single-accept`.
+    stay_ms: Option<u32>,
+}
+
+impl Default for Extra {
+    fn default() -> Self {
+        Self {
+            epolls: fleet::EPOLLS_EACH,
+            stay_ms: None,
+        }
+    }
 }
 
 fn perform_from(
@@ -124,7 +149,7 @@ fn perform_from(
     name: &str,
     events: Option<u64>,
     waiters: Option<usize>,
-    epolls: usize,
+    extra: Extra,
 ) -> Result<Report> {
     let scenario = Scenario::by_name(name)
         .with_context(|| format!("no scenario is called `{name}`: `bench scenario --list` shows all"))?;
@@ -151,6 +176,7 @@ fn perform_from(
         Family::NestedHerd(kind, mode) => herd::run_nested(kind, mode, waiters, events, start),
         Family::IdleFirst => herd::run_idle_first(waiters, events, start),
         Family::ReusePort => herd::run_reuseport(waiters, events, start),
+        Family::ReusePortSlow => herd::run_uneven(waiters, events, start),
         Family::Shared(host, kind, mode) => shared::run(host, kind, mode, waiters, events, start),
         Family::Timeouts => quiet::run_timeouts(events),
         Family::Slow => quiet::run_slow(events),
@@ -160,13 +186,13 @@ fn perform_from(
         Family::Reuse => lifetime::run_reuse(events),
         Family::Unread => mistakes::run_unread(events, start),
         Family::DupClose => mistakes::run_dup_close(events, start),
-        Family::SingleAccept => mistakes::run_single_accept(events),
+        Family::SingleAccept => mistakes::run_single_accept(events, extra.stay_ms),
         Family::Churn => mistakes::run_churn(events),
         Family::Overflow => overflow::run(events),
         Family::Uring => uring::run(events),
         Family::Race(racers) => race::run(racers, waiters, events, start),
         Family::Crowd => crowd::run(waiters, events, start),
-        Family::Fleet => fleet::run(waiters, epolls, events, start),
+        Family::Fleet => fleet::run(waiters, extra.epolls, events, start),
     }
     .with_context(|| format!("scenario {name}"))?;
     Report::new(scenario, &known, &crew)

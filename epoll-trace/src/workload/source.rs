@@ -156,15 +156,7 @@ impl Source {
             }
             (None, Some(address)) => {
                 self.client = None;
-                let client = TcpStream::connect(address)
-                    .context("cannot connect on loopback: bring it up with `ip link set lo up`")?;
-                // Closing then resets the connection: no TIME_WAIT, so many events do not use up the ports.
-                let linger = libc::linger {
-                    l_onoff: 1,
-                    l_linger: 0,
-                };
-                setsockopt(&client, sockopt::Linger, &linger).context("cannot set SO_LINGER")?;
-                self.client = Some(client);
+                self.client = Some(connected(address)?);
             }
             (None, None) => {
                 write(self.watched.as_fd(), &1_u64.to_ne_bytes()).context("cannot write to the eventfd")?;
@@ -190,6 +182,22 @@ impl Source {
             0
         }
     }
+}
+
+/// A new connection to `address`.
+///
+/// # Errors
+/// When the kernel refuses it.
+pub(super) fn connected(address: SocketAddr) -> Result<TcpStream> {
+    let client = TcpStream::connect(address)
+        .context("cannot connect on loopback: bring it up with `ip link set lo up`")?;
+    // Closing then resets the connection: no TIME_WAIT, so many events do not use up the ports.
+    let linger = libc::linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
+    setsockopt(&client, sockopt::Linger, &linger).context("cannot set SO_LINGER")?;
+    Ok(client)
 }
 
 /// How far off an expiration is set: the waiter sleeps already.

@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use super::crew::{Crew, Need, Start};
 use super::source::{Kind, Source, epoll, epoll_on};
 use super::waiter::{Duty, serve, wait_once};
-use super::{CATALOG, Report, Scenario, ScenarioArgs, fleet, perform, perform_from};
+use super::{CATALOG, Extra, Report, Scenario, ScenarioArgs, perform, perform_from};
 use crate::model::snapshot::{Counter, EpollCounter};
 
 /// Every number of a report by name.
@@ -76,7 +76,8 @@ fn broken_laws(report: &Report) -> Vec<String> {
 }
 
 /// Scenarios whose events have no time of their own, or were there before the wait.
-const UNSTAMPED: [&str; 8] = [
+const UNSTAMPED: [&str; 9] = [
+    "reuseport-slow",
     "lock-paths",
     "uring",
     "unread-level",
@@ -190,6 +191,7 @@ fn an_event_wakes_as_many_as_its_arrangement_says() {
 fn one_listener_of_several_gets_each_connection() {
     for waiters in [1, 4] {
         check("reuseport", 20, Some(waiters));
+        check("reuseport-slow", 5, Some(waiters));
         let report = check("idle-first", 20, Some(waiters));
         assert_eq!(report.reach.map(|reach| reach.passed_on_per_event), Some(1));
     }
@@ -379,7 +381,7 @@ fn parameters_are_checked() {
     assert!(refusal("herd-tcp", Some(0)).contains("1 to 64"));
     let started = |on_line, period| {
         let start = Start { on_line, period };
-        perform_from(start, "timeouts", None, None, fleet::EPOLLS_EACH)
+        perform_from(start, "timeouts", None, None, Extra::default())
             .unwrap_err()
             .to_string()
     };
@@ -403,7 +405,7 @@ fn events_come_at_a_rate_at_most() {
         period: Some(Duration::from_millis(5)),
     };
     let begun = Instant::now();
-    perform_from(start, "pipe-lt", Some(21), None, fleet::EPOLLS_EACH).unwrap();
+    perform_from(start, "pipe-lt", Some(21), None, Extra::default()).unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(100));
 }
 

@@ -10,6 +10,7 @@ mod cgroup;
 mod cost;
 mod diagnose;
 mod ends;
+mod estimated;
 mod herds;
 mod instances;
 mod judge;
@@ -72,6 +73,7 @@ pub(crate) fn all(length: Length) -> Vec<Test> {
         wakers::tests(),
         locks::tests(),
         herds::tests(),
+        estimated::tests(),
         diagnose::tests(),
         together::tests(),
         cgroup::tests(),

@@ -6,7 +6,7 @@ use super::{Need, Outputs, Problem, Test};
 use crate::kernels::{Capability, Guest};
 
 /// Every load of this kind.
-pub(super) const LOADS: [Load; 4] = [
+pub(super) const LOADS: [Load; 5] = [
     Load {
         scenario: OVERFLOW,
         events: EXPIRATIONS,
@@ -15,6 +15,11 @@ pub(super) const LOADS: [Load; 4] = [
     load("lock-contention", 4),
     load("mutex-contention", 2),
     LOCK_PATHS,
+    Load {
+        scenario: "reuseport-slow",
+        events: CONNECTIONS,
+        waiters: Some(4),
+    },
 ];
 /// The one with every way to wait for a lock but that of a notification. Its readers of fdinfo take their time.
 pub(super) const LOCK_PATHS: Load = Load {
@@ -26,6 +31,8 @@ pub(super) const LOCK_PATHS: Load = Load {
 const OVERFLOW: &str = "overflow";
 /// Timers of that.
 const EXPIRATIONS: u64 = 1000;
+/// A quarter of them take 100 ms each.
+const CONNECTIONS: u64 = 24;
 /// Enough for a race to happen.
 const EVENTS: u64 = 5_000;
 /// Writers and waiters run at once.

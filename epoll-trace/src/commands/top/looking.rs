@@ -13,6 +13,7 @@ use crate::model::gone::Gone;
 use crate::model::group::{GroupBy, group};
 use crate::model::herds::herds;
 use crate::model::locks::{LockOrder, locks};
+use crate::model::look::Look;
 use crate::model::measures::{Measure, Measures};
 use crate::model::overhead::Overhead;
 use crate::model::own::own_rows;
@@ -52,6 +53,9 @@ pub(super) struct Looker {
     examined_at_ns: u64,
     /// Whether a screen was shown that takes older looks.
     asked: bool,
+    /// What the last look at processes told, and when that was.
+    processes: Option<Look>,
+    processes_at_ns: u64,
     /// Why what was asked for is not measured; told once.
     pub(super) failed: Option<Arc<str>>,
 }
@@ -73,6 +77,8 @@ impl Looker {
             shown: Arc::default(),
             examined_at_ns: 0,
             asked: false,
+            processes: None,
+            processes_at_ns: 0,
             failed: None,
         }
     }
@@ -87,7 +93,7 @@ impl Looker {
     }
 
     /// Processes that were seen to wait.
-    pub(super) fn processes(&self) -> Vec<u32> {
+    pub(super) fn seen(&self) -> Vec<u32> {
         let pids: BTreeSet<u32> = self.now.rows.iter().map(|row| row.key.pid).collect();
         pids.into_iter().collect()
     }
@@ -97,8 +103,24 @@ impl Looker {
         self.asked || made.measures != Measures::NONE || self.now.rows.len() <= FEW_ROWS
     }
 
+    /// Whether `now` must have what processes have open: that takes reads of /proc, so once in a window, for who measures findings.
+    /// Asked once of each look.
+    pub(super) fn wants_processes(&mut self, now: &Snapshot, made: &Made) -> bool {
+        let last = self.processes_at_ns.max(self.since.at_ns);
+        let due = made.measures.has(Measure::Findings) && now.at_ns.saturating_sub(last) >= WINDOW_NS;
+        if due {
+            self.processes_at_ns = now.at_ns;
+        }
+        due
+    }
+
     /// Takes in a look at what `made` counts.
-    pub(super) fn look(&mut self, now: Snapshot, made: &Made) -> Arc<Sample> {
+    pub(super) fn look(&mut self, mut now: Snapshot, made: &Made) -> Arc<Sample> {
+        if now.look.is_some() {
+            self.processes.clone_from(&now.look);
+        } else {
+            now.look.clone_from(&self.processes);
+        }
         self.earlier = std::mem::replace(&mut self.now, Arc::new(now));
         let now = Arc::clone(&self.now);
         if now.at_ns.saturating_sub(self.anchors[1].at_ns) >= WINDOW_NS {
@@ -302,9 +324,32 @@ mod tests {
             assert_eq!(look(&mut looker, 6).examination.is_some(), examined);
             assert_eq!(looker.show(Screen::Epolls, &made).is_some(), examined);
             assert_eq!(Arc::ptr_eq(&looker.anchors[0], &looker.since), examined);
+            assert!(!looker.wants_processes(&snapshot(rows, 60), &made));
             looker.show(Screen::Findings, &made);
             look(&mut looker, 7);
             assert!(look(&mut looker, 9).examination.is_some(), "{rows} rows");
         }
+    }
+
+    #[test]
+    fn processes_are_looked_at_once_in_a_window_and_remembered() {
+        let made = Made {
+            source: Box::new(Synthetic::empty()),
+            measures: Measures::of(&[Measure::Findings]),
+            status: None,
+            host: Arc::default(),
+        };
+        let mut looker = Looker::new(snapshot(1, 0), Filter::default());
+        let due: Vec<u64> = (1..=25)
+            .filter(|&second| {
+                let mut now = snapshot(1, second);
+                let due = looker.wants_processes(&now, &made);
+                now.look = due.then(Look::default);
+                looker.look(now, &made);
+                assert_eq!(looker.now.look.is_some(), second >= 10);
+                due
+            })
+            .collect();
+        assert_eq!(due, [10, 20]);
     }
 }

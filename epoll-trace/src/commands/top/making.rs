@@ -64,6 +64,7 @@ pub fn wishes(measures: Measures) -> Wishes {
         metrics,
         counters: Some(if all { Counters::All } else { Counters::Waits }),
         sources: measures.has(Measure::Herd),
+        look: measures.has(Measure::Findings),
         per_thread: measures.has(Measure::Threads),
         own_cost: measures.has(Measure::Cost),
         ..Wishes::default()
@@ -175,7 +176,14 @@ mod tests {
             [Metric::Wakeup, Metric::Runqueue, Metric::Delivery]
         );
         assert_eq!(wishes.counters, Some(Counters::Waits));
-        assert!(!(wishes.sources || wishes.fdinfo || wishes.per_thread || wishes.own_cost || wishes.wakers));
+        assert!(
+            !(wishes.look
+                || wishes.sources
+                || wishes.fdinfo
+                || wishes.per_thread
+                || wishes.own_cost
+                || wishes.wakers)
+        );
     }
 
     #[test]
@@ -192,6 +200,6 @@ mod tests {
                 .iter()
                 .all(|metric| findings.metrics.contains(metric))
         );
-        assert!(findings.sources);
+        assert!(findings.sources && findings.look);
     }
 }

@@ -135,7 +135,10 @@ impl Thread {
     }
 
     fn look(&mut self) -> anyhow::Result<Arc<Sample>> {
-        let now = self.made.source.snapshot()?;
+        let mut now = self.made.source.snapshot()?;
+        if self.looker.wants_processes(&now, &self.made) {
+            self.made.source.look(&mut now)?;
+        }
         self.next = Instant::now() + self.interval;
         Ok(self.looker.look(now, &self.made))
     }
@@ -150,7 +153,7 @@ impl Thread {
             ..
         } = self;
         let before = made.measures;
-        let known = looker.processes();
+        let known = looker.seen();
         // Two at once would count twice what the programs cost, and hold twice the memory.
         drop(made);
         let (mut made, failed) = match maker.make(measures, &known) {

@@ -184,7 +184,7 @@ pub(super) static D11: Diagnosis = Diagnosis {
     rule: Rule::Epoll(spin),
 };
 
-fn spin(entry: &Entry, scene: &Scene<'_>) -> Judgement {
+pub(super) fn spin(entry: &Entry, scene: &Scene<'_>) -> Judgement {
     let returns = entry.counter(Counter::DeliveriesAtOnce).unwrap_or(0);
     if let Some(few) = scene.few(returns) {
         return few;
@@ -228,15 +228,17 @@ pub(super) static D12: Diagnosis = Diagnosis {
     id: "D12",
     name: "polling without sleeping",
     means: "The loop asks epoll_wait with timeout 0 and gets nothing, many thousand times a second: a CPU is busy with asking.",
-    measured: "Waits with timeout 0 that returned 0, of all waits of the epoll, whatever thread they are of.",
-    severity: "warn: more than {poll-share} of the waits, and more than {poll-rate} per second",
+    measured: "Waits with timeout 0 that returned 0, of all waits of the epoll; and their rate for each of its threads. How many threads there \
+               are follows from the time in waits and between them, of all of them together: threads that wait more often than others \
+               are not told apart.",
+    severity: "warn: more than {poll-share} of the waits, and more than {poll-rate} per second and thread",
     false_alarm: "It is done on purpose where each microsecond counts and the CPU is given for it.",
     remedy: "Wait with a timeout, or poll for a short while only and then sleep; from Linux 6.9 on the kernel can poll the network card \
              for an epoll by itself.",
     price: "A sleep costs some microseconds at each wakeup, more where CPUs fall into deep idle states.",
     source: "netty/netty#8267; ndhc#7",
     command: "hist -E --counters",
-    needs: &["zero_timeouts", "waits"],
+    needs: &["zero_timeouts", "waits", "busy_ns", "waiting_ns"],
     rule: Rule::Epoll(polling),
 };
 
@@ -248,7 +250,11 @@ fn polling(entry: &Entry, scene: &Scene<'_>) -> Judgement {
     if let Some(few) = scene.few(waits) {
         return few;
     }
-    let (part, rate) = (share(polls, waits), scene.per_second(polls));
+    let time = |counter| entry.counter(counter).unwrap_or(0);
+    let spent_ns = time(Counter::BusyNs) + time(Counter::WaitingNs);
+    // One that came late, or has not ended its first wait, is one all the same.
+    let threads = (spent_ns as f64 / scene.window.span_ns.max(1) as f64).max(1.0);
+    let (part, rate) = (share(polls, waits), scene.per_second(polls) / threads);
     if part <= scene.limit(Limit::PollShare) || rate <= scene.limit(Limit::PollRate) {
         return Judgement::Calm;
     }
@@ -256,14 +262,14 @@ fn polling(entry: &Entry, scene: &Scene<'_>) -> Judgement {
         severity: Severity::Warn,
         evidence: evidence([
             ("polling_share", Amount::Share(part)),
-            ("polls_per_s", Amount::Rate(rate)),
+            ("thread_polls_per_s", Amount::Rate(rate)),
             (
                 "events_per_wait",
                 entry.events_per_wait().map_or(Amount::Unknown, Amount::Ratio),
             ),
         ]),
         sentence: format!(
-            "{:.0} % of the waits only looked and found nothing, {rate:.0} times a second.",
+            "{:.0} % of the waits only looked and found nothing, {rate:.0} times a second by each thread.",
             part * 100.0
         ),
         samples: waits,
@@ -284,7 +290,8 @@ pub(super) static D13: Diagnosis = Diagnosis {
     price: "io_uring is another design, and not allowed everywhere. With poll the kernel looks at all files each time.",
     source: "Davidlohr Bueso's talks on epoll's scaling, 2019; an article on Habr about epoll",
     command: "epolls",
-    needs: &["events_per_wait", "items"],
+    // Where it is not known of one epoll how many files it watches, it may be of others.
+    needs: &["events_per_wait"],
     rule: Rule::Epoll(ready),
 };
 
@@ -299,7 +306,7 @@ fn ready(entry: &Entry, scene: &Scene<'_>) -> Judgement {
         .unwrap_or(0);
     // One that was closed watches nothing any more.
     let Some(items) = entry.items.filter(|&items| items > 0) else {
-        return Judgement::Unknown("how many files it watches is not known");
+        return Judgement::Unknown("how many files it watches is not known: `epoll-trace epolls` says why");
     };
     let part = share(median, items);
     if items as f64 <= scene.limit(Limit::ReadyItems) || part <= scene.limit(Limit::ReadyShare) {

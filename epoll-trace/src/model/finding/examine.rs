@@ -8,6 +8,8 @@ use super::super::filter::Filter;
 use super::super::group::{GroupBy, group};
 use super::super::herds::{Herd, herds};
 use super::super::locks::{LockEntry, locks};
+use super::super::reuseport::{Group, groups};
+use super::super::source::SOURCES;
 use super::{
     Check, Confidence, DIAGNOSES, Diagnosis, Examination, Finding, Judgement, Level, Limit, Limits, Outcome,
     Raised, Rule, Subject,
@@ -18,6 +20,7 @@ use super::{
 pub struct Scene<'a> {
     pub(super) window: &'a Window,
     pub(super) herds: Vec<Herd>,
+    pub(super) groups: Vec<Group>,
     pub(super) processes: Vec<Entry>,
     pub(super) epolls: Vec<Entry>,
     pub(super) locks: Vec<LockEntry>,
@@ -29,6 +32,7 @@ impl<'a> Scene<'a> {
         Self {
             window,
             herds: herds(window, filter, false),
+            groups: groups(window, filter, false),
             processes: group(window, GroupBy::Process, filter),
             epolls: group(window, GroupBy::Epoll, filter),
             locks: locks(window, filter),
@@ -43,6 +47,18 @@ impl<'a> Scene<'a> {
     /// The judgement where there are fewer samples than it takes.
     pub(super) fn few(&self, samples: u64) -> Option<Judgement> {
         ((samples as f64) < self.limit(Limit::Samples)).then_some(Judgement::TooFew(samples))
+    }
+
+    /// Which of its numbers cannot be known, and why; `None` if all can.
+    pub(super) fn missing(&self, diagnosis: &Diagnosis) -> Option<String> {
+        let absent = &self.window.counted.absent;
+        let estimated =
+            JUDGED_BY_ESTIMATES.contains(&diagnosis.id) && self.herds.iter().any(|herd| herd.estimated);
+        let mut needs = diagnosis
+            .needs
+            .iter()
+            .filter(|&&name| !(estimated && name == SOURCES));
+        needs.find_map(|name| Some(format!("{name}: {}", absent.get(*name)?)))
     }
 
     /// `count` per second of the window.
@@ -60,6 +76,9 @@ impl<'a> Scene<'a> {
         self.epolls.iter().find(is_it)
     }
 }
+
+/// Diagnoses that rest on who is woken and who accepts, which may be estimated where notifications cannot be had.
+const JUDGED_BY_ESTIMATES: [&str; 2] = ["D01", "D03"];
 
 /// So many times the samples that a rule takes are many.
 const MANY: f64 = 10.0;
@@ -114,11 +133,7 @@ pub fn examine(window: &Window, filter: &Filter, limits: &Limits) -> Examination
 }
 
 fn check(diagnosis: &'static Diagnosis, scene: &Scene<'_>, findings: &mut Vec<Finding>) -> Check {
-    let absent = &scene.window.counted.absent;
-    let missing = diagnosis
-        .needs
-        .iter()
-        .find_map(|name| Some(format!("{name}: {}", absent.get(*name)?)));
+    let missing = scene.missing(diagnosis);
     let mut tally = Tally::default();
     let mut judge = |subject: Subject, judgement: Judgement| {
         findings.extend(tally.take(diagnosis, subject, judgement, scene));
@@ -136,6 +151,10 @@ fn check(diagnosis: &'static Diagnosis, scene: &Scene<'_>, findings: &mut Vec<Fi
             let herds = scene.herds.iter();
             herds.for_each(|herd| judge(herd.into(), rule(herd, scene)));
         }
+        Rule::Group(rule) => {
+            let groups = scene.groups.iter();
+            groups.for_each(|group| judge(group.into(), rule(group, scene)));
+        }
         Rule::Process(rule) => {
             let processes = scene.processes.iter();
             processes.for_each(|entry| judge(entry.into(), rule(entry, scene)));
@@ -150,7 +169,7 @@ fn check(diagnosis: &'static Diagnosis, scene: &Scene<'_>, findings: &mut Vec<Fi
         }
     }
     // Without an epoll in use nothing was looked at; without a shared file or a wait for a lock there is none to blame.
-    let blames = matches!(diagnosis.rule, Rule::Source(_) | Rule::Lock(..));
+    let blames = matches!(diagnosis.rule, Rule::Source(_) | Rule::Group(_) | Rule::Lock(..));
     let nothing_to_blame = blames && !scene.epolls.is_empty();
     Check {
         diagnosis,

@@ -12,7 +12,8 @@ pub(super) static D01: Diagnosis = Diagnosis {
             others were woken for nothing: each such wakeup is two context switches and a scan.",
     measured: "Wakeups are counted where waiters are made runnable, by the file that wakes them. Wasted are those after which the \
                wait went on in the kernel, and deliveries whose first accept gave EAGAIN; at most as many as are woken beyond one \
-               per event. Reads that find nothing are not seen.",
+               per event. Reads that find nothing are not seen. It is the mean of all events: how many each single one woke is not kept, so \
+               a herd at rest is hidden by a long time under load, where few wait.",
     severity: "warn: {herd-woken} waiters or more per event on average, {herd-wasted} or more of the wakeups wasted, and {herd-rate} \
                wasted per second; crit: {herd-critical} per second",
     false_alarm: "A worker that is busy does not wait, so a herd shrinks under load: what you see at rest is not what you pay at the \
@@ -88,6 +89,7 @@ fn thundering_herd(herd: &Herd, scene: &Scene<'_>) -> Judgement {
         ),
         samples: herd.events,
         caveat: match (epoll, others) {
+            _ if herd.estimated => Some("whom the listener wakes is estimated from accepts and empty wakeups"),
             (None, _) => Some("what file it is is not known; if it is an epoll, D17 says what to do"),
             (_, true) => Some("the same workers are woken by other files too, and some of the waste may be theirs"),
             _ => None,

@@ -42,6 +42,11 @@ limits! {
     ShareGini = "share-gini", 0.5, "D03: Gini coefficient of the parts";
     ShareBusy = "share-busy", 0.7, "D03: where all workers are so busy on average it is for information";
     ShareHot = "share-hot", 0.9, "D03: where the busiest worker is so busy it is critical";
+    SkewQueue = "skew-queue", 4.0, "D04: how many times the median the longest accept queue is";
+    SkewBusy = "skew-busy", 0.9, "D04: part of its time that the worker behind it is busy";
+    SkewEach = "skew-each", 30.0, "D04: connections per listener that it takes to tell";
+    LostQuiet = "lost-quiet-ms", 1000.0, "D06: milliseconds for which connections wait and no event comes";
+    Ghosts = "ghosts", 1.0, "D08: watched files whose descriptor is closed";
     CtlPerEvent = "ctl-per-event", 1.0, "D09: calls of epoll_ctl per event, beyond those that are needed";
     CtlMany = "ctl-many", 2.0, "D09: more than so many, and ctl-rate, are a warning";
     CtlRate = "ctl-rate", 10_000.0, "D09: such calls per second";
@@ -52,7 +57,7 @@ limits! {
     SpinEvents = "spin-events", 512.0, "D11: events returned for each time that something became ready";
     SpinRate = "spin-rate", 10_000.0, "D11: from so many returns per second on it is critical";
     PollShare = "poll-share", 0.5, "D12: part of the waits that only looked and found nothing";
-    PollRate = "poll-rate", 20_000.0, "D12: such waits per second";
+    PollRate = "poll-rate", 20_000.0, "D12: such waits per second, of each thread";
     ReadyShare = "ready-share", 0.5, "D13: part of the watched files that a delivery returns, by the median";
     ReadyItems = "ready-items", 64.0, "D13: only epolls that watch more than so many files";
     LockP99 = "lock-p99-us", 20.0, "D14: microseconds that 1 % of the waits for ep->lock exceed";
@@ -61,6 +66,7 @@ limits! {
     OverflowShare = "overflow-share", 0.1, "D16: part of the notifications that find a scan in progress";
     OverflowScan = "overflow-scan-us", 100.0, "D16: microseconds that 1 % of the scans exceed";
     NestedWoken = "nested-woken", 2.0, "D17: waiters that an event of a watched epoll wakes";
+    ReaderMost = "reader-us", 1000.0, "D18: microseconds that the longest read of an epoll's fdinfo takes";
     RunqueueShare = "runqueue-share", 0.6, "D19: part of the wakeup latency spent waiting for a CPU";
     RunqueueP99 = "runqueue-p99-us", 1000.0, "D19: microseconds of wakeup latency that 1 % exceed";
     LoopP99 = "loop-p99-ms", 10.0, "D20: milliseconds between two waits that 1 % exceed";
@@ -81,6 +87,7 @@ impl Limit {
                 | Self::ShareMost
                 | Self::ShareBusy
                 | Self::ShareHot
+                | Self::SkewBusy
                 | Self::CtlSame
                 | Self::FullShare
                 | Self::FullAtOnce

@@ -1,9 +1,10 @@
-//! Where epoll's own locks hurt: D14, D15, D16.
+//! Where epoll's own locks hurt: D14, D15, D16, D18.
 
 use super::super::entry::Entry;
 use super::super::histogram::Quantile;
 use super::super::locks::LockEntry;
-use super::super::snapshot::{Counter, EpollCounter, LockKind, LockPath, Metric};
+use super::super::readers::READERS;
+use super::super::snapshot::{Counter, EpollCounter, EpollId, LockKind, LockPath, Metric};
 use super::{Amount, Diagnosis, Judgement, Limit, Raised, Rule, Scene, Severity, evidence};
 
 pub(super) static D14: Diagnosis = Diagnosis {
@@ -161,4 +162,55 @@ fn contended(entry: &Entry, scene: &Scene<'_>) -> bool {
         };
         matches!(judgement, Judgement::Raised(_))
     })
+}
+
+pub(super) static D18: Diagnosis = Diagnosis {
+    id: "D18",
+    name: "somebody reads the epoll's fdinfo",
+    means: "Whoever reads fdinfo of an epoll holds ep->mtx for as long as it takes to list all its files: 1 ms for 1,000. The loop and \
+            everybody in epoll_ctl wait for so long.",
+    measured: "The time that the kernel takes to write an epoll's fdinfo, for each process that reads it; this tool's own reads are left \
+               out. One read of a long list is several, since the kernel begins again each time that its buffer is too small.",
+    severity: "warn: one took {reader-us} us or more; this needs no number of samples",
+    false_alarm: "The time in which the reader itself waits for ep->mtx is part of it: where D15 holds too, the reader may be the one who \
+                  suffers.",
+    remedy: "Have the agent that reads it do so more rarely, or not for epolls; or watch fewer files with each epoll.",
+    price: "The agent knows less.",
+    source: "tokio-rs/tokio#8450 (requests time out every five minutes); measured: 10,000 files take 8.6 ms, and stop epoll_ctl for 8.2",
+    command: "locks",
+    needs: &[READERS],
+    rule: Rule::Epoll(reader),
+};
+
+fn reader(entry: &Entry, scene: &Scene<'_>) -> Judgement {
+    let id = entry.key.epoll.and_then(|epoll| epoll.id);
+    let id = id.unwrap_or(EpollId::closed_of(entry.key.pid));
+    let all = scene.window.counted.readers.iter();
+    let own = all.filter(|reader| reader.epoll == id && reader.took.count() > 0);
+    let Some(worst) = own.max_by_key(|reader| reader.took.max()) else {
+        return Judgement::Calm;
+    };
+    let longest = worst.took.max().unwrap_or(0);
+    if longest < scene.limits.micros(Limit::ReaderMost) {
+        return Judgement::Calm;
+    }
+    let waits = entry.epoll_counter(EpollCounter::MutexWaits);
+    Raised {
+        severity: Severity::Warn,
+        evidence: evidence([
+            ("longest_read_ns", Amount::Nanos(longest)),
+            ("reads", Amount::Count(worst.took.count())),
+            ("mutex_waits", waits.map_or(Amount::Unknown, Amount::Count)),
+        ]),
+        sentence: format!(
+            "Process {} ({}) reads its fdinfo: {} times, the longest for {:.1} ms, and nobody else gets its mutex meanwhile.",
+            worst.pid,
+            worst.name.escape_debug(),
+            worst.took.count(),
+            longest as f64 / 1e6
+        ),
+        samples: worst.took.count(),
+        caveat: Some("the time in which the reader waits for the mutex itself is part of it"),
+    }
+    .into()
 }

@@ -91,6 +91,10 @@ pub const WORDS: &[(&str, &str)] = &[
         "where notifications put files while the ready list is being scanned",
     ),
     ("p99", "the value that 1 % of all values exceed"),
+    (
+        "TCP",
+        "the protocol of most connections; its listeners are listed in /proc/PID/net/tcp",
+    ),
     ("ready list", "the files of an epoll that may have events"),
     ("run queue", "the threads that could run and wait for a CPU"),
     (

@@ -227,3 +227,37 @@ proptest! {
         prop_assert!((gini(&scaled).unwrap() - found).abs() < 1e-9);
     }
 }
+
+#[test]
+fn without_items_a_listener_is_estimated_from_what_its_workers_count() {
+    let mut source = Synthetic::demo();
+    source.share();
+    let first = look(&mut source);
+    let mut window = Window::between(&first, &look(&mut source));
+    let listener = window.counted.sources[0].key.source;
+    window.counted.sources.retain(|item| item.key.source == listener);
+    for item in &mut window.counted.sources {
+        item.counted = false;
+        (item.notifications, item.woken, item.first, item.passed_on) = (0, 0, 0, 0);
+        for waiter in &mut item.waiters {
+            let counters = &mut waiter.numbers.counters;
+            counters[Counter::Accepts as usize] = Some(40);
+            counters[Counter::AcceptEagain as usize] = Some(3);
+            counters[Counter::EmptyWakeups as usize] = Some(7);
+        }
+    }
+    let herds = herds(&window, &Filter::default(), false);
+    let [herd] = &herds[..] else { panic!("{herds:?}") };
+    assert!(herd.estimated && herd.is_listener());
+    assert_eq!((herd.fan_out(), herd.notifications()), (None, 0));
+    assert_eq!(
+        Some(herd.events),
+        herd.sum(|worker| worker.counter(Counter::Accepts))
+    );
+    for worker in &herd.workers {
+        let of = |counter| worker.counter(counter).unwrap();
+        let all = of(Counter::Accepts) + of(Counter::AcceptEagain) + of(Counter::EmptyWakeups);
+        assert_eq!(worker.woken, all.min(worker.wakeups().unwrap()));
+        assert!(worker.woken > 0);
+    }
+}

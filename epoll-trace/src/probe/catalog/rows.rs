@@ -224,6 +224,18 @@ pub const ROWS: &[Row] = &[
     row(Signal::EpollShown, F, &["shown_fentry"], "epoll, reader", ""),
     row(Signal::EpollShown, K, &["shown_kprobe"], "epoll, reader", ""),
     never(Signal::EpollShown, T, "ep_show_fdinfo is not a tracepoint"),
+    row(
+        Signal::FdinfoRead,
+        F,
+        &["shown_fentry", "shown_fexit"],
+        "epoll, reader, time",
+        "",
+    ),
+    never(
+        Signal::FdinfoRead,
+        K_T,
+        "ep_show_fdinfo waits for ep->mtx: no kretprobe sees all its returns, and it is no tracepoint",
+    ),
     row(Signal::Accept, F, &["accept_fexit"], ACCEPT, ""),
     row(Signal::Accept, K_T, &["return_tp"], ACCEPT, ""),
     row(Signal::Contention, ALL, &["lock_tp", "unlock_tp"], LOCK, ""),

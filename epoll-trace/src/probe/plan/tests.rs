@@ -107,7 +107,7 @@ fn without_fentry_the_kprobe_family_does_it() {
     );
     assert_eq!(
         plan.absent().keys().collect::<Vec<_>>(),
-        ["uring_events", "uring_waits"]
+        ["fdinfo_readers", "uring_events", "uring_waits"]
     );
 }
 
@@ -192,6 +192,7 @@ fn without_addresses_nothing_is_counted_per_epoll() {
             .collect::<Vec<_>>(),
         [
             "already_runnable",
+            "fdinfo_readers",
             "flags",
             "items",
             "lock",

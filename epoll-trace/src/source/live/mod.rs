@@ -4,10 +4,13 @@ mod chunks;
 mod epolls;
 mod instance;
 mod items;
+mod listeners;
 mod locks;
+mod look;
 mod mapped;
 mod names;
 mod pool;
+mod readers;
 mod rows;
 mod slots;
 mod sources;
@@ -32,9 +35,12 @@ use nix::time::{ClockId, clock_gettime};
 use self::{
     chunks::{ChunkMaps, Chunks},
     epolls::{EpollMaps, Epolls},
+    listeners::Listeners,
     locks::{LockMaps, Locks},
+    look::Looker,
     mapped::Mapped,
     names::Names,
+    readers::Readers,
     rows::{RowMaps, Rows},
     sources::Sources,
     wakers::WakerTable,
@@ -44,6 +50,7 @@ use crate::{
     identity,
     model::{
         histogram::Shape,
+        look::WATCHED_FILES,
         overhead::Spent,
         snapshot::{FLAGS, ITEMS, Known, Metric, Snapshot},
         source::SOURCES,
@@ -68,8 +75,12 @@ pub struct Live {
     fdinfo_cut: u64,
     /// Why it is not known of every epoll what it watches.
     partly: String,
+    looker: Looker,
     locks: Option<Locks>,
     sources: Sources,
+    /// Instead of them, where the kernel tells nothing of items.
+    listeners: Option<Listeners>,
+    readers: Readers,
     losses: Array<MapData, u64>,
     traced: BpfHashMap<MapData, u32, u32>,
     names: Names,
@@ -133,6 +144,7 @@ impl Live {
             threads: take("LOCK_THREADS")?.try_into()?,
         };
         let sources = Sources::new(take("SOURCE_ITEMS")?.try_into()?);
+        let readers = Readers::new(take("READERS")?.try_into()?);
         let losses = take("LOSSES")?.try_into()?;
         let traced = take("TRACED")?.try_into()?;
         let cgroup = take("CGROUP")?.try_into()?;
@@ -148,10 +160,13 @@ impl Live {
             )?,
             locks: wants_locks.then(|| Locks::new(locks)),
             sources,
+            listeners: None,
+            readers,
             epolls: Epolls::new(epolls)?,
             shown,
             fdinfo_cut: 0,
             partly: String::new(),
+            looker: Looker::default(),
             losses,
             traced,
             names: Names::default(),
@@ -224,6 +239,11 @@ impl Live {
         self.partly = why.into();
     }
 
+    /// Lets the listeners that epolls watch be found by fdinfo, for what can be put together without items.
+    pub fn find_listeners(&mut self) {
+        self.listeners = Some(Listeners::default());
+    }
+
     /// Why numbers are absent, of all epolls or of some.
     fn absent_now(&self) -> Arc<BTreeMap<String, String>> {
         if self.absent.contains_key(ITEMS) || !self.epolls.some_unknown() {
@@ -264,7 +284,11 @@ impl Live {
         }
         losses.insert(items::FDINFO_CUT.to_owned(), self.fdinfo_cut);
         let of_locks = self.locks.as_ref().map_or(0, |locks| locks.forgotten);
-        let forgotten = self.rows.forgotten + self.epolls.forgotten + self.sources.forgotten + of_locks;
+        let forgotten = self.rows.forgotten
+            + self.epolls.forgotten
+            + self.sources.forgotten
+            + self.readers.forgotten
+            + of_locks;
         losses.insert(CLOSED_FORGOTTEN.to_owned(), forgotten);
         if let Some(misses) = self.loaded.misses() {
             losses.insert(PROBE_MISSES.to_owned(), misses);
@@ -276,6 +300,7 @@ impl Live {
 impl Source for Live {
     fn snapshot(&mut self) -> anyhow::Result<Snapshot> {
         let at_ns = now_ns()?;
+        self.looker.began(at_ns);
         self.flush_log();
         self.epolls.read()?;
         self.rows.read()?;
@@ -292,13 +317,22 @@ impl Source for Live {
         self.epolls.name_creators(&mut names);
         let epolls = self.epolls.model(&known);
         if !absent.contains_key(SOURCES) {
-            self.sources.read(&rows, &epolls)?;
+            self.sources.read(at_ns, &rows, &epolls)?;
         }
-        let sources = self.sources.model(|epoll| self.epolls.is_open(epoll));
+        self.readers.read(&rows, |epoll| self.epolls.follows(epoll))?;
+        let (sources, listening) = match &mut self.listeners {
+            Some(listeners) => (listeners.read(&rows), listeners.listening().to_vec()),
+            None => (
+                self.sources.model(|epoll| self.epolls.is_open(epoll)),
+                self.sources.listening(),
+            ),
+        };
         let snapshot = Snapshot {
             at_ns,
             sources,
-            listening: self.sources.listening(),
+            listening,
+            readers: self.readers.model(&self.shape),
+            look: None,
             epolls,
             locks: self
                 .locks
@@ -324,6 +358,13 @@ impl Source for Live {
             locks.fold(|epoll| self.epolls.follows(epoll))?;
         }
         Ok(snapshot)
+    }
+
+    fn look(&mut self, snapshot: &mut Snapshot) -> anyhow::Result<()> {
+        if !self.absent.contains_key(WATCHED_FILES) {
+            snapshot.look = self.looker.look(snapshot, &mut self.shown, &self.sources)?;
+        }
+        Ok(())
     }
 
     fn plan_line(&self) -> &str {

@@ -27,6 +27,8 @@ struct Followed {
     waiters: BTreeMap<RowKey, Row>,
     /// Known as long as the epoll is, and kept after that.
     owner: Option<(u32, Option<i32>)>,
+    /// The last look at which it had more notifications than before, CLOCK_MONOTONIC ns.
+    news_ns: u64,
 }
 
 /// All items of shared files.
@@ -68,18 +70,22 @@ impl Sources {
         }
     }
 
-    /// Reads every item; `rows` are the waiters of this look, `epolls` its epolls.
+    /// Reads every item at `at_ns`; `rows` are the waiters of this look, `epolls` its epolls.
     ///
     /// # Errors
     /// When the kernel refuses a read.
-    pub(super) fn read(&mut self, rows: &[Row], epolls: &[Epoll]) -> Result<(), MapError> {
+    pub(super) fn read(&mut self, at_ns: u64, rows: &[Row], epolls: &[Epoll]) -> Result<(), MapError> {
         for item in self.items.iter() {
             let (key, raw) = item?;
             let followed = self.live.entry((key, raw.born_ns)).or_insert_with(|| Followed {
                 raw,
                 waiters: BTreeMap::new(),
                 owner: None,
+                news_ns: at_ns,
             });
+            if followed.raw.notifications != raw.notifications {
+                followed.news_ns = at_ns;
+            }
             followed.raw = raw;
         }
         if self.live.is_empty() {
@@ -193,6 +199,12 @@ impl Sources {
         found
     }
 
+    /// The last look that found an event of the file with this inode, CLOCK_MONOTONIC ns; `None` if it is not followed.
+    pub(super) fn news_of(&self, inode: u64) -> Option<u64> {
+        let own = self.live.values().filter(|item| item.raw.inode == inode);
+        own.map(|item| item.news_ns).max()
+    }
+
     /// The epolls of items that are not over.
     pub(super) fn watching(&self) -> BTreeSet<abi::EpollId> {
         let live = self.live.iter().filter(|(_, item)| item.raw.gone == abi::WATCHED);
@@ -207,6 +219,7 @@ impl Sources {
             NOT_YET
         };
         SourceItem {
+            counted: true,
             key: SourceItemKey {
                 source,
                 epoll: epoll_of(key),

@@ -108,7 +108,7 @@ fn text_fits_the_screen_and_carries_no_escape() {
 
 #[test]
 fn explanations() {
-    for id in ["D01", "D06"] {
+    for id in ["D01", "D05", "D06"] {
         let mut out = Vec::new();
         explain(&mut out, Diagnosis::from_id(id).unwrap(), &Limits::default()).unwrap();
         insta::assert_snapshot!(id, String::from_utf8(out).unwrap());

@@ -35,9 +35,11 @@ struct SourceLine<'a> {
     span_ns: u64,
     items: u64,
     events: u64,
-    notifications: u64,
+    /// Whether `events`, `woken` and what is made of them are estimates.
+    estimated: bool,
+    notifications: Option<u64>,
     woken: u64,
-    passed_on: u64,
+    passed_on: Option<u64>,
     fan_out: Option<f64>,
     woken_per_event: Option<f64>,
     wakeups: Option<u64>,
@@ -58,9 +60,9 @@ struct WorkerLine<'a> {
     processes: u64,
     fd: i32,
     flags: String,
-    notifications: u64,
+    notifications: Option<u64>,
     woken: u64,
-    passed_on: u64,
+    passed_on: Option<u64>,
     wakeups: Option<u64>,
     wakeups_chain: Option<u64>,
     deliveries: Option<u64>,
@@ -147,6 +149,7 @@ pub fn write_json(out: &mut dyn Write, report: &HerdReport<'_>) -> io::Result<()
 fn line(herd: &Herd, span_ns: u64) -> SourceLine<'_> {
     let named = herd.named.as_deref().ok();
     let sum = |counter: Counter| herd.sum(|worker| worker.counter(counter));
+    let counted = |count| (!herd.estimated).then_some(count);
     SourceLine {
         v: VERSION,
         kind: "source",
@@ -163,9 +166,10 @@ fn line(herd: &Herd, span_ns: u64) -> SourceLine<'_> {
         span_ns,
         items: herd.items,
         events: herd.events,
-        notifications: herd.notifications(),
+        estimated: herd.estimated,
+        notifications: counted(herd.notifications()),
         woken: herd.woken(),
-        passed_on: herd.passed_on(),
+        passed_on: counted(herd.passed_on()),
         fan_out: herd.fan_out(),
         woken_per_event: herd.woken_per_event(),
         wakeups: herd.sum(Worker::wakeups),
@@ -184,6 +188,7 @@ fn line(herd: &Herd, span_ns: u64) -> SourceLine<'_> {
 }
 
 fn worker_line<'a>(herd: &Herd, worker: &'a Worker) -> WorkerLine<'a> {
+    let counted = |count| (!herd.estimated).then_some(count);
     let p99 = |metric| worker.percentile(metric, Quantile::P99);
     WorkerLine {
         pid: process_of(worker),
@@ -192,9 +197,9 @@ fn worker_line<'a>(herd: &Herd, worker: &'a Worker) -> WorkerLine<'a> {
         processes: worker.processes,
         fd: worker.fd,
         flags: flags(worker.events),
-        notifications: worker.notifications,
+        notifications: counted(worker.notifications),
         woken: worker.woken,
-        passed_on: worker.passed_on,
+        passed_on: counted(worker.passed_on),
         wakeups: worker.wakeups(),
         wakeups_chain: worker.counter(Counter::WakeupsChain),
         deliveries: worker.deliveries(),
@@ -273,7 +278,7 @@ fn chain_line(chain: &Chain, span_ns: u64) -> ChainLine<'_> {
     }
 }
 
-pub(super) const COLUMNS: [&str; 16] = [
+pub(super) const COLUMNS: [&str; 17] = [
     "at_ns",
     "span_ns",
     "pid",
@@ -289,6 +294,7 @@ pub(super) const COLUMNS: [&str; 16] = [
     "empty_wakeups",
     "accepts",
     "accept_eagain",
+    "estimated",
     "lost",
 ];
 
@@ -319,13 +325,14 @@ pub fn write_csv(out: &mut dyn Write, report: &HerdReport<'_>) -> io::Result<()>
             text(line.name),
             line.items.to_string(),
             line.events.to_string(),
-            line.notifications.to_string(),
+            csv::optional(line.notifications),
             line.woken.to_string(),
             csv::optional(line.wakeups),
             csv::optional(line.deliveries),
             csv::optional(line.empty_wakeups),
             csv::optional(line.accepts),
             csv::optional(line.accept_eagain),
+            line.estimated.to_string(),
             lost.clone(),
         ];
         csv::record(out, record.into_iter())?;

@@ -14,7 +14,7 @@ use super::app::layout::{Area, Layout};
 use super::app::screen::Screen;
 use super::app::{App, Mode};
 use super::style::Look;
-use super::{header, pane, table, texts};
+use super::{detail, header, table, texts};
 use crate::model::measures::Measures;
 use crate::view::sanitize::sanitize;
 
@@ -69,7 +69,7 @@ pub(super) fn rect(area: Area) -> Rect {
 
 fn draw_pane(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look) {
     match app.screen {
-        Screen::Processes | Screen::Epolls => pane::draw(frame, area, app, look),
+        Screen::Processes | Screen::Epolls => detail::draw(frame, area, app, look),
         Screen::Sources | Screen::Locks | Screen::Findings | Screen::Own => {
             texts::draw(frame, area, app, look);
         }

@@ -3,9 +3,9 @@
 
 pub mod actions;
 pub mod app;
+mod detail;
 pub mod draw;
 mod header;
-mod pane;
 pub mod query;
 pub mod style;
 mod table;

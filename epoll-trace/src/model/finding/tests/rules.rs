@@ -11,7 +11,7 @@ const MS: u64 = 1_000_000;
 const US: u64 = 1_000;
 
 /// `case` has exactly this finding, with evidence that is named by its kind.
-fn raised(case: &Case, id: &str, severity: Severity) {
+pub(super) fn raised(case: &Case, id: &str, severity: Severity) {
     assert_eq!(case.found(), [(id, severity)], "{case:?}");
     let finding = &case.examine().findings[0];
     for Evidence { name, amount } in finding.evidence {
@@ -32,7 +32,7 @@ fn raised(case: &Case, id: &str, severity: Severity) {
     assert!(finding.sentence.ends_with('.'), "{}", finding.sentence);
 }
 
-fn calm(case: &Case, id: &str) {
+pub(super) fn calm(case: &Case, id: &str) {
     assert_eq!(case.found(), [], "{case:?}");
     assert!(
         matches!(case.outcome(id), Outcome::Clear(_)),
@@ -87,6 +87,19 @@ fn d01() {
     let mut busy = herd(4, 400, 0, &[400; 4]);
     calm(&busy, "D01");
     assert_eq!(herd(4, 99, 70, &[25; 4]).outcome("D01"), Outcome::TooFew(99));
+    // Whom the listener notifies is not seen: 400 accepts, and 1,200 woken for nothing.
+    let mut estimated = herd(4, 400, 290, &even);
+    estimated.absent = vec!["sources"];
+    raised(&estimated, "D01", Warn);
+    assert!(
+        estimated.examine().findings[0]
+            .confidence
+            .why
+            .contains("estimated")
+    );
+    let mut exclusive = herd(4, 100, 0, &even);
+    exclusive.absent = vec!["sources"];
+    calm(&exclusive, "D01");
     // Woken by others too: some of the waste may be theirs.
     busy = herd(4, 400, 290, &even);
     assert_eq!(busy.examine().findings[0].confidence.level, Level::Medium);
@@ -290,6 +303,17 @@ fn d12() {
     calm(&polls(200_000, 400_000), "D12");
     calm(&polls(200_000, 300_000), "D12");
     calm(&polls(200_001, 400_002), "D12");
+    // Of ten seconds, so one thread; two share the rate.
+    let by = |busy: u64| {
+        let mut case = polls(300_000, 400_000);
+        case.processes[0]
+            .counters
+            .extend([(C::BusyNs, busy * MS), (C::WaitingNs, 1_000 * MS)]);
+        case
+    };
+    raised(&by(9_000), "D12", Warn);
+    raised(&by(13_900), "D12", Warn);
+    calm(&by(14_000), "D12");
 }
 
 #[test]

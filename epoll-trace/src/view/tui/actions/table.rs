@@ -56,6 +56,8 @@ pub enum Action {
     Columns,
     /// Keep what is shown.
     Freeze,
+    /// The detail looks back for 1, 5, 15 minutes, or as far as it can.
+    Span,
     /// Forget what was measured so far.
     Reset,
     /// Look less often.
@@ -256,6 +258,13 @@ pub const BINDINGS: &[Binding] = &[
         &[Key::Char('c')],
         "choose columns: Space shows or hides, J and K move",
     ),
+    bind(
+        "span",
+        Action::Span,
+        &[Key::Char('z')],
+        "look back for 1, 5, 15 minutes, or as long as it runs",
+    )
+    .only_on(&[Screen::Processes, Screen::Epolls]),
     bind("reset", Action::Reset, &[Key::Ctrl('r')], "measure anew from now").in_footer("reset"),
     bind(
         "slower",

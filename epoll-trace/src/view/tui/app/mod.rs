@@ -19,6 +19,7 @@ use super::actions::{Action, Bindings, Key};
 use crate::fields::Head;
 use crate::model::entry::Entry;
 use crate::model::finding::Finding;
+use crate::model::history::{History, Span};
 use crate::model::measures::{Measure, Measures};
 
 /// Intervals that `+` and `-` step through.
@@ -96,6 +97,9 @@ pub struct App {
     pub with_threads: bool,
     /// Whether new samples wait.
     pub frozen: bool,
+    history: History,
+    /// How far the detail looks back.
+    pub span: Span,
     /// Time between two looks.
     pub interval: Duration,
     /// The exit code of the command that is traced, once it has ended; as a shell has it.
@@ -124,6 +128,8 @@ impl App {
             scrolled: 0,
             with_threads: false,
             frozen: false,
+            history: History::default(),
+            span: Span::default(),
             interval,
             command_ended: None,
             notice: None,
@@ -132,6 +138,10 @@ impl App {
 
     /// Takes in a look; while frozen it waits.
     pub fn update(&mut self, sample: Arc<Sample>) {
+        self.history.want(self.selected().map(|entry| entry.key));
+        let epolls = sample.epolls.iter().flatten();
+        self.history
+            .take(sample.since_ns, sample.entries.iter().chain(epolls));
         // One of the source before may still come.
         if sample.failed.is_some() || self.attaching == Some(sample.measures) {
             self.attaching = None;
@@ -140,6 +150,10 @@ impl App {
         if let Some(why) = &sample.failed {
             self.told(Err(why.to_string()));
         }
+        self.show_sample(sample);
+    }
+
+    fn show_sample(&mut self, sample: Arc<Sample>) {
         if self.frozen && self.sample.is_some() {
             self.waiting = Some(sample);
             return;
@@ -147,6 +161,11 @@ impl App {
         self.changed = true;
         self.sample = Some(sample);
         self.arrange();
+    }
+
+    /// The last minutes; those while frozen too.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// What came of an effect, for the footer.
@@ -309,6 +328,7 @@ impl App {
             Action::Invert => self.invert(),
             Action::Freeze => self.freeze(!self.frozen),
             Action::Threads => self.expand(),
+            Action::Span => self.span = self.span.next(),
         }
         None
     }
@@ -325,7 +345,7 @@ impl App {
     fn freeze(&mut self, frozen: bool) {
         self.frozen = frozen;
         if !frozen && let Some(sample) = self.waiting.take() {
-            self.update(sample);
+            self.show_sample(sample);
         }
     }
 

@@ -170,8 +170,11 @@ fn a_column_of_any_kind_takes_the_unit_of_its_values() {
 
 #[test]
 fn every_example_is_right_and_every_field_can_be_asked_for() {
-    for (query, _) in EXAMPLES {
+    let manual = include_str!("../../../../../docs/top.md");
+    for (query, shows) in EXAMPLES {
         assert!(!parse(query).unwrap().is_empty(), "{query}");
+        let row = format!("| `{query}` | {shows} |\n");
+        assert!(manual.contains(&row), "docs/top.md lacks {row}");
     }
     for field in FIELDS {
         let (id, title) = (field.id, field.title);

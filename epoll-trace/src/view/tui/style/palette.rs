@@ -158,22 +158,23 @@ pub(super) fn color(theme: Theme, depth: Depth, role: Role) -> Option<Color> {
     tone.on(depth)
 }
 
-/// From few to many, darker to lighter: inferno (matplotlib, CC0) without its blacks.
+/// From few to many, darker to lighter: as inferno (matplotlib, CC0), with a lighter dark end, since a single late wakeup must be
+/// seen on black.
 const INFERNO: [Tone; 7] = [
-    tone(0x42, 0x0a, 0x68, Color::Blue),
-    tone(0x6b, 0x18, 0x6e, Color::Blue),
-    tone(0x93, 0x26, 0x67, Color::Magenta),
+    tone(0x57, 0x2c, 0x8c, Color::Blue),
+    tone(0x83, 0x2b, 0x7a, Color::Blue),
+    tone(0xaa, 0x39, 0x5e, Color::Magenta),
     tone(0xdd, 0x51, 0x3a, Color::Red),
     tone(0xf3, 0x78, 0x19, Color::LightRed),
     tone(0xfb, 0xa4, 0x0a, Color::Yellow),
     tone(0xf6, 0xd7, 0x46, Color::LightYellow),
 ];
 
-/// The same for eyes that do not tell red from green: cividis (Nuñez, Anderton, Renslow 2018).
+/// The same for eyes that do not tell red from green: as cividis (Nuñez, Anderton, Renslow 2018).
 const CIVIDIS: [Tone; 7] = [
-    tone(0x00, 0x20, 0x51, Color::Blue),
-    tone(0x3b, 0x49, 0x6c, Color::Blue),
-    tone(0x57, 0x5d, 0x6d, Color::LightBlue),
+    tone(0x1f, 0x4f, 0x9c, Color::Blue),
+    tone(0x3b, 0x5f, 0x8f, Color::Blue),
+    tone(0x57, 0x6d, 0x85, Color::LightBlue),
     tone(0x7a, 0x77, 0x78, Color::Gray),
     tone(0xa5, 0x9c, 0x74, Color::Gray),
     tone(0xd3, 0xc1, 0x64, Color::Yellow),
@@ -281,6 +282,7 @@ mod tests {
                     .collect();
                 assert!(lights.is_sorted(), "{theme:?} {depth:?}: {lights:?}");
                 assert!(lights[0] < lights[6] / 4.0);
+                assert!(lights[0] > 0.04, "few are seen on black: {lights:?}");
             }
         }
     }
