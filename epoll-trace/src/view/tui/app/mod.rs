@@ -140,8 +140,8 @@ impl App {
     pub fn update(&mut self, sample: Arc<Sample>) {
         self.history.want(self.selected().map(|entry| entry.key));
         let epolls = sample.epolls.iter().flatten();
-        self.history
-            .take(sample.since_ns, sample.entries.iter().chain(epolls));
+        let followed = sample.entries.iter().chain(epolls).chain(&sample.threads);
+        self.history.take(sample.since_ns, followed);
         // One of the source before may still come.
         if sample.failed.is_some() || self.attaching == Some(sample.measures) {
             self.attaching = None;

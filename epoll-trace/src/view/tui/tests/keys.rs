@@ -304,3 +304,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_frozen_detail_stands_still_while_the_history_goes_on() {
+    let mut app = app();
+    press(&mut app, "\n ");
+    let before = text(&app, 120, 40, PLAIN);
+    assert!(before.contains("last 1 min"), "{before}");
+    let mut later = sample_of(everything());
+    later.since_ns += 30_000_000_000;
+    app.update(Arc::new(later));
+    assert_eq!(text(&app, 120, 40, PLAIN), before);
+    assert_eq!(app.history().reach_ns(), 40_000_000_000);
+    press(&mut app, " ");
+    assert_ne!(text(&app, 120, 40, PLAIN), before);
+    press(&mut app, "zz");
+    assert!(text(&app, 120, 40, PLAIN).contains("last 5 min"));
+}
