@@ -189,6 +189,9 @@ pub enum Command {
     /// Prints the manual of every number.
     #[command(name = crate::commands::metrics::MANUAL, hide = true)]
     Metrics,
+    /// Prints the keys of `top`.
+    #[command(name = crate::commands::top::KEYS, hide = true)]
+    Keys,
     /// Prints the manual of diagnoses.
     #[command(name = crate::commands::diagnose::MANUAL, hide = true)]
     Diagnoses,
@@ -215,7 +218,12 @@ impl Command {
             Self::Diagnose(args) => Some(&args.trace().command),
             Self::Overhead(args) => Some(&args.trace.command),
             Self::Probes(_) | Self::Bench(_) | Self::Demo(_) => None,
-            Self::Metrics | Self::Diagnoses | Self::ExecGate(_) | Self::Floor(_) | Self::Switch(_) => None,
+            Self::Metrics
+            | Self::Keys
+            | Self::Diagnoses
+            | Self::ExecGate(_)
+            | Self::Floor(_)
+            | Self::Switch(_) => None,
         }
     }
 }

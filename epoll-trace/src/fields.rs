@@ -1,12 +1,18 @@
 //! Every number that views show about an entry: one row each, and all views walk the rows.
 //! A new column is a new row.
 
+mod column;
 mod field;
+pub mod findings;
+pub mod locks;
 pub mod overhead;
+pub mod own;
+pub mod sources;
 
+pub use column::{Column, Head, Rank, arranged, fitting};
 pub use field::{Field, Needs, Order, Place, Value};
 
-use crate::model::entry::Entry;
+use crate::model::entry::{Badge, Entry};
 use crate::model::histogram::Quantile;
 use crate::model::snapshot::{self, Counter, EpollCounter, Metric};
 use field::{Get, NAME};
@@ -23,30 +29,12 @@ pub fn epoll_columns() -> impl Iterator<Item = &'static Field> + Clone {
     FIELDS.iter().filter(|field| field.of_epolls.is_some())
 }
 
-/// The columns of `epolls` that fit `width`, as [`columns_within`]; the epoll and its process's name always stay.
+/// The columns of `epolls` that fit `width` with a space between them, left to right; the epoll and its process's name always stay.
 pub fn epoll_columns_within(width: u16) -> Vec<&'static Field> {
-    within(epoll_columns().collect(), width, |field| {
-        field.of_epolls.unwrap_or(0)
-    })
-}
-
-/// The columns that fit `width` with a space between them, left to right; PID and name always stay.
-pub fn columns_within(width: u16) -> Vec<&'static Field> {
-    within(columns().collect(), width, |field| field.dispensable)
-}
-
-fn within(mut kept: Vec<&'static Field>, width: u16, dispensable: fn(&Field) -> u8) -> Vec<&'static Field> {
-    let needed = |kept: &[&Field]| kept.iter().map(|field| field.width + 1).sum::<u16>();
-    while needed(&kept) > width.saturating_add(1)
-        && let Some(least) = kept
-            .iter()
-            .map(|field| dispensable(field))
-            .max()
-            .filter(|&least| least > 0)
-    {
-        kept.retain(|field| dispensable(field) != least);
-    }
-    kept
+    let columns: Vec<&'static Field> = epoll_columns().collect();
+    let heads: Vec<Head> = columns.iter().map(|field| field.head(true)).collect();
+    let kept = fitting(&heads, width, |_| true);
+    kept.into_iter().map(|place| columns[place]).collect()
 }
 
 /// The items of the counters block and of JSON lines.
@@ -196,6 +184,17 @@ fn wakeup(entry: &Entry, quantile: Quantile) -> Value {
         .map_or(Value::Absent, Value::Nanos)
 }
 
+fn finding(badge: Badge) -> Value {
+    badge.0.map_or(Value::Ranked(0, String::new()), |(severity, id)| {
+        Value::Ranked(1 + severity as u8, format!("{} {id}", severity.letter()))
+    })
+}
+
+fn p99(entry: &Entry, metric: Metric) -> Value {
+    let time = entry.percentile(metric, Quantile::P99);
+    time.map_or(Value::Absent, Value::Nanos)
+}
+
 const WAKEUP: Needs = Needs::Metrics(&[Metric::Wakeup]);
 
 const LOCKS: Needs = Needs::Metrics(&[Metric::Lock, Metric::Mutex]);
@@ -246,7 +245,7 @@ pub static FIELDS: &[Field] = &[
             "Open epolls it waited on",
         )
         .made_of(&["waits"])
-        .dispensable(8)
+        .dispensable(9)
     },
     of("items", "Items: watched files", |e| {
         e.items.map_or(Value::Absent, Value::Count)
@@ -281,7 +280,7 @@ pub static FIELDS: &[Field] = &[
         "Waits that ended",
     )
     .made_of(&["waits"])
-    .dispensable(6)
+    .dispensable(7)
     .of_epolls(1)
     .needs(Needs::Counters),
     column(
@@ -305,7 +304,7 @@ pub static FIELDS: &[Field] = &[
         "Events per wait; below 1 some waits return nothing",
     )
     .made_of(&["events", "waits"])
-    .dispensable(7)
+    .dispensable(8)
     .of_epolls(4)
     .needs(Needs::Counters),
     share_of(
@@ -321,6 +320,7 @@ pub static FIELDS: &[Field] = &[
     })
     .made_of(&["empty_wakeups", "wakeups_unclassified"])
     .titled("EMPTY%", 6)
+    .in_top(5)
     .of_epolls(6),
     share_of(
         "ovf_share",
@@ -339,24 +339,34 @@ pub static FIELDS: &[Field] = &[
     .made_of(&["ctl_add", "events"])
     .titled("CTL/EV", 6)
     .of_epolls(7),
+    column(
+        "queue_p99",
+        "QUEUE99",
+        "time",
+        7,
+        Order::Down,
+        |e| p99(e, Metric::Queue),
+        "Time that 1 % of the events wait longer for a loop that does not sleep",
+    )
+    .made_of(&["queue"])
+    .dispensable(2)
+    .needs(Needs::Metrics(&[Metric::Queue]))
+    .of_epolls(2),
     Field {
         place: Place::Epolls,
         ..column(
-            "queue_p99",
-            "QUEUE99",
+            "lock_p99",
+            "LOCK99",
             "time",
-            7,
+            6,
             Order::Down,
-            |e| {
-                e.percentile(Metric::Queue, Quantile::P99)
-                    .map_or(Value::Absent, Value::Nanos)
-            },
-            "Time that 1 % of the events wait longer for a loop that does not sleep",
+            |e| p99(e, Metric::Lock),
+            "Time that 1 % of the waits for the lock of its ready list take longer",
         )
     }
-    .made_of(&["queue"])
-    .needs(Needs::Metrics(&[Metric::Queue]))
-    .of_epolls(2),
+    .made_of(&["lock"])
+    .needs(Needs::Metrics(&[Metric::Lock]))
+    .of_epolls(10),
     column(
         "p50",
         "P50",
@@ -394,7 +404,7 @@ pub static FIELDS: &[Field] = &[
         },
         "Longest wakeup latency, at most 6.25 % too long",
     )
-    .dispensable(5)
+    .dispensable(6)
     .needs(WAKEUP),
     column(
         "runqueue_share",
@@ -407,6 +417,17 @@ pub static FIELDS: &[Field] = &[
     )
     .dispensable(4)
     .needs(Needs::Metrics(&[Metric::Wakeup, Metric::Runqueue])),
+    column(
+        "finding",
+        "FIND",
+        NAME,
+        5,
+        Order::Down,
+        |e| e.finding.map_or(Value::Absent, finding),
+        "The worst of its findings: C for crit, W for warn, I for info; all stand on the screen of findings",
+    )
+    .dispensable(1)
+    .needs(Needs::Findings),
     counter(Counter::Waits),
     item(
         "wakeups",
@@ -437,6 +458,8 @@ pub static FIELDS: &[Field] = &[
             Get::Of(|e| e.utilization().map_or(Value::Absent, Value::Share)),
         )
         .made_of(&["busy_ns", "waiting_ns"])
+        .titled("UTIL", 4)
+        .in_top(4)
     },
     ratio_of(
         "syscalls_per_event",

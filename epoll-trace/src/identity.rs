@@ -2,6 +2,7 @@
 
 pub mod source;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -42,6 +43,42 @@ pub fn own_memory() -> Option<u64> {
 /// Whether a process `pid` exists now.
 pub fn exists(pid: u32) -> bool {
     PathBuf::from(format!("/proc/{pid}")).exists()
+}
+
+/// Name of this machine.
+pub fn host_name() -> Option<String> {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    Some(name.trim().to_owned())
+}
+
+/// The children of `root` and of those of `known` that still run, their children and so on, and whoever is in the process group of `root`. Who
+/// left that group and lost its parent is found only if it is `known`.
+pub fn descendants(root: u32, known: &[u32]) -> BTreeSet<u32> {
+    let mut running: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    let mut family = BTreeSet::from([root]);
+    for pid in processes() {
+        let Some((parent, group)) = parent_and_group(pid) else {
+            continue;
+        };
+        running.entry(parent).or_default().push(pid);
+        if group == root || known.contains(&pid) {
+            family.insert(pid);
+        }
+    }
+    let mut open: Vec<u32> = family.iter().copied().collect();
+    while let Some(parent) = open.pop() {
+        let children = running.remove(&parent).unwrap_or_default();
+        open.extend(children.into_iter().filter(|&child| family.insert(child)));
+    }
+    family
+}
+
+/// Parent and process group (`do_task_stat`, fs/proc/array.c); a name may hold anything, so what counts begins after its last bracket.
+fn parent_and_group(pid: u32) -> Option<(u32, u32)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let mut words = rest.split(' ').skip(1);
+    Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
 }
 
 /// Where an epoll's descriptor points to (`anon_inode_getfile`, fs/eventpoll.c).
@@ -204,6 +241,29 @@ mod tests {
         let (own, fd) = (std::process::id(), epoll.0.as_raw_fd());
         assert_ne!(waits_on(own, fd), Some(true));
         assert_eq!(waits_on(0, fd), None);
+    }
+
+    #[test]
+    fn children_and_their_children_belong_to_a_command() {
+        let mut shell = std::process::Command::new("sh");
+        let mut shell = shell.args(["-c", "sleep 30 & echo $!; wait"]);
+        shell = shell.stdout(std::process::Stdio::piped());
+        let mut shell = shell.spawn().unwrap();
+        let mut line = String::new();
+        let out = shell.stdout.take().unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).unwrap();
+        let sleeper: u32 = line.trim().parse().unwrap();
+        assert_eq!(
+            descendants(shell.id(), &[]),
+            BTreeSet::from([shell.id(), sleeper])
+        );
+        shell.kill().unwrap();
+        shell.wait().unwrap();
+        let known = descendants(shell.id(), &[sleeper]);
+        assert_eq!(known, BTreeSet::from([shell.id(), sleeper]), "it lost its parent");
+        assert_eq!(descendants(shell.id(), &[]), BTreeSet::from([shell.id()]));
+        let sleeper = nix::unistd::Pid::from_raw(sleeper.cast_signed());
+        nix::sys::signal::kill(sleeper, nix::sys::signal::Signal::SIGKILL).unwrap();
     }
 
     #[test]

@@ -20,6 +20,7 @@ use epoll_trace::commands::locks::{self, Locks};
 use epoll_trace::commands::output::{Streams, is_broken_pipe, open};
 use epoll_trace::commands::overhead::Cost;
 use epoll_trace::commands::session::{Blocks, Session};
+use epoll_trace::commands::top::{Attacher, Maker as _};
 use epoll_trace::commands::{bench, config, demo, floor, metrics, probes, switch, top};
 use epoll_trace::config::{Config, ConfigError};
 use epoll_trace::probe::load::Scope;
@@ -46,6 +47,7 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
         Command::Floor(args) => floor::run(args, global, &mut open(None)?),
         Command::Switch(args) => switch::run(args, global, &mut stdin().lock(), &mut open(None)?),
         Command::Metrics => printed(metrics::run),
+        Command::Keys => top::keys(&mut open(None)?),
         Command::Diagnoses => diagnose::manual(&mut open(None)?),
         Command::Probes(args) => printed(|streams| probes::run(args, global, streams)),
         Command::Bench(args) => printed(|streams| bench::run(args, global, streams).map(|()| 0)),
@@ -211,13 +213,11 @@ fn log_to_stderr(global: &GlobalArgs) {
 }
 
 async fn show_top(args: &TopArgs, chosen: &Config, global: &GlobalArgs) -> anyhow::Result<u8> {
-    let mut wishes = Wishes {
-        per_thread: args.filter.needs_threads(),
-        own_cost: args.overhead,
-        ..top::wishes(args.callback)
-    };
-    wishes.narrow(&args.filter)?;
-    let command = held(&args.command, Gated::spawn_quiet, &mut wishes)?;
-    let (live, _status) = start(global, &wishes)?;
-    top::run(args, chosen, global, Box::new(live), command).await
+    // Before the command, which would be held for nothing.
+    Attacher::new(global, &args.filter, None)?;
+    let command = held(&args.command, Gated::spawn_quiet, &mut Wishes::default())?;
+    let root = command.as_ref().map(|command| command.pid);
+    let mut maker = Attacher::new(global, &args.filter, root)?;
+    let made = maker.make(args.measures(), &[])?;
+    top::run(args, chosen, global, made, Box::new(maker), command).await
 }

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::fields::{FIELDS, Field};
+use crate::model::measures::{MEASURES, Measures};
 use crate::model::snapshot::Metric;
 use crate::view::tui::style::Theme;
 
@@ -53,6 +54,21 @@ pub(super) fn field_parser() -> impl TypedValueParser<Value = &'static Field> {
 pub(super) fn epoll_column_parser() -> impl TypedValueParser<Value = &'static Field> {
     PossibleValuesParser::new(crate::fields::epoll_columns().map(|field| field.id))
         .try_map(|id| Field::from_id(&id).ok_or("no such column"))
+}
+
+/// Everything there is to measure.
+const ALL: &str = "all";
+
+pub(super) fn measure_parser() -> impl TypedValueParser<Value = Measures> {
+    let names = MEASURES.iter().map(|row| row.name).chain([ALL]);
+    PossibleValuesParser::new(names).map(|name| match name.as_str() {
+        ALL => Measures::all(),
+        name => {
+            let rows = MEASURES.iter().filter(|row| row.name == name);
+            let sets = rows.map(|row| Measures::of(&[row.measure]));
+            sets.fold(Measures::NONE, Measures::with)
+        }
+    })
 }
 
 pub(super) fn column_parser() -> impl TypedValueParser<Value = &'static Field> {

@@ -11,9 +11,8 @@ use anyhow::{Context, bail};
 use super::output::Streams;
 use crate::cli::{Color, GlobalArgs, TopArgs};
 use crate::config::{Config, Known, KnownAction, dump, parse, with_columns};
-use crate::fields::{columns, epoll_columns};
-use crate::view::tui::actions::{BINDINGS, Key};
-use crate::view::tui::keys::{KEY_NAMES, Keys, action_name};
+use crate::view::tui::actions::{BINDINGS, KEY_NAMES, Key};
+use crate::view::tui::app::screen::Screen;
 use crate::view::tui::style::{Depth, Look};
 
 /// A file beyond this is no configuration, bytes.
@@ -21,20 +20,14 @@ const LARGEST: u64 = 1 << 20;
 
 /// What a configuration of `top` may name.
 pub fn known() -> Known {
-    let keys = Keys::default();
     let actions = BINDINGS.iter().map(|binding| KnownAction {
-        name: action_name(binding.action),
-        keys: keys.names(binding.action),
+        name: binding.name.to_owned(),
+        keys: binding.keys.iter().map(|key| key.name()).collect(),
         help: binding.help,
     });
+    let columns = |screen: Screen| screen.heads().iter().map(|head| head.id).collect();
     Known {
-        screens: vec![
-            ("processes".to_owned(), columns().map(|field| field.id).collect()),
-            (
-                "epolls".to_owned(),
-                epoll_columns().map(|field| field.id).collect(),
-            ),
-        ],
+        screens: Screen::ALL.map(|screen| (screen.name(), columns(screen))).into(),
         actions: actions.collect(),
         is_key: |name| Key::from_name(name).is_some(),
         key_names: KEY_NAMES,

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::attach::{Wishes, programs};
 use super::top;
 use crate::cli::{FloorArgs, GlobalArgs};
+use crate::model::measures::Measures;
 use crate::probe::catalog::Program;
 use crate::probe::floor::Floor;
 
@@ -66,7 +67,7 @@ pub(super) fn load(args: &FloorArgs, global: &GlobalArgs) -> anyhow::Result<Floo
 /// What `top` wants, or `hist` with the metrics that are asked for.
 pub(super) fn wishes(args: &FloorArgs) -> Wishes {
     if args.top {
-        return top::wishes(false);
+        return top::wishes(Measures::NONE);
     }
     let mut metrics = args.metrics.clone();
     metrics.sort_unstable();

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::FIELDS;
+use super::column::{Head, Rank, arranged};
 use crate::model::entry::{Entry, EntryKey};
 use crate::model::snapshot::{Counter, EpollCounter, Metric};
 
@@ -28,10 +29,12 @@ pub enum Value {
     FineShare(f64),
     /// A time, ns.
     Nanos(u64),
+    /// A word that has a rank: `C D03`.
+    Ranked(u8, String),
 }
 
 impl Value {
-    fn order(&self, other: &Self) -> Ordering {
+    pub(super) fn order(&self, other: &Self) -> Ordering {
         match (self, other) {
             (Self::Text(own), Self::Text(other)) => own.cmp(other),
             _ => self.number().total_cmp(&other.number()),
@@ -47,6 +50,7 @@ impl Value {
         Some(match self {
             Self::Absent | Self::Text(_) => return None,
             Self::Count(value) | Self::Nanos(value) => *value as f64,
+            Self::Ranked(rank, _) => f64::from(*rank),
             Self::Rate(value) | Self::Ratio(value) | Self::Share(value) | Self::FineShare(value) => *value,
         })
     }
@@ -93,6 +97,8 @@ pub enum Needs {
     Metrics(&'static [Metric]),
     /// The counters.
     Counters,
+    /// That the diagnoses were made.
+    Findings,
 }
 
 /// One field.
@@ -138,6 +144,15 @@ impl Field {
         Self { dispensable, ..self }
     }
 
+    /// A column of the table of `top`, too.
+    pub(super) const fn in_top(self, dispensable: u8) -> Self {
+        Self {
+            place: Place::Both,
+            dispensable,
+            ..self
+        }
+    }
+
     /// A column of the table of `epolls`, too.
     pub(super) const fn of_epolls(self, dispensable: u8) -> Self {
         Self {
@@ -171,41 +186,43 @@ impl Field {
 
     /// Which of two entries comes first by this field; absent values come last either way, equal ones are ordered by key.
     pub fn compare(&self, left: &Entry, right: &Entry, inverted: bool) -> Ordering {
-        self.compare_ranks(&self.rank(left), &self.rank(right), inverted)
+        self.rank(left).compare(&self.rank(right), self.order, inverted)
     }
 
     /// The places of `entries` that are `wanted`, as [`Field::compare`] orders them; each value is worked out once.
     pub fn arranged(&self, entries: &[Entry], wanted: impl Fn(&Entry) -> bool, inverted: bool) -> Vec<usize> {
         let places = entries.iter().enumerate().filter(|(_, entry)| wanted(entry));
-        let mut ranks: Vec<_> = places.map(|(place, entry)| (self.rank(entry), place)).collect();
-        ranks.sort_by(|(left, _), (right, _)| self.compare_ranks(left, right, inverted));
-        ranks.into_iter().map(|(_, place)| place).collect()
+        let ranks = places.map(|(place, entry)| (self.rank(entry), place)).collect();
+        arranged(ranks, self.order, inverted)
     }
 
-    fn rank(&self, entry: &Entry) -> Rank {
+    /// What an entry is ordered by.
+    fn rank(&self, entry: &Entry) -> Rank<EntryKey> {
         Rank {
             value: self.value(entry),
-            has_evidence: self.order != Order::DownByEvidence || entry.has_enough_values(),
+            has_evidence: entry.has_enough_values(),
             key: entry.key,
         }
     }
 
-    fn compare_ranks(&self, left: &Rank, right: &Rank, inverted: bool) -> Ordering {
-        let (a, b) = (&left.value, &right.value);
-        let absent_last = (*a == Value::Absent).cmp(&(*b == Value::Absent));
-        let order = match self.order {
-            Order::Up => a.order(b),
-            Order::Down | Order::DownByEvidence => b.order(a),
-        };
-        let evidence = right.has_evidence.cmp(&left.has_evidence);
-        let by_value = evidence.then(if inverted { order.reverse() } else { order });
-        absent_last.then(by_value).then_with(|| left.key.cmp(&right.key))
+    /// What the table of `top`, or that of epolls, says of its column.
+    pub fn head(&'static self, of_epolls: bool) -> Head {
+        Head {
+            id: self.id,
+            title: self.title,
+            help: self.help,
+            width: self.width,
+            order: self.order,
+            dispensable: match of_epolls {
+                true => self.of_epolls.unwrap_or(0),
+                false => self.dispensable,
+            },
+            is_name: self.is_name(),
+            grows: false,
+            made_of: match self.made_of {
+                [] => std::slice::from_ref(&self.id),
+                names => names,
+            },
+        }
     }
-}
-
-/// What an entry is ordered by.
-struct Rank {
-    value: Value,
-    has_evidence: bool,
-    key: EntryKey,
 }

@@ -35,9 +35,25 @@ fn what_needs_nothing_is_known_without_anything() {
 }
 
 #[test]
-fn the_columns_fit_80_with_a_cursor() {
-    let widths: u16 = columns().map(|field| field.width + 1).sum();
-    assert!(widths < 80, "{widths}");
+fn of_the_columns_those_that_fit_and_are_known_stay() {
+    let heads: Vec<Head> = columns().map(|field| field.head(false)).collect();
+    let titles = |width, known: fn(&Head) -> bool| -> Vec<&str> {
+        let kept = fitting(&heads, width, known);
+        let widths: u16 = kept.iter().map(|&place| heads[place].width + 1).sum();
+        assert!(widths <= width.max(20) + 1, "{width}: {kept:?}");
+        kept.into_iter().map(|place| heads[place].title).collect()
+    };
+    let of_waits = |head: &Head| !["finding", "queue_p99", "utilization"].contains(&head.id);
+    assert_eq!(
+        titles(80, of_waits).join(" "),
+        "PID COMM WAITS/s WAKE/s EV/WAIT EMPTY% P50 P99 MAX RUNQ%"
+    );
+    assert_eq!(
+        titles(80, |_| true).join(" "),
+        "PID COMM WAKE/s EMPTY% QUEUE99 P50 P99 RUNQ% FIND UTIL"
+    );
+    assert_eq!(titles(200, of_waits).len(), heads.len());
+    assert_eq!(titles(1, |_| true), ["PID", "COMM"]);
     assert!(columns().all(|field| field.title.len() <= usize::from(field.width)));
 }
 

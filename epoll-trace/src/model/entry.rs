@@ -1,5 +1,6 @@
 //! One line of a view: the numbers of a process, thread or epoll, and what follows from them.
 
+use super::finding::Severity;
 use super::histogram::{Histogram, Quantile};
 use super::shared::Shared;
 use super::snapshot::{Counter, EpollCounter, EpollId, Metric};
@@ -68,7 +69,13 @@ pub struct Entry {
     pub processes: u64,
     /// Who made its waiters runnable, most wakeups first; empty unless asked for.
     pub wakers: Vec<Waker>,
+    /// What the diagnoses say of it; `None` where none was made.
+    pub finding: Option<Badge>,
 }
+
+/// The worst finding of an entry with its number; none where there is nothing to find.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Badge(pub Option<(Severity, &'static str)>);
 
 impl Entry {
     /// One counter.

@@ -171,6 +171,15 @@ impl Severity {
             Self::Crit => "crit",
         }
     }
+
+    /// The letter that stands for it where there is room for no more.
+    pub const fn letter(self) -> char {
+        match self {
+            Self::Info => 'I',
+            Self::Warn => 'W',
+            Self::Crit => 'C',
+        }
+    }
 }
 
 /// One number of a finding.

@@ -100,7 +100,7 @@ pub(super) fn optional(number: Option<impl ToString>) -> String {
 pub(super) fn cell(value: &Value) -> String {
     match value {
         Value::Absent => String::new(),
-        Value::Text(text) => sanitize(text, false),
+        Value::Text(text) | Value::Ranked(_, text) => sanitize(text, false),
         Value::Count(count) | Value::Nanos(count) => count.to_string(),
         Value::Rate(number) | Value::Ratio(number) | Value::Share(number) | Value::FineShare(number) => {
             number.to_string()

@@ -105,8 +105,11 @@ pub fn notes(out: &mut dyn Write, report: &FindingReport<'_>) -> io::Result<()> 
     write!(out, "{}", wrapped(&losses, "", INDENT))
 }
 
-/// One finding; with `advice` also what to do about it, which is the same for all of a kind.
-fn write_finding(
+/// Writes one finding; with `advice` also what to do about it, which is the same for all of a kind.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_finding(
     out: &mut dyn Write,
     finding: &Finding,
     limits: &Limits,

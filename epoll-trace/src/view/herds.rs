@@ -7,6 +7,7 @@ mod lines;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
+pub use groups::group as write_group;
 pub use lines::{write_csv, write_csv_header, write_json};
 
 use super::losses_line;
@@ -14,6 +15,7 @@ use super::sanitize::sanitize;
 use super::text::write_absent;
 use super::units::{ABSENT, short};
 use super::wrap::wrapped;
+use crate::fields::sources::{EVENT_FLAGS, file_name};
 use crate::fields::{Value, flags, flags_in_words};
 use crate::model::chains::Chain;
 use crate::model::delta::Window;
@@ -65,7 +67,7 @@ pub fn write_text(
         writeln!(out, "{time}")?;
     }
     for herd in report.herds {
-        source(out, herd, ascii)?;
+        write_source(out, herd, ascii)?;
     }
     if report.herds.iter().any(|herd| herd.estimated) {
         write!(out, "{}", wrapped(ESTIMATED, "", INDENT))?;
@@ -100,7 +102,11 @@ pub fn notes(out: &mut dyn Write, report: &HerdReport<'_>) -> io::Result<()> {
     write!(out, "{}", wrapped(&losses, "", INDENT))
 }
 
-fn source(out: &mut dyn Write, herd: &Herd, ascii: bool) -> io::Result<()> {
+/// Writes one source: what it is, what an event of it does, and its workers.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_source(out: &mut dyn Write, herd: &Herd, ascii: bool) -> io::Result<()> {
     write!(out, "{}", wrapped(&title(herd, ascii), "", INDENT))?;
     write!(out, "{}", wrapped(&effect(herd), INDENT, INDENT))?;
     if herd.workers.is_empty() {
@@ -159,21 +165,17 @@ fn title(herd: &Herd, ascii: bool) -> String {
     format!("{listener}{what}: {}", parts.join(", "))
 }
 
-/// Bits of a mask of epoll_ctl that are flags, no events (`EP_PRIVATE_BITS`, fs/eventpoll.c).
-const EVENT_FLAGS: u32 = 0xf << 28;
-
 fn or_absent(count: Option<u64>) -> String {
     count.map_or_else(|| ABSENT.to_owned(), |count| count.to_string())
 }
 
 /// Kind and name of a file, safe for a terminal.
 pub(super) fn describe(named: &Named, ascii: bool) -> String {
-    let name: String = match (&named.name, named.inode) {
-        (Some(name), _) => name.chars().take(NAME).collect(),
-        (None, Some(inode)) => format!("[{inode}]"),
-        (None, None) => String::new(),
-    };
-    sanitize(format!("{} {name}", named.kind).trim_end(), ascii)
+    let name: String = file_name(named)
+        .chars()
+        .take(named.kind.len() + 1 + NAME)
+        .collect();
+    sanitize(&name, ascii)
 }
 
 /// What an event of it does, in a sentence.

@@ -103,7 +103,7 @@ impl Serialize for FieldValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.0 {
             Value::Absent => serializer.serialize_none(),
-            Value::Text(text) => serializer.serialize_str(text),
+            Value::Text(text) | Value::Ranked(_, text) => serializer.serialize_str(text),
             Value::Count(count) | Value::Nanos(count) => serializer.serialize_u64(*count),
             Value::Rate(number) | Value::Ratio(number) | Value::Share(number) | Value::FineShare(number) => {
                 serializer.serialize_f64(*number)

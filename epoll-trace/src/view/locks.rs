@@ -23,7 +23,7 @@ const WIDTHS: [usize; 5] = [15, 6, 10, 7, 8];
 const TIME: usize = 6;
 
 /// What the tracepoints of contention do not tell (kernel/locking/qspinlock.c): the first who waits spins before them.
-const BLIND: &str = "Not seen since Linux 5.19: on bare metal two CPUs that fight for a spin lock (kinds lock and \
+pub const BLIND: &str = "Not seen since Linux 5.19: on bare metal two CPUs that fight for a spin lock (kinds lock and \
     source), only from the third on; in a guest without paravirtual spin locks any fight for one. A mutex is always seen.";
 
 /// What one block is made from.
@@ -62,12 +62,12 @@ pub fn write_text(
         writeln!(out, "{time}")?;
     }
     if !report.entries.is_empty() {
-        writeln!(out, "{}", head())?;
+        write_head(out)?;
     } else if report.is_known() {
         writeln!(out, "No epoll's lock was waited for.")?;
     }
     for entry in report.entries {
-        row(out, entry, unit, ascii)?;
+        write_row(out, entry, unit, ascii)?;
     }
     if report.is_known() {
         write!(out, "{}", wrapped(BLIND, "", INDENT))?;
@@ -92,15 +92,29 @@ pub fn notes(out: &mut dyn Write, report: &LockReport<'_>) -> io::Result<()> {
     write!(out, "{}", wrapped(&losses, "", INDENT))
 }
 
-fn head() -> String {
+/// Writes the titles of [`write_row`].
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_head(out: &mut dyn Write) -> io::Result<()> {
     let [name, kind, comm, threads, waits] = WIDTHS;
-    format!(
+    writeln!(
+        out,
         "{:name$} {:kind$} {:comm$} {:>threads$} {:>waits$} {:>TIME$} {:>TIME$} {:>TIME$} {:>TIME$}",
         "LOCK", "KIND", "COMM", "THREADS", "WAITS", "TOTAL", "AVG", "P99", "MAX"
     )
 }
 
-fn row(out: &mut dyn Write, entry: &LockEntry, unit: Option<TimeUnit>, ascii: bool) -> io::Result<()> {
+/// Writes a lock, and what waited for it below.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_row(
+    out: &mut dyn Write,
+    entry: &LockEntry,
+    unit: Option<TimeUnit>,
+    ascii: bool,
+) -> io::Result<()> {
     let [name, kind, comm, threads, waits] = WIDTHS;
     let time = |nanos: Option<u64>| nanos.map_or(ABSENT.to_owned(), |nanos| time(nanos, unit));
     let known = entry

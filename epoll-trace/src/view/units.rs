@@ -76,7 +76,7 @@ pub fn auto_time(nanos: u64) -> String {
 pub fn short(value: &Value) -> String {
     match value {
         Value::Absent => ABSENT.to_owned(),
-        Value::Text(text) => text.clone(),
+        Value::Text(text) | Value::Ranked(_, text) => text.clone(),
         Value::Count(count) => count.to_string(),
         Value::Rate(rate) => thousands(*rate),
         Value::Ratio(ratio) => format!("{ratio:.2}"),

@@ -24,6 +24,11 @@ pub(super) fn diagnoses(program: &Path) -> Result<String> {
     exec::output(Command::new(program).arg("__diagnoses"))
 }
 
+/// Its table of keys.
+pub(super) fn keys(program: &Path) -> Result<String> {
+    exec::output(Command::new(program).arg("__keys"))
+}
+
 fn add(program: &Path, command: &mut Vec<String>, text: &mut String) -> Result<()> {
     let mut run = Command::new(program);
     // Without a terminal clap takes the width from here.

@@ -25,12 +25,14 @@ const METRICS: &str = "docs/metrics.md";
 const JSON: &str = "docs/json.md";
 const PROBES: &str = "docs/probes.md";
 const DIAGNOSES: &str = "docs/diagnoses.md";
+const KEYS: &str = "docs/keys.md";
 
 /// Made without a VM, so compared by every test run.
 const CHEAP: &[Part] = &[
     ("docs/cli.md", "cli"),
     (METRICS, "numbers"),
     (DIAGNOSES, "diagnoses"),
+    (KEYS, "keys"),
     (JSON, "metrics"),
     (JSON, "counters"),
     (JSON, "epoll-counters"),
@@ -117,6 +119,7 @@ fn cheap() -> Result<Bodies> {
         ("cli", cli::help(&program)?),
         ("numbers", cli::numbers(&program)?),
         ("diagnoses", cli::diagnoses(&program)?),
+        ("keys", cli::keys(&program)?),
         ("metrics", source::names("Metric", "Metric")?),
         ("counters", source::names("Counter", "Counter")?),
         (

@@ -63,7 +63,7 @@ pub(super) fn paths(out: &mut dyn Write, herd: &Herd) -> io::Result<()> {
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub(super) fn group(out: &mut dyn Write, group: &Group, ascii: bool) -> io::Result<()> {
+pub fn group(out: &mut dyn Write, group: &Group, ascii: bool) -> io::Result<()> {
     let mut title = format!(
         "SO_REUSEPORT {}: {} sockets, {} connections",
         sanitize(&group.address, ascii),

@@ -1,81 +1,139 @@
-//! The lines above the table: what is shown, what was lost, and by which probes it is known.
+//! The lines above the table: the machine, what tracing costs and loses, the screens, and by which probes all is known.
 
 use ratatui::Frame;
-use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use super::app::App;
+use super::app::layout::{Layout, tabs};
+use super::app::screen::Screen;
+use super::app::{App, Sample};
+use super::draw::rect;
 use super::style::Look;
+use crate::model::finding::Severity;
 use crate::view::losses_line;
 use crate::view::overhead::own_cost;
 use crate::view::sanitize::sanitize;
 use crate::view::units::auto_time;
 
-/// From this height on the plan may have a line of its own.
-const THREE_LINES_FROM: u16 = 20;
-
-/// The lines of the header on a screen of `width` × `height`.
-pub(super) fn lines(app: &App, look: Look, width: u16, height: u16) -> Vec<Line<'static>> {
-    let width = usize::from(width);
-    let mut lines = vec![fitted(title(app, look), look.dot(), width)];
-    let Some(sample) = app.sample() else {
-        lines.push(Line::default());
-        return lines;
-    };
-    let lost = sample.losses.values().any(|&count| count > 0);
-    let losses = Span::styled(
-        losses_line(&sample.losses),
-        if lost { look.alarm() } else { look.dim() },
-    );
-    let plan = sanitize(&sample.plan_line, look.ascii);
-    let together = losses.width() + look.dot().chars().count() + plan.chars().count();
-    if together > width && height >= THREE_LINES_FROM {
-        lines.push(Line::from(losses));
-        lines.push(Line::styled(whole_words(&plan, width, look), look.dim()));
-    } else {
-        // Losses stand first: a narrow screen cuts the end.
-        let room = width.saturating_sub(losses.width() + look.dot().chars().count());
-        let plan = Span::styled(whole_words(&plan, room, look), look.dim());
-        lines.push(Line::from(vec![losses, Span::raw(look.dot()), plan]));
-    }
-    lines
-}
-
 /// Draws them.
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, lines: Vec<Line<'static>>) {
-    frame.render_widget(Paragraph::new(lines), area);
+pub(super) fn draw(frame: &mut Frame<'_>, app: &App, layout: &Layout, look: Look) {
+    let width = usize::from(layout.title.width);
+    let title = fitted(title(app, look), look.dot(), width);
+    frame.render_widget(Paragraph::new(title), rect(layout.title));
+    if layout.tabs.height > 0 {
+        frame.render_widget(Paragraph::new(screens(app, width, look)), rect(layout.tabs));
+    }
+    if let Some(sample) = app.sample().filter(|_| layout.plan.height > 0) {
+        let plan = whole_words(&sanitize(&sample.plan_line, look.ascii), width, look);
+        frame.render_widget(Paragraph::new(Line::styled(plan, look.dim())), rect(layout.plan));
+    }
 }
 
-/// The parts of the first line, each with how soon it may go: those of the highest number first.
+/// The parts of the first line, each with how soon it may go: those of the highest number first, 0 never.
 fn title(app: &App, look: Look) -> Vec<(u8, Span<'static>)> {
-    let mut parts = vec![
-        (0, Span::styled("epoll-trace top", look.head())),
-        (5, Span::raw(format!("every {:.1}s", app.interval.as_secs_f64()))),
-    ];
+    let mut parts = vec![(7, Span::styled("epoll-trace", look.head()))];
     if let Some(sample) = app.sample() {
-        let processes = match app.rows().len() {
-            1 => "1 process".to_owned(),
-            many => format!("{many} processes"),
-        };
-        parts.push((4, Span::raw(format!("times over {}", auto_time(sample.since_ns)))));
-        parts.push((3, Span::raw(processes)));
+        parts.extend(machine(sample, look));
+        if let Some(cost) = &sample.cost {
+            parts.push((4, Span::raw(own_cost(cost))));
+        }
+        let lost = sample.losses.values().any(|&count| count > 0);
+        let style = if lost { look.alarm() } else { look.dim() };
+        parts.push((0, Span::styled(losses_line(&sample.losses), style)));
+        parts.extend(worst(sample, look).map(|part| (2, part)));
     }
-    if let Some(cost) = app.sample().and_then(|sample| sample.cost.as_ref()) {
-        parts.push((2, Span::raw(own_cost(cost))));
-    }
-    if app.inverted {
-        parts.push((2, Span::raw(format!("{} inverted", app.sort.title))));
-    }
-    if !app.filter.is_empty() {
-        let filter = format!("/{}", sanitize(&app.filter, look.ascii));
-        parts.push((1, Span::styled(filter, look.accent())));
-    }
+    parts.push((9, Span::raw(format!("every {:.1}s", app.interval.as_secs_f64()))));
     if let Some(code) = app.command_ended {
         parts.push((1, Span::styled(format!("command ended ({code})"), look.accent())));
     }
+    if app.is_attaching() {
+        parts.push((1, Span::styled("attaching...", look.accent())));
+    }
     if app.frozen {
         parts.push((0, Span::styled("FROZEN", look.alarm())));
+    }
+    parts
+}
+
+/// Host, kernel, how long it is traced, and by which probes.
+fn machine(sample: &Sample, look: Look) -> Vec<(u8, Span<'static>)> {
+    let mut parts = Vec::new();
+    let mut add = |rank: u8, text: String| {
+        if !text.is_empty() {
+            parts.push((rank, Span::raw(sanitize(&text, look.ascii))));
+        }
+    };
+    add(8, sample.host.name.clone());
+    add(6, sample.host.kernel.clone());
+    add(3, format!("up {}", auto_time(sample.since_ns)));
+    let status = sample.status.as_ref();
+    let family = status.and_then(|status| status.family.clone());
+    add(5, family.unwrap_or_default());
+    parts
+}
+
+/// The worst finding.
+fn worst(sample: &Sample, look: Look) -> Option<Span<'static>> {
+    let finding = sample.findings().first()?;
+    let style = match finding.severity {
+        Severity::Crit => look.alarm(),
+        Severity::Warn => look.warning(),
+        Severity::Info => look.note(),
+    };
+    let text = format!("{} {}", finding.severity.letter(), finding.diagnosis.id);
+    Some(Span::styled(text, style))
+}
+
+/// The line of screens, and what of this one is shown.
+fn screens(app: &App, width: usize, look: Look) -> Line<'static> {
+    let mut line = Line::default();
+    let words = tabs(app.screen, u16::try_from(width).unwrap_or(u16::MAX));
+    for (screen, x, text) in words {
+        let gap = usize::from(x).saturating_sub(line.width());
+        line.push_span(Span::raw(" ".repeat(gap)));
+        let style = if screen == app.screen {
+            look.cursor()
+        } else {
+            look.dim()
+        };
+        line.push_span(Span::styled(text, style));
+    }
+    let room = width.saturating_sub(line.width() + 2);
+    let shown = fitted(shown(app, look), look.dot(), room);
+    if shown.width() <= room && shown.width() > 0 {
+        line.push_span(Span::raw("  "));
+        line.extend(shown.spans);
+    }
+    line
+}
+
+/// How many rows there are, by what they are filtered and sorted, and over which time they are counted.
+fn shown(app: &App, look: Look) -> Vec<(u8, Span<'static>)> {
+    let Some(sample) = app.sample() else {
+        return Vec::new();
+    };
+    let list = app.list();
+    let [one, many] = app.screen.rows_are();
+    let rows = match list.order().len() {
+        1 => format!("1 {one}"),
+        rows => format!("{rows} {many}"),
+    };
+    let mut parts = vec![(1, Span::raw(rows))];
+    if !list.filter().is_empty() {
+        let filter = format!("/{}", sanitize(list.filter(), look.ascii));
+        parts.push((2, Span::styled(filter, look.accent())));
+    }
+    if let Some(head) = list.sorted_by().filter(|_| list.inverted()) {
+        parts.push((3, Span::raw(format!("{} inverted", head.title))));
+    }
+    let span = match app.screen {
+        Screen::Processes | Screen::Epolls => sample.since_ns,
+        Screen::Sources | Screen::Locks => sample.window_ns,
+        Screen::Findings => sample.examined_ns,
+        Screen::Own => 0,
+    };
+    if span > 0 {
+        parts.push((4, Span::raw(format!("over {}", auto_time(span)))));
     }
     parts
 }

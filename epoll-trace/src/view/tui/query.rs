@@ -222,7 +222,7 @@ impl Test {
 
 fn words(row: &(impl Row + ?Sized), id: &str) -> Option<String> {
     match row.value(id) {
-        Value::Text(text) => Some(text),
+        Value::Text(text) | Value::Ranked(_, text) => Some(text),
         _ => None,
     }
 }

@@ -195,7 +195,7 @@ fn the_kind_of_every_value_is_that_of_its_unit() {
     for field in FIELDS {
         let fits = match (Kind::of_unit(field.unit), field.value(&entry)) {
             (_, Value::Absent) => true,
-            (kind, Value::Text(_)) => kind == Kind::Words,
+            (kind, Value::Text(_) | Value::Ranked(..)) => kind == Kind::Words,
             (kind, Value::Nanos(_)) => kind == Kind::Time,
             (kind, Value::Share(_) | Value::FineShare(_)) => kind == Kind::Share,
             (kind, Value::Count(_)) => matches!(kind, Kind::Number | Kind::Time),
