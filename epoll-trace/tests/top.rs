@@ -53,9 +53,13 @@ impl Drop for Load {
 }
 
 fn top(args: &[&str]) -> OnTerminal {
+    OnTerminal::start(command(args))
+}
+
+fn command(args: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command.arg("top").args(args).env_remove("NO_COLOR");
-    OnTerminal::start(command)
+    command
 }
 
 /// Whether the header, two lines above the table, says `word`.
@@ -70,7 +74,10 @@ fn rows_keys_sizes_and_the_end() {
     }
     let load = Load::start();
     let pid = load.waiter();
-    let mut top = top(&["0.2"]);
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = command(&["0.2"]);
+    command.current_dir(directory.path());
+    let mut top = OnTerminal::start(command);
     top.wait_for("the load's row", |text| {
         text.lines()
             .any(|line| line.contains(&pid) && line.contains("waiter"))
@@ -111,10 +118,26 @@ fn rows_keys_sizes_and_the_end() {
     for (rows, columns) in [(12, 40), (40, 120), (3, 10), (24, 80)] {
         top.resize(rows, columns);
         top.wait_for("another size", |text| {
-            text.lines().count() <= rows.into() && header_says(text, "losses: no")
+            let losses = header_says(text, "losses: no") || header_says(text, "LOST");
+            text.lines().count() <= rows.into() && losses
         });
     }
     top.wait_for("the row at 80x24", |text| text.contains(&pid));
+
+    top.press("w");
+    top.wait_for("the file's name", |text| text.contains("wrote epoll-trace-top-"));
+    let written = fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap();
+    let written = fs::read_to_string(written.path()).unwrap();
+    assert!(
+        written.contains("PID COMM") && written.contains(&pid),
+        "{written}"
+    );
+    top.press("y");
+    top.wait_for("the clipboard", |text| text.contains("in the clipboard"));
+    for (screen, row) in [("2", "epoll"), ("6", "signals"), ("1", "process")] {
+        top.press(screen);
+        top.wait_for("another screen", |text| header_says(text, &format!(" {row}")));
+    }
 
     top.press("q");
     assert_eq!(top.ended().code(), Some(0));

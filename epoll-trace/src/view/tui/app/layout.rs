@@ -11,6 +11,7 @@ const PLAN_FROM: u16 = 20;
 const TABS_FROM: u16 = 4;
 /// Below this height the table needs every line.
 const PANE_FROM: u16 = 16;
+/// Beside a long table.
 const PANE_MOST: u16 = 20;
 /// From this height on what is not measured has a line.
 const NOTE_FROM: u16 = 20;
@@ -158,15 +159,15 @@ impl Layout {
     }
 }
 
-/// Half of the screen, and what a short table leaves.
+/// Half of the screen up to a bound, and all that a short table leaves.
 fn pane_height(screen: u16, body: u16, rows: usize) -> u16 {
     if screen < PANE_FROM {
         return 0;
     }
     let table = u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(1);
     (screen / 2)
-        .max(body.saturating_sub(table))
         .min(PANE_MOST)
+        .max(body.saturating_sub(table))
         .min(body.saturating_sub(2))
 }
 
