@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::ffi::OsString;
-use std::io::{stderr, stdin};
+use std::io::{Write as _, stderr, stdin};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -20,7 +20,7 @@ use epoll_trace::commands::locks::{self, Locks};
 use epoll_trace::commands::output::{Streams, is_broken_pipe, open};
 use epoll_trace::commands::overhead::Cost;
 use epoll_trace::commands::session::{Blocks, Session};
-use epoll_trace::commands::top::{Attacher, Maker as _};
+use epoll_trace::commands::top::{Attacher, Invented, Maker as _};
 use epoll_trace::commands::{bench, config, demo, floor, metrics, probes, switch, top};
 use epoll_trace::config::{Config, ConfigError};
 use epoll_trace::probe::load::Scope;
@@ -32,7 +32,8 @@ fn main() -> ExitCode {
         Ok(code) => code.into(),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("epoll-trace: {error:#}");
+            // Not eprintln: a terminal that went away would be a panic.
+            _ = writeln!(stderr(), "epoll-trace: {error:#}");
             // As clap has it for a mistake in what was asked for.
             let misused = error.is::<ConfigError>();
             ExitCode::from(if misused { 2 } else { 1 })
@@ -213,6 +214,10 @@ fn log_to_stderr(global: &GlobalArgs) {
 }
 
 async fn show_top(args: &TopArgs, chosen: &Config, global: &GlobalArgs) -> anyhow::Result<u8> {
+    if args.demo {
+        let made = Invented.make(args.measures(), &[])?;
+        return top::run(args, chosen, global, made, Box::new(Invented), None).await;
+    }
     // Before the command, which would be held for nothing.
     Attacher::new(global, &args.filter, None)?;
     let command = held(&args.command, Gated::spawn_quiet, &mut Wishes::default())?;

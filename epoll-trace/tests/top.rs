@@ -224,6 +224,83 @@ fn signal(top: &OnTerminal, signal: Signal) {
     kill(Pid::from_raw(top.child.id() as i32), signal).unwrap();
 }
 
+/// `top` on made-up numbers, which takes no right to trace.
+fn demo() -> OnTerminal {
+    let top = top(&["--demo"]);
+    top.wait_for("the made-up processes", |text| {
+        text.contains("synthetic") && text.contains("redis-server")
+    });
+    top
+}
+
+/// Whether process `id` is in state `state` soon (proc(5): T is stopped).
+#[track_caller]
+fn comes_to(id: u32, state: char) {
+    let is = || {
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+        stat.rsplit(") ")
+            .next()
+            .is_some_and(|rest| rest.starts_with(state))
+    };
+    for _ in 0..500 {
+        if is() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    panic!("process {id} never is in state {state}");
+}
+
+#[test]
+fn stopped_it_gives_the_terminal_back_and_takes_it_again() {
+    let mut top = demo();
+    let id = top.child.id();
+    for stop in ["Ctrl-Z", "SIGTSTP"] {
+        match stop {
+            "Ctrl-Z" => top.press("\u{1a}"),
+            _ => signal(&top, Signal::SIGTSTP),
+        }
+        comes_to(id, 'T');
+        top.is_restored();
+        top.resize(30, 100);
+        signal(&top, Signal::SIGCONT);
+        top.wait_for("the screen again", |text| {
+            text.contains("synthetic") && text.contains("redis-server")
+        });
+        assert!(top.screen().screen().alternate_screen(), "{stop}");
+        top.resize(24, 80);
+    }
+    top.press("q");
+    assert_eq!(top.ended().code(), Some(0));
+    top.is_restored();
+}
+
+#[test]
+fn a_click_and_the_wheel_move() {
+    let mut top = demo();
+    let selected = |text: &str| {
+        text.lines()
+            .find(|line| line.contains("wakeup latency"))
+            .map(str::to_owned)
+    };
+    let first = selected(&top.text());
+    // The third row below the head of the table, as xterm tells it (SGR 1006).
+    top.press("\u{1b}[<0;5;7M\u{1b}[<0;5;7m");
+    top.wait_for("another process", |text| selected(text) != first);
+    top.press("q");
+    assert_eq!(top.ended().code(), Some(0));
+    top.is_restored();
+}
+
+#[test]
+fn a_terminal_that_goes_away_ends_it() {
+    let mut top = demo();
+    top.hang_up();
+    // By SIGHUP in order, or because it cannot write any more: never by a panic or a signal.
+    let code = top.ended().code();
+    assert!(matches!(code, Some(0 | 1)), "{code:?}");
+}
+
 #[test]
 fn what_fails_before_the_screen_is_one_line() {
     let mut top = top(&["-p", "4194305"]);
@@ -244,7 +321,7 @@ fn panics_while_it_has_the_screen() {
     if std::env::var_os("EPOLL_TRACE_TEST_PANIC").is_none() {
         return;
     }
-    let _screen = Screen::enter().unwrap();
+    let _screen = Screen::enter(true).unwrap();
     panic!("on purpose");
 }
 

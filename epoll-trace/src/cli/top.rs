@@ -55,6 +55,9 @@ pub struct TopArgs {
     /// Print the configuration in effect, with comments, and end
     #[arg(long)]
     pub dump_config: bool,
+    /// Show made-up numbers: the screens without root, and without a kernel that can
+    #[arg(long, conflicts_with_all = ["pid", "tid", "cgroup", "command"])]
+    pub demo: bool,
     /// Measure this too from the start, as a comma list, or all; key m does the same for what is on the screen
     #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = measure_parser())]
     measure: Vec<Measures>,

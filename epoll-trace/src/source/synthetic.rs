@@ -174,6 +174,15 @@ impl Synthetic {
         }
     }
 
+    /// As [`Synthetic::demo`], with shared files, locks and threads.
+    pub fn everything() -> Self {
+        let mut source = Self::demo();
+        source.share();
+        source.contend();
+        source.per_thread();
+        source
+    }
+
     /// No process at all.
     pub fn empty() -> Self {
         Self {

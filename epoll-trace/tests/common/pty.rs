@@ -3,12 +3,16 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::num::NonZero;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::pty::{Winsize, openpty};
 use nix::sys::termios::{LocalFlags, tcgetattr};
 
@@ -23,6 +27,8 @@ pub struct OnTerminal {
     ours: OwnedFd,
     /// Keeps the terminal alive past the program, so that its state can be read.
     theirs: OwnedFd,
+    reader: Option<JoinHandle<()>>,
+    hung_up: Arc<AtomicBool>,
 }
 
 fn size(rows: u16, columns: u16) -> Winsize {
@@ -43,6 +49,8 @@ impl OnTerminal {
     pub fn start(command: Command) -> Self {
         let mut command = command;
         let pty = openpty(&size(24, 80), None).unwrap();
+        // A program that has our end open too never sees it close.
+        fcntl(&pty.master, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
         let end = || pty.slave.try_clone().unwrap();
         command
             .stdin(end())
@@ -63,12 +71,19 @@ impl OnTerminal {
         let screen = Arc::new(Mutex::new(vt100::Parser::new(cells(24), cells(80), 0)));
         let mut output = File::from(pty.master.try_clone().unwrap());
         let written = Arc::clone(&screen);
-        std::thread::spawn(move || {
+        let hung_up = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&hung_up);
+        let reader = std::thread::spawn(move || {
             let mut bytes = [0; 4096];
-            while let Ok(length) = output.read(&mut bytes)
-                && length > 0
-            {
-                written.lock().unwrap().process(&bytes[..length]);
+            while !over.load(Ordering::SeqCst) {
+                let mut ready = [PollFd::new(output.as_fd(), PollFlags::POLLIN)];
+                if poll(&mut ready, 50_u8) == Ok(0) {
+                    continue;
+                }
+                match output.read(&mut bytes) {
+                    Ok(length) if length > 0 => written.lock().unwrap().process(&bytes[..length]),
+                    _ => return,
+                }
             }
         });
         Self {
@@ -77,7 +92,17 @@ impl OnTerminal {
             keys: File::from(pty.master.try_clone().unwrap()),
             ours: pty.master,
             theirs: pty.slave,
+            reader: Some(reader),
+            hung_up,
         }
+    }
+
+    /// Closes the terminal, as its window is or a connection: nobody reads it any more.
+    pub fn hang_up(&mut self) {
+        self.hung_up.store(true, Ordering::SeqCst);
+        self.reader.take().unwrap().join().unwrap();
+        self.keys = File::open("/dev/null").unwrap();
+        self.ours = File::open("/dev/null").unwrap().into();
     }
 
     /// The terminal as it is now.

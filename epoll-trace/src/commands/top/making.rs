@@ -14,6 +14,7 @@ use crate::model::snapshot::Metric;
 use crate::probe::load::Scope;
 use crate::source::Source;
 use crate::source::live::MAX_IDS;
+use crate::source::synthetic::Synthetic;
 
 /// A source that counts, and what there is to say of it.
 pub struct Made {
@@ -160,6 +161,24 @@ impl Maker for Attacher {
             measures,
             status: Some(Arc::new(status)),
             host: Arc::clone(&self.host),
+        })
+    }
+}
+
+/// Numbers that were made up, to see the screens without root.
+#[derive(Clone, Copy, Debug)]
+pub struct Invented;
+
+impl Maker for Invented {
+    fn make(&mut self, _measures: Measures, _known: &[u32]) -> anyhow::Result<Made> {
+        Ok(Made {
+            source: Box::new(Synthetic::everything()),
+            measures: Measures::all(),
+            status: None,
+            host: Arc::new(Host {
+                name: "DEMO: made-up numbers".to_owned(),
+                kernel: "no kernel".to_owned(),
+            }),
         })
     }
 }

@@ -12,9 +12,10 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use crossterm::event::EventStream;
 use futures_util::StreamExt;
+use nix::sys::signal::raise;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-pub use making::{Attacher, Made, Maker, wishes};
+pub use making::{Attacher, Invented, Made, Maker, wishes};
 use sampling::{Order, Sampling};
 
 use super::child::{Gated, exit_code};
@@ -78,7 +79,7 @@ pub async fn run(
     }
     let released = command.as_mut().map_or(Ok(()), Gated::release);
     let shown = match released {
-        Ok(()) => show(&mut app, look, &sampling, command.as_mut()).await,
+        Ok(()) => show(&mut app, look, &sampling, command.as_mut(), chosen.mouse()).await,
         Err(error) => Err(error),
     };
     if let Some(command) = command {
@@ -101,10 +102,13 @@ async fn show(
     look: Look,
     sampling: &Sampling,
     mut command: Option<&mut Gated>,
+    mouse: bool,
 ) -> anyhow::Result<()> {
+    const TERMINAL: &str = "cannot take over the terminal";
     let mut samples = sampling.samples.clone();
     let mut end = EndSignals::new()?;
-    let mut screen = Screen::enter().context("cannot take over the terminal")?;
+    let mut stop = signal(SignalKind::from_raw(libc::SIGTSTP)).context(SIGNALS)?;
+    let mut screen = Screen::enter(mouse).context(TERMINAL)?;
     let mut events = EventStream::new();
     loop {
         let (width, height) = screen.size().context("cannot learn the size of the terminal")?;
@@ -130,8 +134,16 @@ async fn show(
             }
             code = ended(command.as_deref_mut()), if app.command_ended.is_none() => app.ended(code?),
             () = end.recv() => return Ok(()),
+            _ = stop.recv() => suspend(app, &mut screen).context(TERMINAL)?,
         }
     }
+}
+
+/// Stops as others do for Ctrl-Z; tracing goes on meanwhile.
+fn suspend(app: &mut App, screen: &mut Screen) -> std::io::Result<()> {
+    screen.suspend()?;
+    app.redraw();
+    Ok(())
 }
 
 /// Does what a key asks for; whether that is to end.
@@ -139,6 +151,12 @@ fn obey(effect: Effect, app: &mut App, look: Look, sampling: &Sampling, screen: 
     match effect {
         Effect::Quit => return true,
         Effect::Reset => sampling.order(Order::Reset),
+        Effect::Suspend => {
+            // The process itself: what else there is of the shell's job, such as sudo, is stopped by the terminal only for a key it sees.
+            if let Err(error) = raise(nix::sys::signal::Signal::SIGTSTP) {
+                app.told(Err(format!("cannot stop: {error}")));
+            }
+        }
         Effect::Interval(interval) => sampling.order(Order::Interval(interval)),
         Effect::Show(shown) => sampling.order(Order::Show(shown)),
         Effect::Measure(measures) => sampling.order(Order::Measure(measures)),
@@ -183,6 +201,8 @@ fn write_new(directory: &Path, text: &str) -> Result<String, String> {
     }
 }
 
+const SIGNALS: &str = "cannot listen to signals";
+
 /// Signals that end the screen as `q` does. Ctrl-C is a key here, but SIGINT may come from elsewhere.
 struct EndSignals {
     terminate: Signal,
@@ -192,7 +212,7 @@ struct EndSignals {
 
 impl EndSignals {
     fn new() -> anyhow::Result<Self> {
-        let on = |kind| signal(kind).context("cannot listen to signals");
+        let on = |kind| signal(kind).context(SIGNALS);
         Ok(Self {
             terminate: on(SignalKind::terminate())?,
             interrupt: on(SignalKind::interrupt())?,

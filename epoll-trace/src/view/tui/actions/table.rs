@@ -60,6 +60,8 @@ pub enum Action {
     Span,
     /// Forget what was measured so far.
     Reset,
+    /// Give the terminal back and stop, until the shell says `fg`.
+    Suspend,
     /// Look less often.
     Slower,
     /// Look more often.
@@ -266,6 +268,12 @@ pub const BINDINGS: &[Binding] = &[
     )
     .only_on(&[Screen::Processes, Screen::Epolls]),
     bind("reset", Action::Reset, &[Key::Ctrl('r')], "measure anew from now").in_footer("reset"),
+    bind(
+        "suspend",
+        Action::Suspend,
+        &[Key::Ctrl('z')],
+        "back to the shell; fg returns",
+    ),
     bind(
         "slower",
         Action::Slower,

@@ -31,6 +31,8 @@ pub enum Effect {
     Quit,
     /// Forget what was measured so far.
     Reset,
+    /// Give the terminal back and stop, until the shell says `fg`.
+    Suspend,
     /// Look this often.
     Interval(Duration),
     /// Look for this screen.
@@ -189,6 +191,11 @@ impl App {
         self.scroll();
     }
 
+    /// Something else was on the terminal: all is to be drawn.
+    pub fn redraw(&mut self) {
+        self.changed = true;
+    }
+
     /// Whether there is something to draw that was not there when this was asked last.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
@@ -295,6 +302,7 @@ impl App {
                 self.freeze(false);
                 return Some(Effect::Reset);
             }
+            Action::Suspend => return Some(Effect::Suspend),
             Action::Slower => return self.step_interval(1),
             Action::Faster => return self.step_interval(-1),
             Action::Measure => return self.measure_more(),

@@ -84,11 +84,7 @@ fn sample_of(mut source: Synthetic) -> Sample {
 }
 
 fn everything() -> Synthetic {
-    let mut source = Synthetic::demo();
-    source.share();
-    source.contend();
-    source.per_thread();
-    source
+    Synthetic::everything()
 }
 
 fn new_app() -> App {
