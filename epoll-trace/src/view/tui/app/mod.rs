@@ -154,7 +154,15 @@ impl App {
     }
 
     fn show_sample(&mut self, sample: Arc<Sample>) {
-        if self.frozen && self.sample.is_some() {
+        if self.frozen
+            && let Some(shown) = &self.sample
+        {
+            // A screen that was not shown when it froze has its rows from the first look after.
+            if let Some(completed) = shown.completed(self.screen, &sample) {
+                self.sample = Some(Arc::new(completed));
+                self.changed = true;
+                self.arrange();
+            }
             self.waiting = Some(sample);
             return;
         }

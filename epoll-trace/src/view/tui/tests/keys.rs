@@ -165,6 +165,39 @@ fn frozen_keeps_what_is_shown_until_it_goes_on() {
 }
 
 #[test]
+fn frozen_a_screen_gets_its_rows_once() {
+    let mut app = new_app();
+    let all = sample_of(everything());
+    let of_processes = Sample {
+        epolls: None,
+        own: Vec::new(),
+        herds: Vec::new(),
+        locks: Vec::new(),
+        window_ns: 0,
+        ..all.clone()
+    };
+    app.update(Arc::new(of_processes));
+    press(&mut app, " ");
+    for (screen, rows) in [
+        (Screen::Epolls, 5),
+        (Screen::Sources, 2),
+        (Screen::Locks, 3),
+        (Screen::Own, all.own.len()),
+    ] {
+        show(&mut app, screen);
+        app.update(Arc::new(all.clone()));
+        assert_eq!(app.list().order().len(), rows, "{screen:?}");
+    }
+    let mut nothing = sample_of(Synthetic::empty());
+    nothing.epolls = Some(Vec::new());
+    app.update(Arc::new(nothing));
+    show(&mut app, Screen::Epolls);
+    assert_eq!(app.list().order().len(), 5);
+    press(&mut app, " ");
+    assert_eq!(app.list().order().len(), 0);
+}
+
+#[test]
 fn effects() {
     let mut app = app();
     assert_eq!(press(&mut app, "+"), [Effect::Interval(Duration::from_secs(2))]);
