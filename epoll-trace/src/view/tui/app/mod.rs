@@ -228,6 +228,13 @@ impl App {
         list.order().get(list.place()).copied()
     }
 
+    /// How many rows the filter lets pass; threads belong to the rows above them.
+    pub fn passing(&self) -> usize {
+        let all = self.rows().map_or(0, |rows| rows.len());
+        let order = self.list().order().iter();
+        order.filter(|&&row| row < all).count()
+    }
+
     /// The process, thread or epoll that is selected.
     pub fn selected(&self) -> Option<&Entry> {
         self.rows()?.entry(self.selected_row()?)

@@ -106,6 +106,7 @@ fn threads_stand_below_their_processes() {
         keys,
         [(185, None), (185, Some(185)), (185, Some(186)), (210, None)]
     );
+    assert_eq!((app.passing(), app.list().order().len()), (5, 11));
     press(&mut app, "t");
     assert_eq!(pids(&app).len(), 5);
     let mut without = sample_of(Synthetic::demo());
