@@ -114,7 +114,7 @@ fn shown(app: &App, look: Look) -> Vec<(u8, Span<'static>)> {
     };
     let list = app.list();
     let [one, many] = app.screen.rows_are();
-    let rows = match list.order().len() {
+    let rows = match app.passing() {
         1 => format!("1 {one}"),
         rows => format!("{rows} {many}"),
     };

@@ -156,7 +156,15 @@ impl App {
     }
 
     fn show_sample(&mut self, sample: Arc<Sample>) {
-        if self.frozen && self.sample.is_some() {
+        if self.frozen
+            && let Some(shown) = &self.sample
+        {
+            // A screen that was not shown when it froze has its rows from the first look after.
+            if let Some(completed) = shown.completed(self.screen, &sample) {
+                self.sample = Some(Arc::new(completed));
+                self.changed = true;
+                self.arrange();
+            }
             self.waiting = Some(sample);
             return;
         }
@@ -225,6 +233,13 @@ impl App {
     pub(super) fn selected_row(&self) -> Option<usize> {
         let list = self.list();
         list.order().get(list.place()).copied()
+    }
+
+    /// How many rows the filter lets pass; threads belong to the rows above them.
+    pub fn passing(&self) -> usize {
+        let all = self.rows().map_or(0, |rows| rows.len());
+        let order = self.list().order().iter();
+        order.filter(|&&row| row < all).count()
     }
 
     /// The process, thread or epoll that is selected.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::screen::Screen;
 use crate::model::entry::Entry;
 use crate::model::finding::{Examination, Finding};
 use crate::model::herds::Herd;
@@ -66,5 +67,31 @@ impl Sample {
         self.examination
             .as_ref()
             .map_or(&[], |examination| &examination.findings)
+    }
+
+    /// This look with what only `screen` shows taken from a later one, where this one was made for another screen.
+    pub(super) fn completed(&self, screen: Screen, later: &Self) -> Option<Self> {
+        let lists_of = |sample: &Self| match screen {
+            Screen::Processes => true,
+            Screen::Epolls => sample.epolls.is_some(),
+            Screen::Own => !sample.own.is_empty(),
+            Screen::Sources | Screen::Locks | Screen::Findings => sample.window_ns > 0,
+        };
+        if lists_of(self) || !lists_of(later) {
+            return None;
+        }
+        let mut sample = self.clone();
+        match screen {
+            Screen::Processes => {}
+            Screen::Epolls => sample.epolls.clone_from(&later.epolls),
+            Screen::Own => sample.own.clone_from(&later.own),
+            Screen::Sources | Screen::Locks | Screen::Findings => {
+                sample.herds.clone_from(&later.herds);
+                sample.groups.clone_from(&later.groups);
+                sample.locks.clone_from(&later.locks);
+                sample.window_ns = later.window_ns;
+            }
+        }
+        Some(sample)
     }
 }

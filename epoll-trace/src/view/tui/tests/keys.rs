@@ -106,6 +106,7 @@ fn threads_stand_below_their_processes() {
         keys,
         [(185, None), (185, Some(185)), (185, Some(186)), (210, None)]
     );
+    assert_eq!((app.passing(), app.list().order().len()), (5, 11));
     press(&mut app, "t");
     assert_eq!(pids(&app).len(), 5);
     let mut without = sample_of(Synthetic::demo());
@@ -162,6 +163,39 @@ fn frozen_keeps_what_is_shown_until_it_goes_on() {
     assert!(text(&app, 80, 24, PLAIN).contains("FROZEN"));
     press(&mut app, " ");
     assert!(pids(&app).is_empty());
+}
+
+#[test]
+fn frozen_a_screen_gets_its_rows_once() {
+    let mut app = new_app();
+    let all = sample_of(everything());
+    let of_processes = Sample {
+        epolls: None,
+        own: Vec::new(),
+        herds: Vec::new(),
+        locks: Vec::new(),
+        window_ns: 0,
+        ..all.clone()
+    };
+    app.update(Arc::new(of_processes));
+    press(&mut app, " ");
+    for (screen, rows) in [
+        (Screen::Epolls, 5),
+        (Screen::Sources, 2),
+        (Screen::Locks, 3),
+        (Screen::Own, all.own.len()),
+    ] {
+        show(&mut app, screen);
+        app.update(Arc::new(all.clone()));
+        assert_eq!(app.list().order().len(), rows, "{screen:?}");
+    }
+    let mut nothing = sample_of(Synthetic::empty());
+    nothing.epolls = Some(Vec::new());
+    app.update(Arc::new(nothing));
+    show(&mut app, Screen::Epolls);
+    assert_eq!(app.list().order().len(), 5);
+    press(&mut app, " ");
+    assert_eq!(app.list().order().len(), 0);
 }
 
 #[test]
