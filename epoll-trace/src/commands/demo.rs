@@ -32,7 +32,7 @@ pub fn run(
         check_terminal()?;
     }
     for act in &demo.acts {
-        let view = if args.text { demo.view } else { "top" };
+        let view = if args.text { demo.view } else { demo.top };
         introduce(act, args.text, view, streams).context(FAILED)?;
         if !args.text {
             writeln!(streams.out, "\nEnter starts it; q goes on from there.").context(FAILED)?;
@@ -133,7 +133,7 @@ mod tests {
     fn every_load_is_a_command_line_under_each_view() {
         for demo in DEMOS {
             for act in &demo.acts {
-                for (text, view) in [(false, "top"), (true, demo.view)] {
+                for (text, view) in [(false, demo.top), (true, demo.view)] {
                     let load = load(act, text);
                     Cli::from_args(words(view, &load)).unwrap();
                     Cli::try_parse_from(format!("epoll-trace bench {load}").split(' ')).unwrap();

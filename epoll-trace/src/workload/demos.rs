@@ -26,6 +26,8 @@ pub struct Demo {
     pub about: &'static str,
     /// The command that shows it in text, with its options.
     pub view: &'static str,
+    /// `top` with what its screens need to show it.
+    pub top: &'static str,
     /// The trouble, then the cure.
     pub acts: [Act; 2],
     /// What the cure costs.
@@ -45,6 +47,7 @@ pub const DEMOS: &[Demo] = &[
         name: "herd",
         about: "four workers woken for each connection, and one with EPOLLEXCLUSIVE",
         view: "herd",
+        top: "top --measure herd,findings",
         acts: [
             Act {
                 scene: "Four processes watch one listener, each with an epoll of its own.",
@@ -53,8 +56,9 @@ pub const DEMOS: &[Demo] = &[
                 long: "--events 15000",
                 look: "woken per event 4.00: a connection makes all four run, and one of them gets it. EMPTY are wakeups that found \
                        nothing. Most of those never return from epoll_wait, so strace does not see them.",
-                look_at_top: "four waiters with the same WAKE/s, and far fewer WAITS/s: most wakeups found nothing and slept again inside \
-                              the kernel.",
+                look_at_top: "3 shows the listener: FAN-OUT and WOKEN are 4.0, and Enter whom it wakes. After ten seconds 5 has the \
+                              finding, D01, with what to do about it. On 1 the waiters have the same WAKE/s and far fewer WAITS/s: \
+                              most wakeups found nothing and slept again inside the kernel.",
             },
             Act {
                 scene: "The same load, the listener added with EPOLLEXCLUSIVE.",
@@ -62,7 +66,7 @@ pub const DEMOS: &[Demo] = &[
                 short: "--events 1000",
                 long: "--events 15000",
                 look: "woken per event 1.00, no EMPTY.",
-                look_at_top: "one waiter with all of WAKE/s, as many WAITS/s, and three that sleep.",
+                look_at_top: "on 3 WOKEN is 1.0. On 1 one waiter has all of WAKE/s, as many WAITS/s, and three sleep: 5 says that too.",
             },
         ],
         price: "Price: the kernel always begins with the same waiter. As long as that one keeps up it gets everything. \
@@ -72,6 +76,7 @@ pub const DEMOS: &[Demo] = &[
         name: "locks",
         about: "eight threads that fight for one epoll, and eight epolls",
         view: "locks",
+        top: "top --measure locks",
         acts: [
             Act {
                 scene: "Eight threads wait on one epoll, as fast as they can.",
@@ -79,7 +84,7 @@ pub const DEMOS: &[Demo] = &[
                 short: "-r 3",
                 long: "-r 60",
                 look: "one row, a mutex: each epoll_wait that copies events out holds ep->mtx, and the others wait for it.",
-                look_at_top: "one process whose P99 is far from its P50.",
+                look_at_top: "4 shows the mutex, and how long it was waited for.",
             },
             Act {
                 scene: "The same with an epoll for each thread.",
@@ -87,7 +92,7 @@ pub const DEMOS: &[Demo] = &[
                 short: "-r 3",
                 long: "-r 60",
                 look: "no row: no lock was waited for.",
-                look_at_top: "more WAITS/s, and P99 closer to P50.",
+                look_at_top: "4 stays empty, and on 1 there are more WAITS/s.",
             },
         ],
         price: "Price: a connection stays with the thread it was given to, so a slow one holds up only its own thread's others, and load \
@@ -97,6 +102,7 @@ pub const DEMOS: &[Demo] = &[
         name: "slow",
         about: "events that wait for a busy loop, and a loop that is quick",
         view: "hist --metric queue,wakeup",
+        top: "top --measure queue",
         acts: [
             Act {
                 scene: "A loop works 20 ms on each event, and the next one comes meanwhile.",
@@ -104,8 +110,8 @@ pub const DEMOS: &[Demo] = &[
                 short: "--events 50",
                 long: "--events 1500",
                 look: "queue: events lay ready for about 20 ms while nobody waited. It is the loop, not the scheduler.",
-                look_at_top: "hardly any WAKE/s: the loop never sleeps when an event comes. That top has no latency for it is the sign; \
-                              `hist --metric queue` has.",
+                look_at_top: "QUEUE99 of about 20 ms and hardly any WAKE/s: the loop never sleeps when an event comes, so there is no \
+                              wakeup to measure.",
             },
             Act {
                 scene: "A loop that is back before the next event.",
@@ -122,6 +128,7 @@ pub const DEMOS: &[Demo] = &[
         name: "spin",
         about: "a loop that never reads what it is told of, and one that does",
         view: "epolls",
+        top: "top",
         acts: [
             Act {
                 scene: "One byte is sent, and a level-triggered loop leaves it unread.",

@@ -81,7 +81,7 @@ const LIVE: &[Row] = &[
     ),
     ("scenario overflow --events 1000000", &["D13"], &["D17"]),
     (
-        "scenario nested-tcp-lt --waiters 4 --events 1000000",
+        "scenario nested-tcp-lt --waiters 4 --events 1000000 --rate 40",
         &["D17"],
         &["D01", "D13"],
     ),
@@ -98,6 +98,7 @@ const THRESHOLDS: &[&str] = &[
     "chain-rate=1",
     "poll-share=0.4",
     "skew-each=5",
+    "skew-queue=2",
     "poll-rate=1",
     "timer-rate=1",
     "reader-us=1",
