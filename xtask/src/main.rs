@@ -11,6 +11,7 @@ mod layers;
 mod paths;
 mod setup;
 mod tally;
+mod tour;
 mod vm;
 mod vmtest;
 

@@ -13,11 +13,14 @@ use xtask::guest::{End, Job, JobResult, Output};
 use super::Bodies;
 use super::probes::{self, Answer};
 use crate::kernels::GUESTS;
+use crate::tour;
 use crate::vm::qemu::Outcome;
 use crate::vm::{Machine, Prepared};
 
 /// The kernel of the screens and examples.
-const SHOWN: &str = "6.12";
+const SHOWN: &str = tour::KERNEL;
+/// For the tour, which attaches to much.
+const TOUR_LIMIT_MS: u64 = 300_000;
 /// Guest time is slower than real time.
 const LIMIT_MS: u64 = 120_000;
 
@@ -57,10 +60,12 @@ pub(super) fn all() -> Result<Bodies> {
     for guest in &GUESTS {
         println!("== {}", guest.name);
         let mut jobs = probes::jobs();
+        let mut programs = vec!["sh".to_owned()];
         if guest.name == SHOWN {
             jobs.extend(screens());
+            programs = tour::PROGRAMS.map(str::to_owned).into();
         }
-        let outcome = prepared.boot(guest, &machine, &["sh".to_owned()], &jobs)?;
+        let outcome = prepared.boot(guest, &machine, &programs, &jobs)?;
         if let Some(failure) = &outcome.failure {
             bail!("VM {}: {failure}", guest.name);
         }
@@ -99,6 +104,10 @@ fn screens() -> Vec<Job> {
         job("hist", &["sh", "-c", HIST]),
         job("demo", &["sh", "-c", DEMO]),
     ];
+    jobs.push(Job {
+        timeout_ms: TOUR_LIMIT_MS,
+        ..job("tour", &["sh", "-c", tour::SCRIPT])
+    });
     jobs.extend(EXAMPLES.map(|example| job(example, &["sh", "-c", example])));
     jobs
 }
@@ -132,7 +141,20 @@ fn shown(outcome: &Outcome) -> Result<Bodies> {
         ("hist", screen(HIST, stdout(outcome, "hist")?)),
         ("demo", screen(DEMO, stdout(outcome, "demo")?)),
         ("examples", examples.join("\n\n")),
+        ("tour", toured(stdout(outcome, "tour")?)?),
     ]))
+}
+
+/// The screens of the tour, each below its title.
+fn toured(output: &str) -> Result<String> {
+    let screens = tour::screens(output);
+    if screens.is_empty() {
+        bail!("the tour has no screen: {output}");
+    }
+    let screens = screens
+        .iter()
+        .map(|(title, screen)| format!("{title}:\n```text\n{}\n```", screen.trim_end()));
+    Ok(screens.collect::<Vec<_>>().join("\n\n"))
 }
 
 /// The keys of an object in the order they were written, each with its value as it was written.

@@ -45,6 +45,7 @@ const CAPTURED: &[Part] = &[
     (README, "demo"),
     (README, "hist"),
     (README, "kernels"),
+    ("docs/top.md", "tour"),
     (PROBES, "signals"),
     (JSON, "examples"),
 ];

@@ -13,7 +13,7 @@ use crate::kernels;
 /// QEMU's system emulator; also the name of the program to look for.
 pub(crate) const QEMU: &str = "qemu-system-x86_64";
 /// What the tests in the VM need of the distribution: the program, its package, and what for.
-const TESTED_WITH: [(&str, &str, &str); 5] = [
+const TESTED_WITH: [(&str, &str, &str); 6] = [
     (
         "bpftool",
         "bpftool",
@@ -23,6 +23,7 @@ const TESTED_WITH: [(&str, &str, &str); 5] = [
     ("nginx", "nginx-light", SERVER),
     ("memcached", "memcached", SERVER),
     ("redis-server", "redis-server", SERVER),
+    ("tmux", "tmux", "is the terminal in which the tests look at `top`"),
 ];
 const SERVER: &str = "is a real server for the tests; its package may have it started as a service";
 

@@ -23,6 +23,7 @@ mod races;
 mod servers;
 mod times;
 mod together;
+mod tour;
 mod trace;
 mod views;
 mod wakers;
@@ -78,6 +79,7 @@ pub(crate) fn all(length: Length) -> Vec<Test> {
         together::tests(),
         cgroup::tests(),
         servers::tests(),
+        tour::tests(),
         instances::tests(),
         ends::tests(),
     ];
