@@ -123,3 +123,39 @@ fn what_a_shared_ring_would_save() {
     entry.epoll_counters[EpollCounter::CtlAdd as usize] = None;
     assert_eq!(of(&entry, "syscalls_per_event"), Value::Absent);
 }
+
+/// How often `word` stands between quotes in the sources below `directory`, tests left out.
+fn places(directory: &std::path::Path, word: &str) -> usize {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let places = paths.map(|path| {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if name.contains("tests") {
+            return 0;
+        }
+        if path.is_dir() {
+            return places(&path, word);
+        }
+        if !name.ends_with(".rs") {
+            return 0;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        code.matches(&format!("{word:?}")).count()
+    });
+    places.sum()
+}
+
+#[test]
+fn a_column_is_one_row_and_nothing_else() {
+    let sources = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    // Of the columns on all screens those whose names are no words of anything else.
+    let ids = ["wakeups_per_s", "empty_share", "queue_p99", "ovf_share"];
+    for id in ids {
+        assert!(
+            columns().chain(epoll_columns()).any(|field| field.id == id),
+            "{id}"
+        );
+        assert_eq!(places(&sources, id), 1, "{id}");
+    }
+}
