@@ -1,6 +1,6 @@
 //! From rounds to figures, and what they are held to. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use xtask::measure::{AFTER, BEFORE, Measured};
@@ -164,6 +164,24 @@ impl Kernel {
         self.starts.extend(other.starts);
         self.programs.extend(other.programs);
         self.failed.extend(other.failed);
+    }
+
+    /// Adds of `old` the subjects that were not measured this time.
+    pub(super) fn keep(&mut self, old: &Self) {
+        let measured: BTreeSet<String> = self.figures.iter().map(|figure| figure.subject.clone()).collect();
+        let is_old = |subject: &str| !measured.contains(subject);
+        let figures = old.figures.iter().filter(|figure| is_old(&figure.subject));
+        self.figures.extend(figures.cloned());
+        let starts = old.starts.iter().filter(|start| is_old(&start.subject));
+        self.starts.extend(starts.cloned());
+        for (subject, programs) in old.programs.iter().filter(|(subject, _)| is_old(subject)) {
+            self.programs
+                .entry(subject.clone())
+                .or_insert_with(|| programs.clone());
+        }
+        for (subject, why) in old.failed.iter().filter(|(subject, _)| is_old(subject)) {
+            self.failed.entry(subject.clone()).or_insert_with(|| why.clone());
+        }
     }
 
     /// The figure of a subject and a load.

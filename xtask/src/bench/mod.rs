@@ -62,7 +62,7 @@ pub(crate) struct Arguments {
     /// Fail where a row of ours is more than 2 % from the one on record
     #[arg(long, conflicts_with = "record")]
     check: bool,
-    /// Write docs/cost.json and docs/cost.md; kernels that are not measured keep what is on record
+    /// Write docs/cost.json and docs/cost.md; kernels, and with --only subjects, that are not measured keep what is on record
     #[arg(long, conflicts_with_all = ["only", "no_peers"])]
     record: bool,
     /// The figures as JSON
@@ -209,11 +209,21 @@ fn record(measured: &[Kernel]) -> Result<()> {
     fs::write(file(DOCUMENT), report::markdown(&all)).with_context(|| format!("cannot write {DOCUMENT}"))
 }
 
-/// What is on record with what was `measured` in its place, in the order of the kernels' own list.
+/// What is on record with what was `measured` in its place, in the order of the kernels' own list. Figures of another package of a kernel
+/// are not put beside new ones.
 fn merged(recorded: Vec<Kernel>, measured: &[Kernel]) -> Vec<Kernel> {
+    let renewed = measured.iter().map(|new| {
+        let mut new = new.clone();
+        let mut old = recorded.iter();
+        if let Some(old) = old.find(|old| (&old.kernel, &old.version) == (&new.kernel, &new.version)) {
+            new.keep(old);
+        }
+        new
+    });
+    let renewed: Vec<Kernel> = renewed.collect();
     let is_new = |old: &Kernel| measured.iter().any(|new| new.kernel == old.kernel);
     let kept = recorded.into_iter().filter(|old| !is_new(old));
-    let mut all: Vec<Kernel> = kept.chain(measured.iter().cloned()).collect();
+    let mut all: Vec<Kernel> = kept.chain(renewed).collect();
     let place = |kernel: &Kernel| {
         let mut guests = kernels::GUESTS.iter();
         guests.position(|guest| guest.name == kernel.kernel)
@@ -338,6 +348,8 @@ impl Bench {
 
 #[cfg(test)]
 mod tests {
+    use xtask::measure::Measured;
+
     use super::figures::Kernel;
     use super::merged;
 
@@ -351,5 +363,24 @@ mod tests {
             .map(|kernel| (kernel.kernel.as_str(), kernel.version.as_str()))
             .collect();
         assert_eq!(told, [("6.1", "old"), ("6.18", "new"), ("7.3", "new")]);
+    }
+
+    #[test]
+    fn a_record_keeps_the_subjects_that_were_not_measured() {
+        let load = |subject: &str, op: f64| Measured::Load {
+            subject: subject.to_owned(),
+            load: "pp".to_owned(),
+            per_op: vec![op],
+        };
+        let kernel = |all: &[Measured]| Kernel::new("6.18", "same", all).unwrap();
+        let old = kernel(&[load("none", 10.0), load("ours", 30.0), load("theirs", 50.0)]);
+        let new = kernel(&[load("none", 10.0), load("ours", 20.0)]);
+        let all = merged(vec![old], &[new]);
+        let above = |subject| all[0].figure(subject, "pp").map(|figure| figure.above);
+        assert_eq!(
+            [above("ours"), above("theirs"), above("none")],
+            [Some(10.0), Some(40.0), Some(0.0)]
+        );
+        assert_eq!(all[0].figures.len(), 3);
     }
 }
