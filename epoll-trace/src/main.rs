@@ -19,12 +19,16 @@ use epoll_trace::commands::hist::Hist;
 use epoll_trace::commands::locks::{self, Locks};
 use epoll_trace::commands::output::{Streams, is_broken_pipe, open};
 use epoll_trace::commands::overhead::Cost;
+use epoll_trace::commands::progress::told_while;
 use epoll_trace::commands::session::{Blocks, Session};
 use epoll_trace::commands::top::{Attacher, Invented, Maker as _};
 use epoll_trace::commands::{bench, config, demo, floor, metrics, probes, switch, top};
 use epoll_trace::config::{Config, ConfigError};
 use epoll_trace::probe::load::Scope;
 use log::LevelFilter;
+
+/// Said where it takes long: with much to count the kernel's check of the programs takes seconds.
+const ATTACHING: &str = "Attaching the probes: the kernel checks the programs first...";
 
 fn main() -> ExitCode {
     let cli = Cli::from_args(std::env::args_os()).unwrap_or_else(|error| error.exit());
@@ -171,7 +175,7 @@ async fn trace(
     wishes.narrow(&args.filter)?;
     wishes.fdinfo = wishes.follows_items() && !args.no_fdinfo;
     let command = held(&args.command, Gated::spawn, &mut wishes)?;
-    let (live, status) = start(global, &wishes)?;
+    let (live, status) = told_while(ATTACHING, || start(global, &wishes))?;
     let plan = serde_json::to_value(&status).context("cannot write the plan as JSON")?;
     let streams = Streams {
         out: &mut out,
@@ -223,6 +227,6 @@ async fn show_top(args: &TopArgs, chosen: &Config, global: &GlobalArgs) -> anyho
     let command = held(&args.command, Gated::spawn_quiet, &mut Wishes::default())?;
     let root = command.as_ref().map(|command| command.pid);
     let mut maker = Attacher::new(global, &args.filter, root)?;
-    let made = maker.make(args.measures(), &[])?;
+    let made = told_while(ATTACHING, || maker.make(args.measures(), &[]))?;
     top::run(args, chosen, global, made, Box::new(maker), command).await
 }

@@ -161,7 +161,12 @@ fn each_end_gives_the_terminal_back() {
         end(&mut top);
         assert_eq!(top.ended().code(), Some(0), "{name}");
         top.is_restored();
-        assert_eq!(top.text().trim(), "", "{name}");
+        // On a slow machine a word stands there of before the screen.
+        let left = top.text().replace(
+            "Attaching the probes: the kernel checks the programs first...",
+            "",
+        );
+        assert_eq!(left.trim(), "", "{name}");
     }
 }
 

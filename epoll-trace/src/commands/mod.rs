@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod output;
 pub mod overhead;
 pub mod probes;
+pub mod progress;
 pub mod session;
 pub mod switch;
 pub mod top;
