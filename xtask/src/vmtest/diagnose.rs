@@ -81,7 +81,7 @@ const LIVE: &[Row] = &[
     ),
     ("scenario overflow --events 1000000", &["D13"], &["D17"]),
     (
-        "scenario nested-tcp-lt --waiters 4 --events 1000000 --rate 40",
+        "scenario nested-tcp-lt --waiters 4 --events 1000000",
         &["D17"],
         &["D01", "D13"],
     ),
@@ -99,6 +99,7 @@ const THRESHOLDS: &[&str] = &[
     "poll-share=0.4",
     "skew-each=5",
     "skew-queue=2",
+    "nested-woken=1.5",
     "poll-rate=1",
     "timer-rate=1",
     "reader-us=1",

@@ -11,7 +11,7 @@ use crate::kernels::Capability;
 /// So many that two of them scan at once again and again: each event wakes all, one by one.
 const LOAD: Load = Load {
     scenario: "shared-lt",
-    events: 1_000,
+    events: 2_000,
     waiters: Some(8),
 };
 /// An epoll each, with one waiter.
