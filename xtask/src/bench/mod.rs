@@ -63,7 +63,7 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with = "record")]
     check: bool,
     /// Write docs/cost.json and docs/cost.md; kernels, and with --only subjects, that are not measured keep what is on record
-    #[arg(long, conflicts_with_all = ["only", "no_peers"])]
+    #[arg(long, conflicts_with = "no_peers")]
     record: bool,
     /// The figures as JSON
     #[arg(long)]
