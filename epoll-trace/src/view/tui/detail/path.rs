@@ -4,7 +4,7 @@ use ratatui::text::{Line, Span};
 
 use super::{Room, Subject, split};
 use crate::model::histogram::Quantile;
-use crate::model::snapshot::Metric;
+use crate::model::snapshot::{Metric, NOT_MEASURED};
 use crate::view::sanitize::sanitize;
 use crate::view::tui::header::whole_words;
 use crate::view::tui::style::Look;
@@ -41,8 +41,8 @@ pub(super) fn lines(subject: &Subject<'_>, room: Room, look: Look) -> Vec<Line<'
     if let Some((first, name)) = missing(subject).next() {
         let names: Vec<_> = missing(subject).map(|(_, name)| name).collect();
         let reason = sanitize(subject.why(first.name()), look.ascii);
-        // Without it the way begins where the waiter is made runnable.
-        let hint = if name == PHASES[0].1 {
+        // Without it the way begins where the waiter is made runnable. Where the kernel cannot tell it no option helps.
+        let hint = if name == PHASES[0].1 && reason == NOT_MEASURED {
             "; top --callback has it"
         } else {
             ""
