@@ -122,9 +122,14 @@ impl Herd {
         self.workers.iter().map(|worker| worker.woken).sum()
     }
 
+    /// `count`, a number of notifications of an item or of all; `None` where none are counted.
+    pub fn counted(&self, count: u64) -> Option<u64> {
+        (!self.estimated).then_some(count)
+    }
+
     /// Items that an event reaches, on average; `None` without events, and where it is not counted.
     pub fn fan_out(&self) -> Option<f64> {
-        self.per_event(self.notifications()).filter(|_| !self.estimated)
+        self.per_event(self.counted(self.notifications())?)
     }
 
     /// Waiters that an event makes runnable, on average; `None` without events.

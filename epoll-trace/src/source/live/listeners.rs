@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::identity::source::{listeners, named};
+use crate::identity::source::{listening, named, netns_of};
 use crate::identity::{Item, items_of};
 use crate::model::snapshot::{EpollId, Row};
 use crate::model::source::{Listening, Named, SourceId, SourceItem, SourceItemKey};
@@ -53,15 +53,11 @@ impl Listeners {
         self.list(&places);
         let pids: BTreeSet<u32> = places.iter().map(|&(pid, _)| pid).collect();
         self.listen(&pids);
-        let inodes: BTreeMap<u64, &Listening> = self
-            .listening
-            .iter()
-            .map(|socket| (socket.inode, socket))
-            .collect();
+        let inodes: BTreeSet<u64> = self.listening.iter().map(|socket| socket.inode).collect();
         let mut found = Vec::new();
         for (place, (epoll, rows)) in waiters {
             let items = self.epolls.get(&place).into_iter().flat_map(|known| &known.items);
-            for item in items.filter(|item| inodes.contains_key(&item.inode)) {
+            for item in items.filter(|item| inodes.contains(&item.inode)) {
                 let name = self
                     .names
                     .entry(item.inode)
@@ -69,7 +65,7 @@ impl Listeners {
                 found.push(listener(place, epoll, item, Arc::clone(name), &rows));
             }
         }
-        self.names.retain(|inode, _| inodes.contains_key(inode));
+        self.names.retain(|inode, _| inodes.contains(inode));
         found
     }
 
@@ -99,13 +95,9 @@ impl Listeners {
         let mut seen = BTreeSet::new();
         self.listening.clear();
         for &pid in pids.iter().take(MOST_PROCESSES) {
-            let Some(netns) = crate::identity::source::netns_of(pid).filter(|netns| seen.insert(*netns))
-            else {
-                continue;
-            };
-            if let Some((_, found)) = listeners(pid).filter(|(found, _)| *found == netns) {
-                self.listening.extend(found);
-            }
+            let netns = netns_of(pid).filter(|netns| seen.insert(*netns));
+            let found = netns.and_then(|netns| listening(pid, netns));
+            self.listening.extend(found.into_iter().flatten());
         }
         self.listening.sort();
     }

@@ -149,7 +149,6 @@ pub fn write_json(out: &mut dyn Write, report: &HerdReport<'_>) -> io::Result<()
 fn line(herd: &Herd, span_ns: u64) -> SourceLine<'_> {
     let named = herd.named.as_deref().ok();
     let sum = |counter: Counter| herd.sum(|worker| worker.counter(counter));
-    let counted = |count| (!herd.estimated).then_some(count);
     SourceLine {
         v: VERSION,
         kind: "source",
@@ -167,9 +166,9 @@ fn line(herd: &Herd, span_ns: u64) -> SourceLine<'_> {
         items: herd.items,
         events: herd.events,
         estimated: herd.estimated,
-        notifications: counted(herd.notifications()),
+        notifications: herd.counted(herd.notifications()),
         woken: herd.woken(),
-        passed_on: counted(herd.passed_on()),
+        passed_on: herd.counted(herd.passed_on()),
         fan_out: herd.fan_out(),
         woken_per_event: herd.woken_per_event(),
         wakeups: herd.sum(Worker::wakeups),
@@ -188,7 +187,6 @@ fn line(herd: &Herd, span_ns: u64) -> SourceLine<'_> {
 }
 
 fn worker_line<'a>(herd: &Herd, worker: &'a Worker) -> WorkerLine<'a> {
-    let counted = |count| (!herd.estimated).then_some(count);
     let p99 = |metric| worker.percentile(metric, Quantile::P99);
     WorkerLine {
         pid: process_of(worker),
@@ -197,9 +195,9 @@ fn worker_line<'a>(herd: &Herd, worker: &'a Worker) -> WorkerLine<'a> {
         processes: worker.processes,
         fd: worker.fd,
         flags: flags(worker.events),
-        notifications: counted(worker.notifications),
+        notifications: herd.counted(worker.notifications),
         woken: worker.woken,
-        passed_on: counted(worker.passed_on),
+        passed_on: herd.counted(worker.passed_on),
         wakeups: worker.wakeups(),
         wakeups_chain: worker.counter(Counter::WakeupsChain),
         deliveries: worker.deliveries(),

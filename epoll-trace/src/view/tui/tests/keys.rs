@@ -123,7 +123,7 @@ fn from_a_process_to_its_epolls_and_from_a_finding_to_whom_it_is_about() {
     assert_eq!(app.mode, Mode::Zoomed);
     assert_eq!(press(&mut app, "\n"), [Effect::Show(Screen::Epolls)]);
     assert_eq!(pids(&app), [300]);
-    let mut sample = sample_of(everything());
+    let mut sample = sample_of(Synthetic::everything());
     let mut examination = Examination::clone(sample.examination.as_ref().unwrap());
     let mut of_others = examination.findings[0].clone();
     let subjects = [Subject::from(&sample.herds[0]), Subject::from(&sample.locks[0])];
@@ -168,7 +168,7 @@ fn frozen_keeps_what_is_shown_until_it_goes_on() {
 #[test]
 fn frozen_a_screen_gets_its_rows_once() {
     let mut app = new_app();
-    let all = sample_of(everything());
+    let all = sample_of(Synthetic::everything());
     let of_processes = Sample {
         epolls: None,
         own: Vec::new(),
@@ -345,7 +345,7 @@ fn a_frozen_detail_stands_still_while_the_history_goes_on() {
     press(&mut app, "\n ");
     let before = text(&app, 120, 40, PLAIN);
     assert!(before.contains("last 1 min"), "{before}");
-    let mut later = sample_of(everything());
+    let mut later = sample_of(Synthetic::everything());
     later.since_ns += 30_000_000_000;
     app.update(Arc::new(later));
     assert_eq!(text(&app, 120, 40, PLAIN), before);

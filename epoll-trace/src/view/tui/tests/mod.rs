@@ -83,17 +83,13 @@ fn sample_of(mut source: Synthetic) -> Sample {
     }
 }
 
-fn everything() -> Synthetic {
-    Synthetic::everything()
-}
-
 fn new_app() -> App {
     App::new("p99", Duration::from_secs(1))
 }
 
 fn app() -> App {
     let mut app = new_app();
-    app.update(Arc::new(sample_of(everything())));
+    app.update(Arc::new(sample_of(Synthetic::everything())));
     app
 }
 

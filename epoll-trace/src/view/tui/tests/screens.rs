@@ -94,7 +94,7 @@ fn without_numbers_a_sentence_says_why() {
 
 #[test]
 fn what_is_not_measured_goes_first_and_is_named() {
-    let mut source = everything();
+    let mut source = Synthetic::everything();
     source.without(&["queue", "busy_ns", "items"]);
     let mut sample = sample_of(source);
     sample.measures = Measures::NONE;
@@ -111,7 +111,7 @@ fn what_is_not_measured_goes_first_and_is_named() {
 
 #[test]
 fn losses_and_frozen_stay_on_the_narrowest_line() {
-    let mut source = everything();
+    let mut source = Synthetic::everything();
     source.lose("rows_full", 3);
     let mut app = new_app();
     app.update(Arc::new(sample_of(source)));
@@ -124,7 +124,7 @@ fn losses_and_frozen_stay_on_the_narrowest_line() {
 
 #[test]
 fn who_left_is_marked() {
-    let mut sample = sample_of(everything());
+    let mut sample = sample_of(Synthetic::everything());
     let left = sample.entries.remove(0);
     sample.gone = vec![left.clone()];
     let mut app = new_app();
@@ -170,7 +170,7 @@ fn a_new_column_is_one_row() {
 
 #[test]
 fn ten_thousand_rows_are_sorted_and_only_those_seen_are_drawn() {
-    let mut sample = sample_of(everything());
+    let mut sample = sample_of(Synthetic::everything());
     let first = sample.entries[0].clone();
     sample.entries = (1..=10_000)
         .map(|pid| {
