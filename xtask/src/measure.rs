@@ -16,8 +16,6 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-/// Until the kernel has done what it does after a boot.
-const SETTLE: Duration = Duration::from_secs(20);
 /// From the start of a subject to the first round: all need a part of it to attach.
 const ATTACH: Duration = Duration::from_secs(12);
 /// From the end of a subject to the next one: programs and trampolines are freed late.
@@ -30,6 +28,8 @@ const KEPT: usize = 1 << 16;
 /// What to measure.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Plan {
+    /// Until the kernel has done what it does after a boot, ms. Another boot with the same pause is the same to the last instruction.
+    pub settle_ms: u64,
     /// Rounds of each load beside each subject.
     pub rounds: u32,
     /// Loads, and the operations of a round.
@@ -115,7 +115,7 @@ pub const AFTER: &str = "none, again";
 /// # Errors
 /// A load cannot be run with none.
 pub fn run(plan: &Plan) -> Result<()> {
-    thread::sleep(SETTLE);
+    thread::sleep(Duration::from_millis(plan.settle_ms));
     // What runs for the first time costs more.
     for load in &plan.loads {
         rounds(&[], load, 1)?;
@@ -152,7 +152,8 @@ fn put(measured: &Measured) -> Result<()> {
         .context("cannot write a result")
 }
 
-/// Runs `load`, started by `prefix` if there is one; gives its time per operation.
+/// Runs `load`, started by `prefix` if there is one; gives its time per operation, without that of its first round: a new process
+/// pays there for what it touches first.
 fn rounds(prefix: &[String], load: &Load, rounds: u32) -> Result<Vec<f64>> {
     let own = [
         "epoll-trace",
@@ -163,7 +164,7 @@ fn rounds(prefix: &[String], load: &Load, rounds: u32) -> Result<Vec<f64>> {
         "--ops",
         &load.ops.to_string(),
         "--rounds",
-        &rounds.to_string(),
+        &(rounds + 1).to_string(),
     ]
     .map(str::to_owned);
     let argv: Vec<&String> = prefix.iter().chain(&own).collect();
@@ -174,16 +175,16 @@ fn rounds(prefix: &[String], load: &Load, rounds: u32) -> Result<Vec<f64>> {
         .output()
         .with_context(|| format!("cannot start {program}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let figures: Vec<f64> = text.lines().filter_map(per_op).collect();
+    let mut figures: Vec<f64> = text.lines().filter_map(per_op).collect();
     ensure!(
-        output.status.success() && figures.len() == rounds as usize,
+        output.status.success() && figures.len() == rounds as usize + 1,
         "load {} ended with {} after {} rounds: {}",
         load.name,
         output.status,
         figures.len(),
         String::from_utf8_lossy(&output.stderr).trim()
     );
-    Ok(figures)
+    Ok(figures.split_off(1))
 }
 
 /// From a line of the load's report; a program that started it may write others.

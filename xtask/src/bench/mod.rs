@@ -36,6 +36,10 @@ use crate::vm::{Machine, Prepared};
 const ROUNDS: u32 = 4;
 /// So often a kernel is booted until nothing differs before and after all subjects.
 const BOOTS: u32 = 3;
+/// Until the guest has done what it does after its boot, ms.
+const SETTLE_MS: u64 = 20_000;
+/// So much longer in each further boot, so that ticks and background work fall elsewhere: a boot repeats to the last instruction.
+const SETTLE_MORE_MS: u64 = 1_771;
 /// Wall-clock limit of a VM.
 const LIMIT: Duration = Duration::from_secs(1200);
 /// Where the figures are on record, from the top of the project.
@@ -267,37 +271,38 @@ impl Bench {
     /// The figures of a boot in which nothing differs before and after all subjects. A boot in which something does is refused and
     /// made again: the guest's own background work falls where it will. The last one is returned as it is, for [`judge`] to refuse.
     fn steady_kernel(&self, guest: &Guest, chosen: &[&SubjectRow], form: Form) -> Result<Kernel> {
-        let mut kernel = self.kernel(guest, chosen, form)?;
+        let mut kernel = self.kernel(guest, chosen, form, 1)?;
         for boot in 2..=BOOTS {
             let Err(why) = kernel.steady() else { break };
             eprintln!("xtask: kernel {}: {why}; boot {boot} of {BOOTS}", guest.name);
-            kernel = self.kernel(guest, chosen, form)?;
+            kernel = self.kernel(guest, chosen, form, boot)?;
         }
         Ok(kernel)
     }
 
     /// All of `chosen` on one kernel. The upper marks have a boot of their own.
-    fn kernel(&self, guest: &Guest, chosen: &[&SubjectRow], form: Form) -> Result<Kernel> {
+    fn kernel(&self, guest: &Guest, chosen: &[&SubjectRow], form: Form, boot: u32) -> Result<Kernel> {
         let (marks, others): (Vec<_>, Vec<_>) = chosen.iter().partition(|row| row.whose == Whose::UpperMark);
         let version = fetch::ensure(guest.image())?.version;
         let made = |measured: &[Measured]| {
             Kernel::new(guest.name, &version, measured).map_err(|why| anyhow!("kernel {}: {why}", guest.name))
         };
-        let mut kernel = made(&self.boot(guest, &others, form)?)?;
+        let mut kernel = made(&self.boot(guest, &others, form, boot)?)?;
         if !marks.is_empty() {
             // Its own none is what they are compared with.
-            kernel.add(made(&self.boot(guest, &marks, form)?)?);
+            kernel.add(made(&self.boot(guest, &marks, form, boot)?)?);
         }
         Ok(kernel)
     }
 
-    fn boot(&self, guest: &Guest, chosen: &[&SubjectRow], form: Form) -> Result<Vec<Measured>> {
+    fn boot(&self, guest: &Guest, chosen: &[&SubjectRow], form: Form, boot: u32) -> Result<Vec<Measured>> {
         let floor_name = self
             .floor
             .file_name()
             .context("the object has a name")?
             .to_string_lossy();
         let plan = Plan {
+            settle_ms: SETTLE_MS + u64::from(boot - 1) * SETTLE_MORE_MS,
             rounds: ROUNDS,
             loads: subjects::loads(form),
             subjects: chosen
