@@ -4,6 +4,7 @@ mod accept;
 mod aggregate;
 mod ctl;
 mod epoll;
+mod follow;
 mod item;
 mod lock;
 mod notification;
