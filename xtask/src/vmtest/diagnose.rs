@@ -137,6 +137,8 @@ done"#;
 const ALL: usize = 22;
 /// The one whose numbers the load knows itself.
 const TORN: &str = "D07";
+/// A load whose files have the same word in epoll_event.data.
+const ONE_WORD: &str = "overflow";
 /// Losses that say nothing of findings: of a preemptible kernel, of the start, and of deliveries larger than is looked at, as some loads
 /// have them.
 const HARMLESS: [&str; 4] = ["probe_misses", "returns_missed", "fdinfo_cut", "events_unread"];
@@ -287,6 +289,11 @@ fn check(outputs: &Outputs<'_>, rows: &[Row]) -> Result<(), Problem> {
         }
     }
     wrong.extend(torn(&lines, &findings));
+    let one_word = rows.iter().any(|(load, ..)| load.contains(ONE_WORD));
+    let check = outcome(&lines, TORN)?;
+    if one_word && check["unknown"] == 0 {
+        wrong.push(format!("{ONE_WORD} has many files with one word, and {check}"));
+    }
     wrong.extend(lines.iter().filter_map(lost));
     if wrong.is_empty() {
         return Ok(());

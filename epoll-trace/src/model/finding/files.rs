@@ -1,8 +1,8 @@
 //! What each delivered file tells: D05, D07.
 
 use super::super::entry::Entry;
-use super::super::files::{FILE_TIMES, FILES, File, FileSums, Seen};
-use super::super::histogram::Quantile;
+use super::super::files::{FILE_TIMES, FILES, File, Seen};
+use super::super::histogram::{Histogram, Quantile};
 use super::super::snapshot::{Counter, EpollCounter, EpollId};
 use super::{Amount, Diagnosis, Judgement, Limit, Raised, Rule, Scene, Severity, evidence};
 
@@ -56,40 +56,34 @@ const ROUNDS: u64 = 10;
 
 fn starved(entry: &Entry, scene: &Scene<'_>) -> Judgement {
     let (delivered, own) = (&scene.window.counted.delivered, id(entry));
-    if by_uring(entry, delivered.sums_of(own).map_or(0, |sums| sums.deliveries)) {
+    let sums = delivered.sums_of(own);
+    let deliveries = sums.map_or(0, |sums| sums.deliveries);
+    if by_uring(entry, deliveries) {
         return Judgement::Unknown(BY_URING);
     }
-    let busiest = delivered.of(own).filter(|file| !file.ambiguous);
-    let (Some(busiest), Some(sums)) = (busiest.max_by_key(|file| file.alone_ns), delivered.sums_of(own))
-    else {
-        return Judgement::TooFew(0);
+    let (unclear, clear): (Vec<&File>, Vec<&File>) = delivered.of(own).partition(|file| file.ambiguous);
+    let busiest = clear.into_iter().max_by_key(|file| file.alone_ns);
+    let (Some(busiest), Some(sums)) = (busiest, sums) else {
+        return scene.few(deliveries).unwrap_or(Judgement::Unknown(UNTOLD));
     };
     let others = sums.waited.minus(&busiest.waited);
     let samples = others.count();
     if let Some(few) = scene.few(samples) {
         return few;
     }
-    // Times are known to a power of two: of both the edge that makes them less far apart.
-    let edge = |quantile| others.percentile(quantile).unwrap_or(0);
-    let (median, late) = (edge(Quantile::P50), edge(Quantile::P99).div_ceil(2));
-    let apart = late as f64 > scene.limit(Limit::StarveTimes) * median as f64;
-    if !apart || late <= scene.limits.micros(Limit::StarveP99) {
+    let Some((median, late)) = apart(&others, scene) else {
         return Judgement::Calm;
-    }
+    };
     let busy = entry.counter(Counter::BusyNs).unwrap_or(0);
-    let (share, sure) = match share(busiest, sums, busy, scene.limit(Limit::StarveShare)) {
+    let unclear_ns = sums.shared_ns + unclear.iter().map(|file| file.alone_ns).sum::<u64>();
+    let (share, sure) = match share(busiest, unclear_ns, busy, scene.limit(Limit::StarveShare)) {
         Share::Below => return Judgement::Calm,
         Share::Untold => {
             return Judgement::Unknown(
-                "most returns hold several files, so which of them takes the time is not known",
+                "which file takes the time is not known: most returns hold several, or one of several with the same word",
             );
         }
         Share::Above { share, sure } => (share, sure),
-    };
-    let edge = match busiest.seen {
-        Some(seen) if seen.is_edge() => "edge-triggered",
-        Some(_) => "level-triggered",
-        None => "not seen being added",
     };
     Raised {
         severity: Severity::Warn,
@@ -99,9 +93,10 @@ fn starved(entry: &Entry, scene: &Scene<'_>) -> Judgement {
             ("others_p50_ns", Amount::Nanos(median)),
         ]),
         sentence: format!(
-            "While the loop is at {} ({edge}), {:.0} % of its time, the others wait: half of their events {:.2} ms or less, 1 % of them \
+            "While the loop is at {} ({}), {:.0} % of its time, the others wait: half of their events {:.2} ms or less, 1 % of them \
              {:.1} ms or more.",
             name(busiest),
+            trigger(busiest),
             share * 100.0,
             median as f64 / 1e6,
             late as f64 / 1e6
@@ -113,6 +108,24 @@ fn starved(entry: &Entry, scene: &Scene<'_>) -> Judgement {
     .into()
 }
 
+/// How an event of it is told.
+fn trigger(file: &File) -> &'static str {
+    match file.seen {
+        Some(seen) if seen.is_edge() => "edge-triggered",
+        Some(_) => "level-triggered",
+        None => "not seen being added",
+    }
+}
+
+/// Median and p99 of the times that the `others` wait, ns, if they are far enough apart. Times are known to a power of two: of both it is
+/// the edge that makes them less far apart.
+fn apart(others: &Histogram, scene: &Scene<'_>) -> Option<(u64, u64)> {
+    let median = others.percentile(Quantile::P50)?;
+    let late = others.percentile(Quantile::P99)?.div_ceil(2);
+    let apart = late as f64 > scene.limit(Limit::StarveTimes) * median as f64;
+    (apart && late > scene.limits.micros(Limit::StarveP99)).then_some((median, late))
+}
+
 /// How much of a loop's time a file takes.
 #[derive(Debug, PartialEq)]
 enum Share {
@@ -121,11 +134,12 @@ enum Share {
     Untold,
 }
 
-/// Whether `file` takes more than `limit` of `busy` ns: by the rounds that were its own, else by these for all that it was in.
-fn share(file: &File, sums: &FileSums, busy: u64, limit: f64) -> Share {
+/// Whether `file` takes more than `limit` of `busy` ns: by the rounds that were its own, else by these for all that it was in. Whose
+/// `unclear_ns` of them were nobody knows.
+fn share(file: &File, unclear_ns: u64, busy: u64, limit: f64) -> Share {
     let part = |ns: f64| ns / (busy.max(1) as f64);
     let own = part(file.alone_ns as f64);
-    let most = part((file.alone_ns + sums.shared_ns) as f64);
+    let most = part((file.alone_ns + unclear_ns) as f64);
     if own > limit {
         return Share::Above {
             share: own.min(1.0),

@@ -126,10 +126,29 @@ fn d05_what_comes_together_is_estimated_or_said_to_be_unknown() {
     // Alone too rarely to tell.
     let unknown = case(starving(9, 100, LATE), 1200, 800);
     assert!(
-        matches!(unknown.outcome("D05"), Outcome::Unchecked(why) if why.contains("several files")),
+        matches!(unknown.outcome("D05"), Outcome::Unchecked(why) if why.contains("most returns hold several")),
         "{:?}",
         unknown.outcome("D05")
     );
+}
+
+#[test]
+fn d05_files_with_one_word_are_nobodys_time() {
+    let mut files = starving(20, 20, LATE);
+    files[0].ambiguous = true;
+    files.push(file(5, 1, &[]));
+    let unknown = |case: &Case, part: &str| {
+        let outcome = case.outcome("D05");
+        assert!(
+            matches!(&outcome, Outcome::Unchecked(why) if why.contains(part)),
+            "{outcome:?}"
+        );
+    };
+    unknown(&case(files.clone(), 900, 0), "same word");
+    // Little time, whose ever it is.
+    calm(&case(files.clone(), 1100, 0), "D05");
+    files.iter_mut().for_each(|file| file.ambiguous = true);
+    unknown(&case(files, 900, 0), "told apart");
 }
 
 /// `deliveries` of a socket, `overlaps` of them to a second thread.
