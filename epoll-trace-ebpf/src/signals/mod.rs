@@ -5,6 +5,7 @@ mod aggregate;
 mod ctl;
 mod delivery;
 mod epoll;
+mod follow;
 mod item;
 mod lock;
 mod notification;
