@@ -73,6 +73,8 @@ globals! {
     OFF_SOCKET_FILE;
     /// Offset of `sk` in `struct socket`.
     OFF_SOCKET_SK;
+    /// Offset of `type` in `struct socket`.
+    OFF_SOCKET_TYPE;
     /// Offset of `__sk_common.skc_state` in `struct sock`.
     OFF_SOCK_STATE;
     /// Offset of `sk_max_ack_backlog` in `struct sock`.
@@ -138,6 +140,8 @@ globals! {
     COUNT_CHAINS;
     /// 1: notifications and wakeups are counted per item of files that several watch, and of listeners.
     COUNT_SOURCES;
+    /// 1: it is looked up which files deliveries return.
+    COUNT_FILES;
     /// 1: reads of fdinfo are timed.
     TIME_READS;
     /// 1: waits for locks are measured.

@@ -213,6 +213,10 @@ ids! {
         SourcesCut = "sources_cut",
         /// A read of an epoll's fdinfo was not counted: too many readers.
         ReadersFull = "readers_full",
+        /// Files of a delivery were not looked up: too many epolls, or no room for the thread.
+        FilesFull = "files_full",
+        /// Events of a delivery were not looked at: there were more than are, or the program's memory could not be read.
+        EventsUnread = "events_unread",
     }
 }
 

@@ -9,14 +9,14 @@ use aya_ebpf::{
         },
     },
 };
-use epoll_trace_ebpf::{COMM_LEN, EpollId};
+use epoll_trace_ebpf::{COMM_LEN, EpollId, NEW_STREAM, OTHER_FILE, STREAM};
 
 use crate::globals::{
     EPOLL_BY_FD, EVENTPOLL_FOPS, FILE_EP_IS_LIST, OFF_ENTRY_PREV, OFF_EP_WQ_HEAD, OFF_FDT_FD, OFF_FILE_EP,
     OFF_FILE_FOP, OFF_FILE_INODE, OFF_FILE_PRIVATE, OFF_FILES_FDT, OFF_INODE_INO, OFF_ITEM_EP, OFF_ITEM_FILE,
     OFF_ITEM_FLLINK, OFF_QUEUE_HEAD, OFF_SOCK_BACKLOG, OFF_SOCK_STATE, OFF_SOCKET_FILE, OFF_SOCKET_SK,
-    OFF_TASK_COMM, OFF_TASK_FILES, OFF_TASK_LEADER, OFF_TASK_STATE, OFF_WAIT_BASE, OFF_WAIT_WHEAD,
-    PER_CPU_OFFSETS, PREEMPT_COUNT, TASK_IS_TYPED, TIMERFD_FOPS, UNTYPED_LOADS,
+    OFF_SOCKET_TYPE, OFF_TASK_COMM, OFF_TASK_FILES, OFF_TASK_LEADER, OFF_TASK_STATE, OFF_WAIT_BASE,
+    OFF_WAIT_WHEAD, PER_CPU_OFFSETS, PREEMPT_COUNT, TASK_IS_TYPED, TIMERFD_FOPS, UNTYPED_LOADS,
 };
 
 /// The load of a field through a pointer whose type the verifier knows: it faults harmlessly to 0.
@@ -251,6 +251,33 @@ pub fn backlog_of_listener(file: u64) -> Option<u32> {
         return None;
     }
     probed(sock, &OFF_SOCK_BACKLOG)
+}
+
+/// SOCK_STREAM (include/linux/net.h).
+const STREAM_TYPE: u16 = 1;
+/// TCP_SYN_SENT, TCP_SYN_RECV, TCP_CLOSE and TCP_NEW_SYN_RECV (include/net/tcp_states.h): not connected yet. Sockets that are no TCP
+/// use TCP_ESTABLISHED and TCP_CLOSE.
+const NOT_CONNECTED: [u8; 4] = [2, 3, 7, 12];
+
+/// What the file at `file` is to who reads it: one of `STREAM`, `NEW_STREAM` and `OTHER_FILE`.
+#[inline(always)]
+pub fn kind_of_file(file: u64) -> u32 {
+    let Some(socket) = probed::<u64>(file, &OFF_FILE_PRIVATE) else {
+        return OTHER_FILE;
+    };
+    // As in `backlog_of_listener`.
+    if socket == 0
+        || probed::<u64>(socket, &OFF_SOCKET_FILE) != Some(file)
+        || probed::<u16>(socket, &OFF_SOCKET_TYPE) != Some(STREAM_TYPE)
+    {
+        return OTHER_FILE;
+    }
+    let state = probed::<u64>(socket, &OFF_SOCKET_SK).and_then(|sock| probed::<u8>(sock, &OFF_SOCK_STATE));
+    match state {
+        None | Some(LISTEN) => OTHER_FILE,
+        Some(state) if NOT_CONNECTED.contains(&state) => NEW_STREAM,
+        Some(_) => STREAM,
+    }
 }
 
 /// Address of this CPU's `preempt_count()`; `None` where the kernel does not tell.

@@ -6,16 +6,20 @@
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 /// Changes with every change of this file's layout; the agent refuses an object that says another one.
-pub const ABI_VERSION: u32 = 6;
+pub const ABI_VERSION: u32 = 7;
 
 mod bucket;
 mod context;
+mod deliveries;
 mod ids;
 mod reads;
 mod sources;
 
 pub use bucket::{BUCKETS, SUB_BUCKETS, bucket, bucket_low};
 pub use context::context_of;
+pub use deliveries::{
+    EVENTS_READ, FileKey, FileRow, FileSums, NEW_STREAM, OCTAVES, OTHER_FILE, STREAM, UNSEEN_FILE,
+};
 pub use ids::{Counter, EpollCounter, LockKind, LockPath, Loss, Metric, WakeContext};
 pub use reads::{MAX_READERS, MAX_READS, ReadKey, ReadRow};
 pub use sources::{ITEM_KIND_SLOTS, RELEASED, REMOVED, SOURCE_WALK, SourceItem, SourceKey, WATCHED};
@@ -263,6 +267,12 @@ pub const MAX_MUTEX_WAITS: u32 = 4096;
 pub const MAX_SOURCES: u32 = 16_384;
 /// Items of files that several watch, and of listeners, followed at once, where herds are wanted.
 pub const MAX_SOURCE_ITEMS: u32 = 16_384;
+/// Delivered files followed at once, where they are wanted.
+pub const MAX_FILES: u32 = 8192;
+/// Epolls whose delivered files are added up, where they are wanted.
+pub const MAX_FILE_SUMS: u32 = 4096;
+/// Threads whose last delivery is remembered, where files are wanted.
+pub const MAX_ROUNDS: u32 = 8192;
 /// Slots of the table that tells cheaply that a lock is none of an epoll's.
 pub const LOCK_FILTER_SLOTS: usize = 1 << 16;
 

@@ -6,11 +6,12 @@ use aya_ebpf::{
     maps::{Array, CgroupArray, HashMap, LruHashMap, PerCpuArray, Queue},
 };
 use epoll_trace_ebpf::{
-    BLOCK, Chunk, DEFAULT_CHUNKS, DEFAULT_ROWS, Epoll, EpollId, ITEM_KIND_SLOTS, ItemEvent, ItemKey,
-    KnownEpoll, LOCK_FILTER_SLOTS, LockKey, LockRow, LockThread, Loss, MAX_EPOLLS, MAX_ITEMS,
-    MAX_LOCK_THREADS, MAX_LOCKS, MAX_MUTEX_WAITS, MAX_NESTING, MAX_READERS, MAX_READS, MAX_SOURCE_ITEMS,
-    MAX_SOURCES, MAX_THREADS, MAX_TREE, MAX_WAKERS, ReadKey, ReadRow, Row, RowKey, Shown, SourceItem,
-    SourceKey, TID_FILTER_SLOTS, Waker, WakerKey,
+    BLOCK, Chunk, DEFAULT_CHUNKS, DEFAULT_ROWS, EVENTS_READ, Epoll, EpollId, FileKey, FileRow, FileSums,
+    ITEM_KIND_SLOTS, ItemEvent, ItemKey, KnownEpoll, LOCK_FILTER_SLOTS, LockKey, LockRow, LockThread, Loss,
+    MAX_EPOLLS, MAX_FILE_SUMS, MAX_FILES, MAX_ITEMS, MAX_LOCK_THREADS, MAX_LOCKS, MAX_MUTEX_WAITS,
+    MAX_NESTING, MAX_READERS, MAX_READS, MAX_ROUNDS, MAX_SOURCE_ITEMS, MAX_SOURCES, MAX_THREADS, MAX_TREE,
+    MAX_WAKERS, ReadKey, ReadRow, Row, RowKey, Shown, SourceItem, SourceKey, TID_FILTER_SLOTS, Waker,
+    WakerKey,
 };
 
 /// What is known of a thread that waits on epolls, or of one that is not traced.
@@ -136,6 +137,23 @@ pub struct WatchedSource {
     pub wait: u64,
     /// The descriptor it was added as.
     pub fd: i32,
+    /// Explicit padding.
+    pub pad: u32,
+}
+
+/// What a thread's last delivery brought, where files are wanted.
+#[repr(C)]
+pub struct Round {
+    /// Counts its deliveries.
+    pub turn: u64,
+    /// When that was, ns; 0 once it waits again.
+    pub returned_ns: u64,
+    /// The epoll and the last file that was looked at.
+    pub file: FileKey,
+    /// How many events there were.
+    pub files: u32,
+    /// The first of them as the kernel wrote them: mask, and the two halves of the user's word.
+    pub events: [u32; 3 * EVENTS_READ],
     /// Explicit padding.
     pub pad: u32,
 }
@@ -269,6 +287,27 @@ pub static SOURCES: LruHashMap<u64, WatchedSource> = LruHashMap::with_max_entrie
 /// EPOLL_CTL_ADD, where herds are wanted, marked by EPOLL_CTL_DEL and the file's end, removed by the agent. Read by notifications, wakeups and the agent. Full: `source_items_full`.
 #[map]
 pub static SOURCE_ITEMS: HashMap<SourceKey, SourceItem> = HashMap::with_max_entries(MAX_SOURCE_ITEMS, 0);
+/// By epoll and the program's word: a file that was watched, notified or delivered. Written by notifications, epoll_ctl, enters and returns of waits, removed
+/// by the agent. Read by the same. Full: the file unused for longest is forgotten; in `FILE_SUMS` it still counts.
+#[map]
+pub static FILES: LruHashMap<FileKey, FileRow> = LruHashMap::with_max_entries(MAX_FILES, 0);
+/// What a new row of `FILES` is made of: zeroes, too many for the stack. Written by nobody. Read by who makes one. Full: never, it has
+/// one place.
+#[map]
+pub static FILE_ZERO: Array<FileRow> = Array::with_max_entries(1, 0);
+/// By epoll: what its files count together. Written by enters and returns of waits, removed by the agent. Read by the agent. Full: `files_full`.
+#[map]
+pub static FILE_SUMS: HashMap<EpollId, FileSums> = HashMap::with_max_entries(MAX_FILE_SUMS, 0);
+/// What a new row of `FILE_SUMS` is made of, likewise. Written by nobody. Read by returns of waits. Full: never, it has one place.
+#[map]
+pub static FILE_SUMS_ZERO: Array<FileSums> = Array::with_max_entries(1, 0);
+/// By task_struct address: what the thread's last delivery brought. Written by enters and returns of waits, removed by task exit. Read by
+/// returns of waits. Full: the thread that waited longest ago is forgotten until it waits again.
+#[map]
+pub static ROUNDS: LruHashMap<u64, Round> = LruHashMap::with_max_entries(MAX_ROUNDS, 0);
+/// What a new value of `ROUNDS` is made of, likewise. Written by nobody. Read by returns of waits. Full: never, it has one place.
+#[map]
+pub static ROUND_ZERO: Array<Round> = Array::with_max_entries(1, 0);
 /// Process (or thread) ids to trace, where a filter is on; with a cgroup those in it at the start. Written by the agent and by fork, removed by exit. Read by
 /// threads seen for the first time. Full: `tree_full`.
 #[map]

@@ -142,6 +142,7 @@ async fn diagnose(args: &DiagnoseArgs, global: &GlobalArgs) -> anyhow::Result<u8
         counters: Some(Counters::All),
         sources: true,
         look: true,
+        files: true,
         per_thread: run.filter.needs_threads(),
         ..Wishes::default()
     };

@@ -43,7 +43,7 @@ fn return_fexit(ctx: FExitContext) -> i32 {
         epfd: ctx.arg(0),
         maxevents: ctx.arg(2),
     };
-    signals::wait_return(ctx.arg(4), call, || is_zero_timeout!(ctx));
+    signals::wait_return(ctx.arg(4), call, || is_zero_timeout!(ctx), || ctx.arg(1));
     0
 }
 

@@ -129,7 +129,8 @@ fn return_watched(ctx: *mut c_void) -> i32 {
                 epfd: register(ctx.arg(0), &OFF_REGS_DI) as i32,
                 maxevents: register(ctx.arg(0), &OFF_REGS_DX) as i32,
             };
-            signals::wait_return(ret as i32, call, || is_zero_timeout(ctx.arg(0), id));
+            let events = || register(ctx.arg(0), &OFF_REGS_SI);
+            signals::wait_return(ret as i32, call, || is_zero_timeout(ctx.arg(0), id), events);
         }
         nr::EPOLL_CTL => signals::ctl_return(ret as i32),
         nr::ACCEPT | nr::ACCEPT4 if COUNT_ACCEPTS.load() != 0 => {

@@ -2,7 +2,7 @@
 
 use epoll_trace_ebpf::{EVENT_FLAGS, Epoll, EpollCounter, ItemEvent, ItemKey};
 
-use super::{epoll, source, thread};
+use super::{delivery, epoll, source, thread};
 use crate::{globals::FOLLOW_ITEMS, kernel, maps::ITEMS};
 
 /// What epoll_ctl was asked.
@@ -80,6 +80,10 @@ pub fn ctl(request: &Request, ret: i32) {
     unsafe {
         epoll::count(epoll, counter, 1);
         if ret == 0 {
+            match request.op {
+                DEL => delivery::removed((*epoll).id, request),
+                op => delivery::added((*epoll).id, request, op == ADD),
+            }
             remember(epoll, address, request);
             match request.op {
                 ADD => source::added((*epoll).id, request.fd),

@@ -3,6 +3,7 @@
 mod accept;
 mod aggregate;
 mod ctl;
+mod delivery;
 mod epoll;
 mod follow;
 mod item;

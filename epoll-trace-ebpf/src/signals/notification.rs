@@ -4,7 +4,7 @@ use epoll_trace_ebpf::{EVENT_FLAGS, Epoll, EpollCounter, Loss, MAX_NESTING};
 
 use super::{
     aggregate::lose,
-    epoll, lock, scan,
+    delivery, epoll, lock, scan,
     source::{self, Notified},
 };
 use crate::{
@@ -80,10 +80,12 @@ unsafe fn count_in(epoll: *mut Epoll, item: u64, address: u64, mask: u32, nested
         if nested {
             epoll::count(epoll, EpollCounter::NotificationsNested, 1);
         }
-        if !is_asked(kernel::probed(item, &OFF_ITEM_EVENTS).unwrap_or(0), mask) {
+        let events = kernel::probed(item, &OFF_ITEM_EVENTS).unwrap_or(0);
+        if !is_asked(events, mask) {
             epoll::count(epoll, EpollCounter::NotificationsUnasked, 1);
             return;
         }
+        delivery::notified((*epoll).id, item, events, now);
         let in_scan = kernel::probed::<u64>(address, &OFF_EP_OVFLIST) != Some(u64::MAX);
         if in_scan {
             epoll::count(epoll, EpollCounter::NotificationsInScan, 1);

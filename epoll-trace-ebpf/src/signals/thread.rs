@@ -5,7 +5,7 @@ use epoll_trace_ebpf::{Loss, TID_FILTER_SLOTS};
 use super::{
     aggregate::{add32, lose},
     ctl::Request,
-    places,
+    delivery, places,
 };
 use crate::{
     globals::{
@@ -216,6 +216,7 @@ fn forget(task: u64) {
 #[inline(always)]
 pub fn task_exit(task: u64, tgid: u32, last: bool) {
     forget(task);
+    delivery::exited(task);
     if FOLLOW_FORK.load() != 0 && last {
         // A process that was not in the tree has nothing to remove.
         let _ = TRACED.remove(tgid);

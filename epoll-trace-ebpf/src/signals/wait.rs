@@ -4,7 +4,7 @@ use epoll_trace_ebpf::{Counter, Loss, Row};
 
 use super::{
     aggregate::{count, lose, record_in, row, since},
-    epoll, scan, thread,
+    delivery, epoll, scan, thread,
 };
 use crate::{
     globals::{
@@ -45,6 +45,9 @@ pub fn wait_enter(epfd: i32, zero_timeout: bool) {
             end_busy(thread);
         }
         locate(thread, epfd);
+        if delivery::wanted() {
+            delivery::enters();
+        }
     }
 }
 
@@ -57,9 +60,14 @@ pub struct Call {
 }
 
 /// The current thread's wait returns `ret`: events, or a negative errno. What it was called with is asked only if it matters,
-/// `zero_timeout` only where the begin was not seen.
+/// `zero_timeout` only where the begin was not seen, and `events`, the address of the event array, only where files are wanted.
 #[inline(always)]
-pub fn wait_return(ret: i32, call: impl FnOnce() -> Call, zero_timeout: impl FnOnce() -> bool) {
+pub fn wait_return(
+    ret: i32,
+    call: impl FnOnce() -> Call,
+    zero_timeout: impl FnOnce() -> bool,
+    events: impl FnOnce() -> u64,
+) {
     let counted = COUNT_WAITS.load() != 0;
     let thread = if counted && WAITS_SEEN.load() == 0 {
         thread::current()
@@ -100,6 +108,10 @@ pub fn wait_return(ret: i32, call: impl FnOnce() -> Call, zero_timeout: impl FnO
             record_phases(thread, row);
         }
         end_wakeup(thread);
+        // Last, so that no time above has this in it.
+        if counted && ret > 0 && delivery::wanted() {
+            delivery::returned((*row).key.epoll, events(), ret as u32);
+        }
     }
 }
 

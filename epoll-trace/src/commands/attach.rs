@@ -10,6 +10,7 @@ use crate::identity;
 use crate::kernel::btf::Targets;
 use crate::kernel::cgroup::Cgroup;
 use crate::kernel::{Detail, Facts, caps::RunningKernel, offsets};
+use crate::model::files::FILES;
 use crate::model::look::WATCHED_FILES;
 use crate::model::probes::{Outcome, Status};
 use crate::model::readers::READERS;
@@ -34,6 +35,8 @@ pub struct Wishes {
     pub fdinfo: bool,
     /// At the end of each block one look at what the waiting processes have open, and who reads fdinfo; with the above.
     pub look: bool,
+    /// Which files deliveries return.
+    pub files: bool,
     /// Who wakes.
     pub wakers: bool,
     /// What files that several watch, and listeners, bring, what their workers make of it, and who wakes the next thread of its epoll;
@@ -119,6 +122,7 @@ impl Wishes {
             Number::Metric(metric) => self.metrics.contains(&metric),
             Number::Wakers => self.wakers,
             Number::Readers => self.look,
+            Number::Files | Number::FileTimes => self.files,
             Number::Chains | Number::Sources => self.sources,
             Number::Items | Number::Flags => self.follows_items(),
             _ if number.is_of_locks() => self.locks(),
@@ -342,6 +346,7 @@ fn load_plan(facts: &Facts, plan: &Plan, wishes: &Wishes, verbose: u8) -> anyhow
         locks: wishes.locks(),
         sources: wishes.sources && !plan.absent().contains_key(SOURCES),
         readers: wishes.look && !plan.absent().contains_key(READERS),
+        files: wishes.files && !plan.absent().contains_key(FILES),
         notifications_seen: seen(Signal::Notification),
         epoll_by_fd: matches!(plan.identity, Identity::Descriptor(_)),
         scope: wishes.scope.clone(),

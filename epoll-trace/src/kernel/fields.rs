@@ -73,6 +73,7 @@ fields! {
     InodeIno = "inode.i_ino": "inode" "i_ino";
     SocketFile = "socket.file": "socket" "file";
     SocketSk = "socket.sk": "socket" "sk";
+    SocketType = "socket.type": "socket" "type";
     SockCommon = "sock.__sk_common": "sock" "__sk_common";
     SockCommonState = "sock_common.skc_state": "sock_common" "skc_state";
     SockBacklog = "sock.sk_max_ack_backlog": "sock" "sk_max_ack_backlog";

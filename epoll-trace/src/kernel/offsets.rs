@@ -79,6 +79,7 @@ offsets! {
     InodeIno = "OFF_INODE_INO", Formula::Is(Field::InodeIno), "Inode → its number.";
     SocketFile = "OFF_SOCKET_FILE", Formula::Is(Field::SocketFile), "Socket → its file.";
     SocketSk = "OFF_SOCKET_SK", Formula::Is(Field::SocketSk), "Socket → its `sock`.";
+    SocketType = "OFF_SOCKET_TYPE", Formula::Is(Field::SocketType), "Socket → its type: whether it is a stream.";
     SockState = "OFF_SOCK_STATE", Formula::Sum(Field::SockCommon, Field::SockCommonState), "`sock` → its state: whether it listens.";
     SockBacklog = "OFF_SOCK_BACKLOG", Formula::Is(Field::SockBacklog), "`sock` → connections that may wait to be accepted.";
     RegsDi = "OFF_REGS_DI", Formula::Is(Field::RegsDi), "Registers → first syscall argument.";
@@ -245,6 +246,7 @@ mod tests {
         ("OFF_INODE_INO", [64; 6]),
         ("OFF_SOCKET_FILE", [16; 6]),
         ("OFF_SOCKET_SK", [24; 6]),
+        ("OFF_SOCKET_TYPE", [4; 6]),
         ("OFF_SOCK_STATE", [18; 6]),
         ("OFF_SOCK_BACKLOG", [580, 556, 608, 612, 604, 620]),
         ("OFF_REGS_DI", [112; 6]),

@@ -34,6 +34,7 @@ impl Window {
             sources: later.sources.clone(),
             listening: later.listening.clone(),
             readers: later.readers.clone(),
+            delivered: later.delivered.clone(),
             look: later.look.clone(),
             names: Arc::clone(&later.names),
             losses: later.losses.clone(),
@@ -56,6 +57,7 @@ impl Window {
             let row = |key| before.places().find(key);
             source::take_off(&mut counted.sources, &earlier.sources, row, since);
         }
+        counted.delivered.take_off(&earlier.delivered);
         readers::take_off(&mut counted.readers, &earlier.readers);
         if let (Some(spent), Some(old)) = (&mut counted.spent, &earlier.spent) {
             spent.take_off(old);

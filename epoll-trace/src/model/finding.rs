@@ -113,8 +113,6 @@ pub enum Rule {
     Epoll(fn(&Entry, &Scene<'_>) -> Judgement),
     /// Each lock of this kind that somebody waited for.
     Lock(LockKind, fn(&LockEntry, &Scene<'_>) -> Judgement),
-    /// Not yet, for this reason.
-    NotYet(&'static str),
 }
 
 /// What a rule says of one subject.

@@ -3,6 +3,7 @@
 pub mod chains;
 pub mod delta;
 pub mod entry;
+pub mod files;
 pub mod filter;
 pub mod finding;
 pub mod gone;

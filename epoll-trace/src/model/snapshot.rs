@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::overhead::Spent;
 
+use super::files::Delivered;
 use super::histogram::Histogram;
 use super::look::Look;
 use super::readers::Reader;
@@ -411,6 +412,8 @@ pub struct Snapshot {
     pub listening: Vec<Listening>,
     /// Who read the fdinfo of epolls; empty unless that is timed.
     pub readers: Vec<Reader>,
+    /// Which files deliveries returned; empty unless that is looked up.
+    pub delivered: Delivered,
     /// What the processes of the waiters have open, and what waits there; only at a look that was asked for.
     pub look: Option<Look>,
     /// Names of the processes and threads in `rows`, and of those that woke them, by id; raw bytes of the kernel made text, not yet safe for a terminal.

@@ -287,6 +287,7 @@ pub const PROGRAMS: &[Program] = &[
         &[
             Need::Offset(Offset::RegsOrigAx),
             SYSCALL[0],
+            SYSCALL[1],
             SYSCALL[2],
             SYSCALL[3],
         ],

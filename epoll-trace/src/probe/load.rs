@@ -25,8 +25,11 @@ use crate::model::snapshot::Metric;
 /// The BPF object, made by build.rs.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/epoll-trace-ebpf"));
 
-/// Maps that nothing writes unless locks are wanted.
-const OF_LOCKS: [&str; 4] = ["LOCKS", "LOCK_THREADS", "MUTEX_WAITS", "SOURCES"];
+/// Maps that nothing writes unless sources are wanted; likewise below.
+const OF_SOURCES: &[&str] = &["SOURCE_ITEMS"];
+const OF_READERS: &[&str] = &["READS", "READERS"];
+const OF_FILES: &[&str] = &["FILES", "FILE_SUMS", "ROUNDS"];
+const OF_LOCKS: &[&str] = &["LOCKS", "LOCK_THREADS", "MUTEX_WAITS", "SOURCES"];
 
 /// Whom to trace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,6 +80,8 @@ pub struct Options {
     pub sources: bool,
     /// Time who reads fdinfo.
     pub readers: bool,
+    /// Look up which files deliveries return.
+    pub files: bool,
     /// Notifications are seen.
     pub notifications_seen: bool,
     /// Rows at most; 0 = the object's default.
@@ -116,6 +121,7 @@ impl Options {
             ("TIME_LOOPS".to_owned(), u64::from(self.time_loops)),
             ("LOCKS_WANTED".to_owned(), u64::from(self.locks)),
             ("COUNT_SOURCES".to_owned(), u64::from(self.sources)),
+            ("COUNT_FILES".to_owned(), u64::from(self.files)),
             ("TIME_READS".to_owned(), u64::from(self.readers)),
             (
                 "NOTIFICATIONS_SEEN".to_owned(),
@@ -186,16 +192,13 @@ pub fn load(
     if options.scope == Scope::Everything && !options.by_cgroup {
         loader.map_max_entries("TRACED", 1);
     }
-    if !options.sources {
-        loader.map_max_entries("SOURCE_ITEMS", 1);
-    }
-    if !options.readers {
-        for map in ["READS", "READERS"] {
-            loader.map_max_entries(map, 1);
-        }
-    }
-    if !options.locks {
-        for map in OF_LOCKS {
+    for (wanted, maps) in [
+        (options.sources, OF_SOURCES),
+        (options.readers, OF_READERS),
+        (options.files, OF_FILES),
+        (options.locks, OF_LOCKS),
+    ] {
+        for map in maps.iter().filter(|_| !wanted) {
             loader.map_max_entries(map, 1);
         }
     }

@@ -7,6 +7,7 @@ use super::plan::Identity;
 use crate::kernel::caps::Capability;
 use crate::kernel::offsets::Offset;
 use crate::kernel::{Facts, names};
+use crate::model::files::{FILE_TIMES, FILES};
 use crate::model::readers::READERS;
 use crate::model::snapshot::{Counter, EpollCounter, FLAGS, ITEMS, Metric};
 use crate::model::source::SOURCES;
@@ -33,6 +34,10 @@ pub enum Number {
     Sources,
     /// Who reads fdinfo.
     Readers,
+    /// Which files deliveries return, and to which threads.
+    Files,
+    /// How long they waited for that.
+    FileTimes,
 }
 
 impl Number {
@@ -48,6 +53,8 @@ impl Number {
             Self::Chains,
             Self::Sources,
             Self::Readers,
+            Self::Files,
+            Self::FileTimes,
         ])
     }
 
@@ -68,6 +75,8 @@ impl Number {
             Self::Chains => CHAINS,
             Self::Sources => SOURCES,
             Self::Readers => READERS,
+            Self::Files => FILES,
+            Self::FileTimes => FILE_TIMES,
         }
     }
 
@@ -82,7 +91,9 @@ impl Number {
             | Self::Wakers
             | Self::Chains
             | Self::Sources
-            | Self::Readers => false,
+            | Self::Readers
+            | Self::Files
+            | Self::FileTimes => false,
             Self::Epoll(counter) => matches!(
                 counter,
                 EpollCounter::LockWaits | EpollCounter::MutexWaits | EpollCounter::SourceLockWaits
@@ -193,6 +204,8 @@ impl Number {
             Self::Wakers | Self::Chains => CAUSES,
             Self::Sources => &[Signal::Wakeup, Signal::Notification],
             Self::Readers => &[Signal::FdinfoRead],
+            Self::Files => WAITS,
+            Self::FileTimes => &[Signal::WaitEnter, Signal::WaitReturn, Signal::Notification],
             Self::Epoll(counter) => match counter {
                 EpollCounter::Notifications
                 | EpollCounter::NotificationsUnasked
@@ -256,6 +269,20 @@ impl Number {
                 Need::Offset(Offset::SockState),
                 Need::Offset(Offset::SockBacklog),
             ],
+            Self::Files => &[
+                PROBE_READ,
+                Need::Offset(Offset::FilePrivate),
+                Need::Offset(Offset::SocketFile),
+                Need::Offset(Offset::SocketSk),
+                Need::Offset(Offset::SocketType),
+                Need::Offset(Offset::SockState),
+            ],
+            Self::FileTimes => &[
+                PROBE_READ,
+                Need::Offset(Offset::ItemEvents),
+                Need::Offset(Offset::ItemFile),
+                Need::Offset(Offset::ItemFd),
+            ],
             _ => &[],
         }
     }
@@ -268,6 +295,8 @@ impl Number {
             // A file that goes unseen is another source only once its address is used again; an item that comes or goes unseen is noted
             // at its next event, and a listener from before the start at its first one.
             Self::Sources => &[Signal::FileRelease, Signal::Ctl, Signal::EpollShown],
+            // Files are known by the descriptor that they were added as, or by their notifications.
+            Self::Files => &[Signal::Ctl, Signal::Notification],
             // What waits for a lock inside a notification is told from the wait it interrupts.
             Self::Metric(Metric::Lock | Metric::Mutex) => &[Signal::Notification],
             _ => &[],
@@ -320,6 +349,8 @@ pub(super) fn absent(
             | Number::Flags
             | Number::Sources
             | Number::Readers
+            | Number::Files
+            | Number::FileTimes
             | Number::Metric(Metric::Queue | Metric::OverflowLength | Metric::Lock | Metric::Mutex)
             | Number::Counter(Counter::AlreadyRunnable),
             Identity::Descriptor(why),

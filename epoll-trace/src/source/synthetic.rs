@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Source;
+use crate::model::files::Delivered;
 use crate::model::histogram::{Histogram, Shape};
 use crate::model::shared::Shared;
 use crate::model::snapshot::{
@@ -398,6 +399,7 @@ impl Source for Synthetic {
                 LISTENING.map(listening).into()
             },
             readers: Vec::new(),
+            delivered: Delivered::default(),
             look: None,
             names: self
                 .waiters

@@ -1,11 +1,12 @@
 //! Every scenario, one row each: name, what it does, its parameters, and the laws its numbers keep.
 
+use super::greedy::Appetite::{self, Endless, Piece};
 use super::laws::{
-    CHANGED, CHURN, CONTENDED, CROWD, DUP_CLOSE, EDGE, EDGE_EVENTFD, EXCLUSIVE_EVENTFD, FLEET, HERD_EVENTFD,
-    HERD_EVENTFD_ONCE, HERD_TCP, HERD_TCP_ONCE, HIDDEN, IDLE_FIRST, IN_TURN, KILLED, LEVEL, LEVEL_EVENTFD,
-    NESTED, NESTED_EVENTFD, NESTED_TCP, ONE_TCP, OVERFLOWING, REUSE, SHARED_EDGE, SHARED_EDGE_EVENTFD,
-    SHARED_LEVEL, SHOWN, SIGNALS, SINGLE_ACCEPT, SLOW, TIMEOUTS, TOGETHER_EVENTFD, TOGETHER_TCP, UNEVEN,
-    UNREAD, URING,
+    CHANGED, CHURN, CONTENDED, CROWD, DUP_CLOSE, EDGE, EDGE_EVENTFD, EXCLUSIVE_EVENTFD, FLEET, GREEDY,
+    GREEDY_PIECE, HERD_EVENTFD, HERD_EVENTFD_ONCE, HERD_TCP, HERD_TCP_ONCE, HIDDEN, IDLE_FIRST, IN_TURN,
+    KILLED, LEVEL, LEVEL_EVENTFD, NESTED, NESTED_EVENTFD, NESTED_TCP, ONE_TCP, OVERFLOWING, REUSE,
+    SHARED_EDGE, SHARED_EDGE_EVENTFD, SHARED_LEVEL, SHOWN, SIGNALS, SINGLE_ACCEPT, SLOW, TIMEOUTS, TOGETHER,
+    TOGETHER_EVENTFD, UNEVEN, UNREAD, URING,
 };
 use super::race::{LOCK, MUTEX, PATHS, Racers};
 use super::shared::Host::{self, Processes, Threads, Together};
@@ -35,6 +36,8 @@ pub(super) enum Family {
     Timeouts,
     /// A loop that is busy when its events come.
     Slow,
+    /// A loop that stays at one of its files.
+    Greedy(Appetite),
     /// Waits that a signal ends.
     Signals,
     /// Wakeups that user space never sees.
@@ -233,14 +236,16 @@ pub const CATALOG: &[Scenario] = &[
     row("idle-first", "EPOLLEXCLUSIVE behind an idle epoll", Family::IdleFirst, IDLE_FIRST).waiters(2, 64),
     row("reuseport", "processes, own listener, one address", Family::ReusePort, ONE_TCP).waiters(4, 64),
     row("reuseport-slow", "the same, one takes 100 ms for each", Family::ReusePortSlow, UNEVEN).waiters(4, 64),
-    row("shared-tcp-lt", "threads, one epoll, listener, all return", Family::Shared(Together, Tcp, Level), TOGETHER_TCP).waiters(4, 64),
+    row("shared-tcp-lt", "threads, one epoll, listener, all return", Family::Shared(Together, Tcp, Level), TOGETHER).waiters(4, 64),
     row("shared-tcp-et", "threads, one epoll, listener, ET", Family::Shared(Threads, Tcp, Edge), SHARED_EDGE).waiters(4, 64),
     row("shared-tcp-oneshot", "the same, ONESHOT and MOD", Family::Shared(Threads, Tcp, Oneshot), SHARED_EDGE).waiters(4, 64),
-    row("shared-tcp-exclusive", "with EPOLLEXCLUSIVE, all return", Family::Shared(Together, Tcp, Exclusive), TOGETHER_TCP).waiters(4, 64),
+    row("shared-tcp-exclusive", "with EPOLLEXCLUSIVE, all return", Family::Shared(Together, Tcp, Exclusive), TOGETHER).waiters(4, 64),
     row("shared-eventfd-lt", "threads, one epoll, eventfd, all return", Family::Shared(Together, Eventfd, Level), TOGETHER_EVENTFD).waiters(4, 64),
     row("shared-eventfd-et", "threads, one epoll, eventfd, ET", Family::Shared(Threads, Eventfd, Edge), SHARED_EDGE_EVENTFD).waiters(4, 64),
     row("shared-eventfd-oneshot", "the same, ONESHOT and MOD", Family::Shared(Threads, Eventfd, Oneshot), SHARED_EDGE_EVENTFD).waiters(4, 64),
     row("shared-eventfd-exclusive", "with EPOLLEXCLUSIVE, all return", Family::Shared(Together, Eventfd, Exclusive), TOGETHER_EVENTFD).waiters(4, 64),
+    row("shared-socketpair-lt", "threads, one UNIX pair, all return", Family::Shared(Together, Socketpair, Level), TOGETHER).waiters(4, 64),
+    row("shared-socketpair-oneshot", "the same, ONESHOT and MOD", Family::Shared(Threads, Socketpair, Oneshot), SHARED_EDGE).waiters(4, 64),
     row("nested-tcp-lt", "epolls on an epoll on a listener", Family::NestedHerd(Tcp, Level), NESTED_TCP).waiters(2, 64),
     row("nested-tcp-et", "the same, edge-triggered", Family::NestedHerd(Tcp, Edge), NESTED_TCP).waiters(2, 64),
     row("nested-tcp-oneshot", "the same, ONESHOT and MOD", Family::NestedHerd(Tcp, Oneshot), NESTED_TCP).waiters(2, 64),
@@ -255,6 +260,8 @@ pub const CATALOG: &[Scenario] = &[
     row("fork-shared-et", "processes on one epoll, edge-triggered", Family::Shared(Processes, Pipe, Edge), SHARED_EDGE).waiters(2, 64),
     row("timeouts", "N waits of 5 ms and N of 0 ms", Family::Timeouts, TIMEOUTS).events(ROUNDS, MOST_ROUNDS),
     row("slow-handler", "events find their loop busy, 20 ms", Family::Slow, SLOW).events(ROUNDS, MOST_SLOW),
+    row("greedy", "ET, 40 ms at one file, others wait", Family::Greedy(Endless), GREEDY).events(ROUNDS, MOST_SLOW),
+    row("greedy-budget", "the same, LT, 2 ms of it a turn", Family::Greedy(Piece), GREEDY_PIECE).events(ROUNDS, MOST_SLOW),
     row("signals", "N waits, each ended by SIGUSR1", Family::Signals, SIGNALS).events(ROUNDS, MOST_EVENTS),
     row("hidden", "writer takes its byte back in time", Family::Hidden, HIDDEN),
     row("killed", "N processes killed while they wait", Family::Killed, KILLED).events(ROUNDS, MOST_ROUNDS),

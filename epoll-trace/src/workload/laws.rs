@@ -113,7 +113,7 @@ pub(super) const IDLE_FIRST: &[&str] = many_to_one!(
     "scans = 2 * events_sent + stops"
 );
 /// All waiters return before one takes the event.
-pub(super) const TOGETHER_TCP: &[&str] = many_to_one!(
+pub(super) const TOGETHER: &[&str] = many_to_one!(
     "notifications = events_sent + stops",
     "wakeups = waiters * events_sent + stops",
     "wakeups_chain = wakeups - events_sent - stops",
@@ -180,6 +180,16 @@ pub(super) const SLOW: &[&str] = &[
     "notifications_queued = events_sent",
     "wakeups = 0",
 ];
+/// One loop that sends to itself: six events a round.
+macro_rules! greedy {
+    ($($more:literal),*) => {
+        &["events_received = events_sent", "notifications = events_sent", "notifications_queued = events_sent",
+          "deliveries_at_once = returns", "wakeups = 0", "scans = returns", "eagain = 0", "ctl_mod_same = 0", $($more),*]
+    };
+}
+pub(super) const GREEDY: &[&str] = greedy!("events = events_sent", "returns = events_sent");
+/// The greedy file comes 20 times a round, once with another one.
+pub(super) const GREEDY_PIECE: &[&str] = greedy!("returns = 4 * events_sent");
 pub(super) const SIGNALS: &[&str] = &[
     "waits = interrupted",
     "scans = interrupted",

@@ -14,6 +14,7 @@ mod demos;
 mod expect;
 mod files;
 mod fleet;
+mod greedy;
 mod herd;
 mod laws;
 mod lifetime;
@@ -180,6 +181,7 @@ fn perform_from(
         Family::Shared(host, kind, mode) => shared::run(host, kind, mode, waiters, events, start),
         Family::Timeouts => quiet::run_timeouts(events),
         Family::Slow => quiet::run_slow(events),
+        Family::Greedy(appetite) => greedy::run(appetite, events),
         Family::Signals => quiet::run_signals(events),
         Family::Hidden => quiet::run_hidden(events),
         Family::Killed => lifetime::run_killed(events),

@@ -30,21 +30,25 @@ const SINGLE: [&str; 19] = [
     "dup-close",
     "ctl-churn",
 ];
-const ROUNDED: [&str; 5] = [
+const ROUNDED: [&str; 7] = [
     "timeouts",
     "slow-handler",
+    "greedy",
+    "greedy-budget",
     "signals",
     "killed",
     "et-single-accept",
 ];
 /// Scenarios in which several compete.
-const SHARED: [&str; 8] = [
+const SHARED: [&str; 10] = [
     "herd-tcp",
     "herd-tcp-exclusive",
     "herd-eventfd",
     "herd-eventfd-exclusive",
     "shared-lt",
     "shared-et",
+    "shared-socketpair-lt",
+    "shared-socketpair-oneshot",
     "fork-shared-lt",
     "fork-shared-et",
 ];

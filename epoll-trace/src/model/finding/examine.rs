@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use super::super::delta::Window;
 use super::super::entry::{Entry, EntryKey};
+use super::super::files::{FILE_LOSSES, FILES};
 use super::super::filter::Filter;
 use super::super::group::{GroupBy, group};
 use super::super::herds::{Herd, herds};
@@ -86,7 +87,7 @@ const MANY: f64 = 10.0;
 const LOST: f64 = 0.05;
 
 impl Confidence {
-    fn of(raised: &Raised, scene: &Scene<'_>) -> Self {
+    fn of(raised: &Raised, diagnosis: &Diagnosis, scene: &Scene<'_>) -> Self {
         let mut reasons = vec![format!("{} samples", raised.samples)];
         let many = raised.samples as f64 >= MANY * scene.limit(Limit::Samples);
         let mut level = if many { Level::High } else { Level::Medium };
@@ -94,7 +95,12 @@ impl Confidence {
             level = Level::Medium;
             reasons.push(caveat.to_owned());
         }
-        let lost: u64 = scene.window.counted.losses.values().sum();
+        let by_files = diagnosis.needs.contains(&FILES);
+        let losses = scene.window.counted.losses.iter();
+        let lost: u64 = losses
+            .filter(|(name, _)| by_files || !FILE_LOSSES.contains(&name.as_str()))
+            .map(|(_, count)| count)
+            .sum();
         if lost > 0 {
             // Whose they were nobody knows: all of them may be of this one.
             if lost as f64 > LOST * raised.samples as f64 {
@@ -139,13 +145,6 @@ fn check(diagnosis: &'static Diagnosis, scene: &Scene<'_>, findings: &mut Vec<Fi
         findings.extend(tally.take(diagnosis, subject, judgement, scene));
     };
     match diagnosis.rule {
-        Rule::NotYet(why) => {
-            return Check {
-                diagnosis,
-                outcome: Outcome::Unchecked(why.to_owned()),
-                unknown: 0,
-            };
-        }
         _ if missing.is_some() => {}
         Rule::Source(rule) => {
             let herds = scene.herds.iter();
@@ -213,7 +212,7 @@ impl Tally {
                     diagnosis,
                     severity: raised.severity,
                     subject,
-                    confidence: Confidence::of(&raised, scene),
+                    confidence: Confidence::of(&raised, diagnosis, scene),
                     evidence: raised.evidence,
                     sentence: raised.sentence,
                 });

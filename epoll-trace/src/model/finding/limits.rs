@@ -45,7 +45,11 @@ limits! {
     SkewQueue = "skew-queue", 4.0, "D04: how many times the median the longest accept queue is";
     SkewBusy = "skew-busy", 0.9, "D04: part of its time that the worker behind it is busy";
     SkewEach = "skew-each", 30.0, "D04: connections per listener that it takes to tell";
+    StarveShare = "starve-share", 0.8, "D05: part of the loop's time that one file alone takes";
+    StarveTimes = "starve-times", 10.0, "D05: how many times their median 1 % of the other files' events wait";
+    StarveP99 = "starve-p99-us", 1000.0, "D05: microseconds that these wait at least";
     LostQuiet = "lost-quiet-ms", 1000.0, "D06: milliseconds for which connections wait and no event comes";
+    TornShare = "torn-share", 0.001, "D07: part of the deliveries of connected sockets that go to a second thread";
     Ghosts = "ghosts", 1.0, "D08: watched files whose descriptor is closed";
     CtlPerEvent = "ctl-per-event", 1.0, "D09: calls of epoll_ctl per event, beyond those that are needed";
     CtlMany = "ctl-many", 2.0, "D09: more than so many, and ctl-rate, are a warning";
@@ -88,6 +92,8 @@ impl Limit {
                 | Self::ShareBusy
                 | Self::ShareHot
                 | Self::SkewBusy
+                | Self::StarveShare
+                | Self::TornShare
                 | Self::CtlSame
                 | Self::FullShare
                 | Self::FullAtOnce

@@ -147,6 +147,7 @@ fn what_is_lost_with_the_notification() {
             "already_runnable",
             "callback",
             "chains",
+            "delivered_file_times",
             "items",
             "items_released",
             "lock",
@@ -192,6 +193,8 @@ fn without_addresses_nothing_is_counted_per_epoll() {
             .collect::<Vec<_>>(),
         [
             "already_runnable",
+            "delivered_file_times",
+            "delivered_files",
             "fdinfo_readers",
             "flags",
             "items",

@@ -1,6 +1,7 @@
 //! Snapshots from the maps of the loaded programs. The only place that turns the programs' layout into plain numbers.
 
 mod chunks;
+mod delivered;
 mod epolls;
 mod instance;
 mod items;
@@ -34,6 +35,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use self::{
     chunks::{ChunkMaps, Chunks},
+    delivered::{Delivered, DeliveredMaps},
     epolls::{EpollMaps, Epolls},
     listeners::Listeners,
     locks::{LockMaps, Locks},
@@ -49,6 +51,7 @@ use super::Source;
 use crate::{
     identity,
     model::{
+        files::FILES,
         histogram::Shape,
         look::WATCHED_FILES,
         overhead::Spent,
@@ -81,6 +84,7 @@ pub struct Live {
     /// Instead of them, where the kernel tells nothing of items.
     listeners: Option<Listeners>,
     readers: Readers,
+    delivered: Delivered,
     losses: Array<MapData, u64>,
     traced: BpfHashMap<MapData, u32, u32>,
     names: Names,
@@ -145,6 +149,10 @@ impl Live {
         };
         let sources = Sources::new(take("SOURCE_ITEMS")?.try_into()?);
         let readers = Readers::new(take("READERS")?.try_into()?);
+        let delivered = Delivered::new(DeliveredMaps {
+            files: take("FILES")?.try_into()?,
+            sums: take("FILE_SUMS")?.try_into()?,
+        });
         let losses = take("LOSSES")?.try_into()?;
         let traced = take("TRACED")?.try_into()?;
         let cgroup = take("CGROUP")?.try_into()?;
@@ -162,6 +170,7 @@ impl Live {
             sources,
             listeners: None,
             readers,
+            delivered,
             epolls: Epolls::new(epolls)?,
             shown,
             fdinfo_cut: 0,
@@ -288,6 +297,7 @@ impl Live {
             + self.epolls.forgotten
             + self.sources.forgotten
             + self.readers.forgotten
+            + self.delivered.forgotten
             + of_locks;
         losses.insert(CLOSED_FORGOTTEN.to_owned(), forgotten);
         if let Some(misses) = self.loaded.misses() {
@@ -320,6 +330,10 @@ impl Source for Live {
             self.sources.read(at_ns, &rows, &epolls)?;
         }
         self.readers.read(&rows, |epoll| self.epolls.follows(epoll))?;
+        if !absent.contains_key(FILES) {
+            let follows = |epoll: &abi::EpollId| self.epolls.follows(epoll);
+            self.delivered.read(at_ns, &rows, follows)?;
+        }
         let (sources, listening) = match &mut self.listeners {
             Some(listeners) => (listeners.read(&rows), listeners.listening().to_vec()),
             None => (
@@ -332,6 +346,7 @@ impl Source for Live {
             sources,
             listening,
             readers: self.readers.model(&self.shape),
+            delivered: self.delivered.model(),
             look: None,
             epolls,
             locks: self

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::super::wrap::wrapped;
 use super::INDENT;
-use crate::model::finding::{DIAGNOSES, Diagnosis, Limit, Limits, Rule, WORDS, used_in};
+use crate::model::finding::{DIAGNOSES, Diagnosis, Limit, Limits, WORDS, used_in};
 
 /// The thresholds of a diagnosis: the help of each begins with whose it is.
 fn thresholds(diagnosis: &Diagnosis) -> impl Iterator<Item = (Limit, &'static str)> {
@@ -15,27 +15,17 @@ fn thresholds(diagnosis: &Diagnosis) -> impl Iterator<Item = (Limit, &'static st
     })
 }
 
-const RAISED: &str = "When it is raised";
-
 /// The parts of an explanation, each with its title.
 fn parts(diagnosis: &Diagnosis, limits: &Limits) -> Vec<(&'static str, String)> {
-    let mut parts = vec![
+    let parts = [
         ("What it means", diagnosis.means),
         ("How it is told", diagnosis.measured),
-        (RAISED, diagnosis.severity),
+        ("When it is raised", diagnosis.severity),
         ("When it is a false alarm", diagnosis.false_alarm),
         ("What to do", diagnosis.remedy),
         ("What that costs", diagnosis.price),
         ("Where it is from", diagnosis.source),
     ];
-    if let Rule::NotYet(why) = diagnosis.rule {
-        for (title, _) in &mut parts {
-            if *title == RAISED {
-                *title = "When it would be raised";
-            }
-        }
-        parts.insert(0, ("Not checked", why));
-    }
     let filled = |(title, text): (&'static str, &str)| (title, limits.filled(text));
     parts.into_iter().map(filled).collect()
 }
@@ -77,14 +67,13 @@ pub fn write_manual(out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "| | Diagnosis | Raised | Rests on |\n|---|---|---|---|")?;
     for diagnosis in DIAGNOSES {
         let needs: Vec<String> = diagnosis.needs.iter().map(|name| format!("`{name}`")).collect();
-        let (raised, rests) = match diagnosis.rule {
-            Rule::NotYet(why) => ("not checked yet".to_owned(), why.to_owned()),
-            _ => (limits.filled(diagnosis.severity), needs.join(", ")),
-        };
         writeln!(
             out,
-            "| {} | {} | {raised} | {rests} |",
-            diagnosis.id, diagnosis.name
+            "| {} | {} | {} | {} |",
+            diagnosis.id,
+            diagnosis.name,
+            limits.filled(diagnosis.severity),
+            needs.join(", ")
         )?;
     }
     for diagnosis in DIAGNOSES {
