@@ -5,6 +5,7 @@ mod aggregate;
 mod alone;
 mod ctl;
 mod epoll;
+mod follow;
 mod item;
 mod lock;
 mod notification;

@@ -34,7 +34,6 @@ pub fn notification_enter(wait: u64, mask: u32, is_shared: impl FnOnce() -> bool
         (*cpu).depth = depth as u64 + 1;
         depth
     };
-    // Before all else: its walk is verified once for each way that leads there.
     if COUNT_SOURCES.load() != 0 && EPOLL_BY_FD.load() == 0 {
         let shared = is_shared();
         // A file that one item watches, and that is no socket, costs this and no more.

@@ -4,20 +4,13 @@
 //! `__wake_up_common` walks a wait queue from its head, so each event reaches the first item, and as many of the others as come
 //! before an exclusive one that woke somebody.
 
-use aya_ebpf::bindings::BPF_NOEXIST;
-use epoll_trace_ebpf::{
-    EpollId, ITEM_KIND_SLOTS, Loss, MAX_NESTING, RELEASED, REMOVED, SOURCE_WALK, SourceItem, SourceKey,
-    WATCHED,
-};
+use epoll_trace_ebpf::{EpollId, ITEM_KIND_SLOTS, MAX_NESTING, RELEASED, REMOVED, SourceKey, WATCHED};
 
-use super::{
-    aggregate::{add, lose},
-    epoll,
-};
+use super::{aggregate::add, epoll, follow::introduced};
 use crate::{
-    globals::{BY_CGROUP, COUNT_SOURCES, FILTERED, OFF_ITEM_EVENTS, OFF_ITEM_FD, OFF_ITEM_FILE},
+    globals::{COUNT_SOURCES, OFF_ITEM_EVENTS, OFF_ITEM_FD, OFF_ITEM_FILE},
     kernel,
-    maps::{CPUS, Cpu, EPOLLS, ITEM_KINDS, SOURCE_ITEMS},
+    maps::{CPUS, Cpu, ITEM_KINDS, SOURCE_ITEMS},
 };
 
 /// Place of the source of the notification that is `depth` deep.
@@ -47,7 +40,7 @@ const OF_SOCKETS: u32 = 0x80;
 
 /// Place of `item` in ITEM_KINDS: the slab gives items at a distance of 128 bytes.
 #[inline(always)]
-fn kind_of(item: u64) -> *mut u64 {
+pub fn kind_of(item: u64) -> *mut u64 {
     let place = (item >> 7) as usize & (ITEM_KIND_SLOTS - 1);
     // SAFETY: the index is below the array's length.
     unsafe { (&raw mut ITEM_KINDS).cast::<u64>().add(place) }
@@ -139,7 +132,7 @@ pub unsafe fn notified(cpu: *mut Cpu, depth: usize, notified: &Notified) {
             unsafe { begin(cpu, depth) };
             return;
         }
-        _ => introduce(key, notified.now),
+        _ => introduced(key, notified.now),
     };
     if let Some(known) = known {
         // SAFETY: a value of SOURCE_ITEMS.
@@ -151,109 +144,6 @@ pub unsafe fn notified(cpu: *mut Cpu, depth: usize, notified: &Notified) {
             }
         }
     }
-}
-
-/// Follows the item of `key` from now on, and all that watch its file: who is never notified belongs to a herd too. A
-/// function of its own: it is needed rarely, and long.
-#[inline(never)]
-fn introduce(key: &SourceKey, now: u64) -> Option<*mut SourceItem> {
-    let born_ns = born(key.file).unwrap_or(now);
-    let backlog = kernel::backlog_of_listener(key.file);
-    let new = SourceItem {
-        born_ns,
-        inode: kernel::inode_of(key.file),
-        listener: u32::from(backlog.is_some()),
-        backlog: backlog.unwrap_or(0),
-        ..SourceItem::default()
-    };
-    if let Some(known) = SOURCE_ITEMS.get_ptr_mut(key) {
-        // SAFETY: a value of SOURCE_ITEMS.
-        unsafe {
-            if (*known).gone == RELEASED || (*known).born_ns != born_ns {
-                // Another file at the same address, before the agent took over what the old one counted.
-                lose(Loss::SourcesReused);
-                *known = new;
-            }
-            (*known).gone = WATCHED;
-        }
-        return Some(known);
-    }
-    let mut watchers = kernel::Watchers::of(key.file);
-    let mut seen = 0;
-    while seen < SOURCE_WALK && watchers.has_next() {
-        seen += 1;
-        let Some((item, address)) = watchers.next_item() else {
-            continue;
-        };
-        if FILTERED.load() == 0 && BY_CGROUP.load() == 0 {
-            // Its waiters may sleep since before us, and never be woken.
-            epoll::known_or_introduced(address);
-        }
-        let Some(sibling) = key_of(key.file, item, address) else {
-            continue;
-        };
-        if new.listener != 0 {
-            // SAFETY: a global lies in a map value.
-            unsafe { kind_of(item).write_volatile(item | 1) };
-        }
-        let new = SourceItem {
-            events: kernel::probed(item, &OFF_ITEM_EVENTS).unwrap_or(0),
-            ..new
-        };
-        // One that is there already stays as it is, and one without room is counted when it is notified.
-        let _ = SOURCE_ITEMS.insert(sibling, new, u64::from(BPF_NOEXIST));
-    }
-    if watchers.has_next() {
-        lose(Loss::SourcesCut);
-    }
-    if SOURCE_ITEMS.get_ptr_mut(key).is_none() {
-        // The list changed while it was walked, or is longer.
-        let _ = SOURCE_ITEMS.insert(key, new, u64::from(BPF_NOEXIST));
-    }
-    let known = SOURCE_ITEMS.get_ptr_mut(key);
-    if known.is_none() {
-        lose(Loss::SourceItemsFull);
-    }
-    known
-}
-
-/// When `file` was first seen to be a source, as far as any of its items is followed.
-#[inline(always)]
-fn born(file: u64) -> Option<u64> {
-    let mut watchers = kernel::Watchers::of(file);
-    let mut seen = 0;
-    while seen < SOURCE_WALK && watchers.has_next() {
-        seen += 1;
-        let Some((item, address)) = watchers.next_item() else {
-            continue;
-        };
-        if let Some(key) = key_of(file, item, address)
-            && let Some(known) = SOURCE_ITEMS.get_ptr(key)
-        {
-            // SAFETY: a value of SOURCE_ITEMS.
-            let known = unsafe { *known };
-            if known.gone == WATCHED {
-                return Some(known.born_ns);
-            }
-        }
-    }
-    None
-}
-
-/// `item` of the epoll at `address`, if that is followed.
-#[inline(always)]
-fn key_of(file: u64, item: u64, address: u64) -> Option<SourceKey> {
-    let epoll = EPOLLS.get_ptr(address)?;
-    Some(SourceKey {
-        file,
-        epoll: EpollId {
-            address,
-            // SAFETY: a value of EPOLLS.
-            born_ns: unsafe { (*epoll).born_ns },
-        },
-        fd: kernel::probed(item, &OFF_ITEM_FD)?,
-        pad: 0,
-    })
 }
 
 /// The innermost notification in progress on this CPU makes a waiter runnable.
@@ -313,7 +203,7 @@ pub fn added(epoll: EpollId, fd: i32) {
     };
     // One that is taken out and put in again, to wait behind the others, must not look gone until its turn comes.
     if SOURCE_ITEMS.get_ptr(key).is_some() || kernel::backlog_of_listener(file).is_some() {
-        introduce(&key, kernel::now());
+        introduced(&key, kernel::now());
     }
 }
 

@@ -13,7 +13,7 @@ use crate::kernel::{Detail, Facts, caps::RunningKernel, offsets};
 use crate::model::look::WATCHED_FILES;
 use crate::model::probes::{Outcome, Status};
 use crate::model::readers::READERS;
-use crate::model::snapshot::{Counter, EpollCounter, LOCK_PATHS, Metric, NOT_MEASURED};
+use crate::model::snapshot::{Counter, EpollCounter, FIRST_LOCK_WAITS, LOCK_PATHS, Metric, NOT_MEASURED};
 use crate::model::source::SOURCES;
 use crate::model::waker::{CHAINS, WAKERS};
 use crate::probe::catalog::{Family, Program, Signal};
@@ -204,6 +204,11 @@ pub fn start(global: &GlobalArgs, wishes: &Wishes) -> anyhow::Result<(Live, Stat
         let why = "the kernel hides its addresses (kptr_restrict), so who is in epoll_ctl, close or fdinfo counts as other";
         absent.insert(LOCK_PATHS.to_owned(), why.to_owned());
     }
+    if wishes.locks()
+        && let Some(why) = lost_of(&status, Signal::Contention)
+    {
+        absent.insert(FIRST_LOCK_WAITS.to_owned(), why.to_owned());
+    }
     if wishes.look && !(wishes.fdinfo && is_seen(&status, Signal::EpollShown)) {
         let why = if wishes.fdinfo {
             "ep_show_fdinfo cannot be probed, so which epoll a list is of is not known"
@@ -267,6 +272,13 @@ fn prepare(global: &GlobalArgs, wishes: &Wishes, capabilities: bool) -> anyhow::
         live.count_runs();
     }
     Ok((facts, plan, live))
+}
+
+/// What the programs that tell `signal` do not see of it.
+fn lost_of(status: &Status, signal: Signal) -> Option<&str> {
+    let mut signals = status.signals.iter();
+    let found = signals.find(|found| found.signal == signal.name())?;
+    found.lost.as_deref()
 }
 
 /// Whether programs that were attached tell `signal`.

@@ -185,6 +185,9 @@ pub const NOT_MEASURED: &str = "not measured in this run";
 /// Name of the loss of detail when the kernel hides addresses: only some of the [`LockPath`]s are told apart.
 pub const LOCK_PATHS: &str = "lock_paths";
 
+/// Name of what is not seen where tracepoints alone tell of contention.
+pub const FIRST_LOCK_WAITS: &str = "first_lock_waits";
+
 /// An epoll instance, told apart from an earlier one at the same address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EpollId {

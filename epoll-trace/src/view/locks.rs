@@ -14,17 +14,13 @@ use super::{csv, losses_line};
 use crate::model::delta::Window;
 use crate::model::histogram::{Bucket, Quantile};
 use crate::model::locks::LockEntry;
-use crate::model::snapshot::{EpollCounter, LOCK_PATHS, LockPath, Metric, PathSum};
+use crate::model::snapshot::{EpollCounter, FIRST_LOCK_WAITS, LOCK_PATHS, LockPath, Metric, PathSum};
 
 const INDENT: &str = "  ";
 /// Widths of name, kind, process, threads and waits.
 const WIDTHS: [usize; 5] = [15, 6, 10, 7, 8];
 /// Width of a time: total, mean, p99 and max.
 const TIME: usize = 6;
-
-/// What the tracepoints of contention do not tell (kernel/locking/qspinlock.c): the first who waits spins before them.
-pub const BLIND: &str = "Not seen since Linux 5.19: on bare metal two CPUs that fight for a spin lock (kinds lock and \
-    source), only from the third on; in a guest without paravirtual spin locks any fight for one. A mutex is always seen.";
 
 /// What one block is made from.
 #[derive(Clone, Copy, Debug)]
@@ -69,9 +65,6 @@ pub fn write_text(
     for entry in report.entries {
         write_row(out, entry, unit, ascii)?;
     }
-    if report.is_known() {
-        write!(out, "{}", wrapped(BLIND, "", INDENT))?;
-    }
     notes(out, report)?;
     writeln!(out)
 }
@@ -86,6 +79,7 @@ pub fn notes(out: &mut dyn Write, report: &LockReport<'_>) -> io::Result<()> {
         Metric::Mutex.name(),
         EpollCounter::SourceLockWaits.name(),
         LOCK_PATHS,
+        FIRST_LOCK_WAITS,
     ];
     write_absent(out, report.absent(), kinds.into_iter())?;
     let losses = losses_line(&report.window.counted.losses);
@@ -321,9 +315,11 @@ mod tests {
 
     #[test]
     fn quiet_says_so_and_names_the_blind_spot() {
-        let text = text(&mut Synthetic::demo(), None);
+        let mut source = Synthetic::demo();
+        source.without(&[FIRST_LOCK_WAITS]);
+        let text = text(&mut source, None);
         assert!(
-            text.contains("No epoll's lock was waited for.\nNot seen"),
+            text.contains("No epoll's lock was waited for.\nfirst_lock_waits: - ("),
             "{text}"
         );
     }

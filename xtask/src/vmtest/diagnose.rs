@@ -87,9 +87,14 @@ const LIVE: &[Row] = &[
     ),
     ("scenario nested --events 1000000", &[], &["D17", "D13"]),
 ];
-/// With four CPUs, which fight for the mutex. For the spin lock of D14 an emulated machine never fights long enough to be seen.
+/// With four CPUs, which fight for the mutex and for the spin lock.
 const FOUGHT: &[Row] = &[
     ("wait -t 8 -f 8 --ops 3000", &["D15"], &["D22"]),
+    (
+        "scenario lock-contention --waiters 4 --events 200000",
+        &["D14"],
+        &["D22"],
+    ),
     ("scenario pipe-lt --events 200", &[], &["D14", "D15"]),
 ];
 /// Rates are over the time of all loads, and times are those of an emulated machine.
@@ -110,9 +115,9 @@ const THRESHOLDS: &[&str] = &[
     "lock-p99-us=0.5",
     "mutex-p99-us=1",
 ];
-/// Samples that a rule takes here, in place of 100; and of waits for a mutex.
+/// Samples that a rule takes here, in place of 100; and of waits for a lock: who has it alone may lose its CPU with it once, and a writer waits.
 const ENOUGH: u32 = 50;
-const SOME: u32 = 1;
+const SOME: u32 = 3;
 /// Who the loads are that were left behind: asked at the end, when all have their children.
 const WHO: &str = r#"
 sleep 3
@@ -140,6 +145,9 @@ const RUNS: [(Family, Series, Series); 3] = [
     (KPROBE, (7, 3), (u32::MAX, 0)),
 ];
 
+/// Where locks are fought for: the first series, and the first that is left out.
+const FOUGHT_ON: [(Series, Series); 2] = [((6, 1), (6, 12)), ((6, 18), (7, 0))];
+
 /// The table; locks; a calm system; and one that shows little.
 pub(super) fn tests() -> Vec<Test> {
     let table = RUNS.map(|(family, (major, minor), end)| {
@@ -155,19 +163,23 @@ pub(super) fn tests() -> Vec<Test> {
             .needs(Need::Before(end.0, end.1))
             .run(words(family, &loads, LIVE), SECONDS)
     });
-    let fought = Test::new("diagnose: locks", |outputs| check(outputs, FOUGHT))
+    let fought = FOUGHT_ON.map(|((major, minor), end)| {
+        Test::new(format!("diagnose: locks, {major}.{minor}"), |outputs| {
+            check(outputs, FOUGHT)
+        })
         .needs(FENTRY.need())
-        .needs(Need::Since(6, 1))
-        .needs(Need::Before(6, 12))
+        .needs(Need::Since(major, minor))
+        .needs(Need::Before(end.0, end.1))
         .cpus(CPUS)
-        .run(words(FENTRY, FOUGHT, &[]), SECONDS);
+        .run(words(FENTRY, FOUGHT, &[]), SECONDS)
+    });
     let calm = "epoll-trace diagnose --fail-on info --threshold runqueue-p99-us=1000000 --threshold loop-max-ms=1000000 \
                 --threshold loop-p99-ms=1000000 -- epoll-trace bench scenario tcp-lt --events 200 --json";
     let calm = Test::new("diagnose: a calm system, and what cannot be checked", check_calm)
         .needs(FENTRY.need())
         .needs(Need::Before(6, 1))
         .job(&calm.split_whitespace().collect::<Vec<_>>());
-    let all = table.into_iter().chain([fought]);
+    let all = table.into_iter().chain(fought);
     all.map(|test| test.needs(Need::Can(Capability::ProbeRead)))
         .chain([calm, blind()])
         .collect()
@@ -197,7 +209,7 @@ fn words(family: Family, one_by_one: &[Row], alive: &[Row]) -> Vec<String> {
         .iter()
         .map(|one| format!("--threshold {one}"))
         .collect();
-    // How often threads meet at a mutex is chance.
+    // How often threads meet at a lock is chance.
     let samples = if one_by_one == FOUGHT { SOME } else { ENOUGH };
     let tool = format!(
         "epoll-trace diagnose --json --fail-on warn --probes {} {} --threshold samples={samples}",

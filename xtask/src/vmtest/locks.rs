@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::trace::{FAMILIES, FENTRY, Family, Load, Trace, traced};
+use super::trace::{FAMILIES, FENTRY, Family, Load, Run, Trace, traced};
 use super::{Need, Outputs, Problem, Test, number, races::LOCK_PATHS};
 use crate::kernels::Capability;
 
@@ -20,7 +20,13 @@ const ALONE: Load = Load {
     events: 200,
     waiters: None,
 };
-/// Two CPUs that fight for a spin lock are not seen, and the fights need CPUs that run at once.
+/// Writers and waiters meet at the spin lock of the ready list: dozens of times, as the emulator lets its CPUs take turns.
+const SPUN: Load = Load {
+    scenario: "lock-contention",
+    events: 200_000,
+    waiters: Some(4),
+};
+/// The fights need CPUs that run at once.
 const CPUS: u32 = 4;
 const SECONDS: u64 = 200;
 
@@ -45,9 +51,12 @@ pub(super) fn tests() -> Vec<Test> {
     let paths = Test::new("locks: fdinfo and close among the paths", check_paths)
         .needs(FENTRY.need())
         .run(words("locks", FENTRY, &[LOCK_PATHS]), SECONDS);
+    let spun = Test::new("locks: the ready list's spin lock", check_spun)
+        .needs(FENTRY.need())
+        .run(words("locks", FENTRY, &[SPUN]), SECONDS);
     shown
         .into_iter()
-        .chain([counted, bench, paths])
+        .chain([counted, bench, paths, spun])
         .map(|test| test.needs(Need::Can(Capability::ProbeRead)).cpus(CPUS))
         .collect()
 }
@@ -146,6 +155,26 @@ fn check_shared(outputs: &Outputs<'_>) -> Result<(), Problem> {
     let alone = mutexes(&runs[1].lines("lock"));
     if !alone.is_empty() {
         return Err(format!("nobody else takes these: {alone:?}").into());
+    }
+    Ok(())
+}
+
+/// Notifications and waits fight for the lock of the one epoll, in a guest without paravirtual spin locks too, where the tracepoints are
+/// silent.
+fn check_spun(outputs: &Outputs<'_>) -> Result<(), Problem> {
+    let trace = Trace::new(outputs.json_lines(0)?, outputs.guest())?;
+    let runs = trace.runs(&[SPUN])?;
+    let spins = |run: &Run<'_>| -> Vec<Value> {
+        let mut lines = run.lines("lock");
+        lines.retain(|line| line["lock"] == "lock");
+        lines.into_iter().cloned().collect()
+    };
+    let [lock] = &spins(&runs[0])[..] else {
+        return Err(format!("not one spin lock among {:?}", runs[0].lines("lock")).into());
+    };
+    let by_notification = number(&lock["paths"]["notification"], "count")?;
+    if by_notification == 0 || number(lock, "threads")? < 2 {
+        return Err(format!("no notification waited for it, or one thread alone: {lock}").into());
     }
     Ok(())
 }

@@ -97,6 +97,9 @@ const WAIT: &str = "descriptor, maxevents, timeout";
 const RETURN: &str = "events or error";
 const NOTIFICATION: &str = "epoll, and what happens inside it";
 const SCAN: &str = "epoll";
+/// The tracepoints lie in the slow paths, behind the first who waits and behind what a guest does (kernel/locking/qspinlock.c).
+const LOCK_BLIND: &str = "spin locks (kinds lock and source) on bare metal that two CPUs fight for, only from the third on; in a guest without \
+     paravirtual spin locks any fight for one";
 const SCAN_START: &str = "thread";
 const WITH_MUTEX: &str = "the moment: ep_start_scan is inlined, so the window includes the wait for ep->mtx";
 const FIRST_ITEM: &str = "the moment: the start is inlined, so the window begins with the first item polled; a scan without items has none";
@@ -238,7 +241,6 @@ pub const ROWS: &[Row] = &[
     ),
     row(Signal::Accept, F, &["accept_fexit"], ACCEPT, ""),
     row(Signal::Accept, K_T, &["return_tp"], ACCEPT, ""),
-    row(Signal::Contention, ALL, &["lock_tp", "unlock_tp"], LOCK, ""),
     row(
         Signal::Contention,
         F,
@@ -256,6 +258,13 @@ pub const ROWS: &[Row] = &[
         ],
         LOCK,
         "",
+    ),
+    row(
+        Signal::Contention,
+        ALL,
+        &["lock_tp", "unlock_tp"],
+        LOCK,
+        LOCK_BLIND,
     ),
     never(
         Signal::Contention,

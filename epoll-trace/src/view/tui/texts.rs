@@ -14,10 +14,12 @@ use crate::model::finding::{Limits, Outcome};
 use crate::model::measures::MEASURES;
 use crate::model::probes::SignalStatus;
 use crate::model::reuseport::Socket;
+use crate::model::snapshot::FIRST_LOCK_WAITS;
 use crate::view::findings::{TextStyle, write_finding};
 use crate::view::herds::{write_group, write_source};
-use crate::view::locks::{BLIND, write_head, write_row};
+use crate::view::locks::{write_head, write_row};
 use crate::view::sanitize::sanitize;
+use crate::view::text::write_absent;
 use crate::view::units::{ABSENT, auto_bytes, auto_time};
 use crate::view::wrap::{COLUMNS, wrapped};
 use crate::view::{losses_line, overhead, probes};
@@ -85,7 +87,7 @@ fn write(
             let Some(lock) = locks.get(row) else { return Ok(()) };
             write_head(out)?;
             write_row(out, lock, None, look.ascii)?;
-            write!(out, "{}", wrapped(BLIND, "", "  "))
+            write_absent(out, &sample.absent, [FIRST_LOCK_WAITS].into_iter())
         }
         Rows::Findings(findings) => {
             let Some(finding) = findings.get(row) else {
