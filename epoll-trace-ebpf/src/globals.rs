@@ -124,6 +124,8 @@ globals! {
     PER_THREAD;
     /// 1: epolls are known by process and descriptor number: addresses cannot be read.
     EPOLL_BY_FD;
+    /// 1: of wakeups there is one histogram, and nothing else is wanted.
+    WAKEUPS_ALONE;
     /// 1: begins of waits are seen.
     WAITS_SEEN;
     /// 1: all waits and wakeups are counted; 0: only deliveries that slept.

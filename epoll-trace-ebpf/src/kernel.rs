@@ -69,18 +69,23 @@ const TASK_NORMAL: u32 = 3;
 /// Whether `task` can be woken. True where that cannot be read.
 #[inline(always)]
 pub fn is_asleep(task: u64) -> bool {
-    EPOLL_BY_FD.load() != 0
-        || probed::<u32>(task, &OFF_TASK_STATE).is_none_or(|state| state & TASK_NORMAL != 0)
+    EPOLL_BY_FD.load() != 0 || is_asleep_by_address(task)
 }
 
-/// As [`is_asleep`], of the task at the address `task` behind `pointer`, which is a field that says nothing of its type.
+/// As [`is_asleep`], where addresses are known.
+#[inline(always)]
+pub fn is_asleep_by_address(task: u64) -> bool {
+    probed::<u32>(task, &OFF_TASK_STATE).is_none_or(|state| state & TASK_NORMAL != 0)
+}
+
+/// As [`is_asleep_by_address`], of the task behind `pointer`, which is a field that says nothing of its type.
 ///
 /// # Safety
 /// `pointer` must be such a field of a typed structure, as it was loaded.
 #[inline(always)]
-pub unsafe fn is_asleep_behind(pointer: *const u8, task: u64) -> bool {
+pub unsafe fn is_asleep_behind(pointer: *const u8) -> bool {
     if UNTYPED_LOADS.load() == 0 {
-        return is_asleep(task);
+        return is_asleep_by_address(pointer as u64);
     }
     // SAFETY: the load faults harmlessly to 0.
     unsafe { typed::<u32>(pointer, &OFF_TASK_STATE) & TASK_NORMAL != 0 }

@@ -15,7 +15,7 @@ mod ids;
 mod reads;
 mod sources;
 
-pub use bucket::{BUCKETS, SUB_BUCKETS, bucket, bucket_low};
+pub use bucket::{BUCKETS, CHUNK_BUCKETS, SUB_BUCKETS, bucket, bucket_low, place_in_part, shift_of_part};
 pub use context::context_of;
 pub use deliveries::{
     EVENTS_READ, FileKey, FileRow, FileSums, NEW_STREAM, OCTAVES, OTHER_FILE, STREAM, UNSEEN_FILE,
@@ -30,8 +30,6 @@ pub const DEFAULT_ROWS: u32 = 16_384;
 pub const MAX_THREADS: u32 = 32_768;
 /// Epolls followed at once.
 pub const MAX_EPOLLS: u32 = 16_384;
-/// Buckets of a [`Chunk`]: two powers of two.
-pub const CHUNK_BUCKETS: usize = 2 * SUB_BUCKETS as usize;
 /// Chunks of a whole histogram.
 pub const CHUNKS_EACH: usize = BUCKETS / CHUNK_BUCKETS;
 /// Places for chunks in a row's table: [`CHUNKS_EACH`] made even, so that a row needs no padding.
@@ -48,6 +46,12 @@ pub const COMM_LEN: usize = 16;
 pub const MAX_NESTING: usize = 5;
 /// Slots of the table that tells a context switch cheaply whether a thread uses epoll at all.
 pub const TID_FILTER_SLOTS: usize = 1 << 16;
+
+/// Offset of `private` in `struct wait_queue_entry` (include/linux/wait.h), the same from 4.13 to 7.3. A program that loads it from there
+/// needs no global for it; it is used only where the kernel's types say the same.
+pub const ENTRY_PRIVATE: u64 = 8;
+/// Offset of `entry.prev` there, likewise.
+pub const ENTRY_PREV: u64 = 32;
 
 /// One epoll instance: the address alone is not enough, the slab hands it out again.
 #[repr(C)]
@@ -90,14 +94,12 @@ pub struct Row {
     pub key: RowKey,
     /// The descriptor number the process last waited with, -1 while unknown.
     pub epfd: i32,
-    /// Explicit padding.
-    pub pad: u32,
+    /// Values of 0 in its histograms, which change no sum. It wraps.
+    pub zeroes: u32,
     /// Name of the process (of the thread with per-thread rows) when the row was made.
     pub comm: [u8; COMM_LEN],
     /// By [`Counter`].
     pub counters: [u64; Counter::COUNT],
-    /// Sums of all values, by slot.
-    pub sums: [u64; Metric::COUNT],
     /// By slot and place in the histogram: 1 + the index of its [`Chunk`], 0 while no value fell there.
     pub chunks: [[u32; CHUNK_PLACES]; Metric::COUNT],
 }
@@ -118,6 +120,8 @@ pub struct Histogram {
 pub struct Chunk {
     /// [`Owner::encode`], 0 while it is unused.
     pub owner: u64,
+    /// Sum of the values counted here.
+    pub sum: u64,
     /// Counts of consecutive [`bucket`]s. They wrap: the agent adds up differences.
     pub counts: [u32; CHUNK_BUCKETS],
 }
@@ -331,10 +335,8 @@ pub const TOMBSTONE: u32 = u32::MAX;
 const _: () = {
     assert!(size_of::<EpollId>() == 16);
     assert!(size_of::<RowKey>() == 24);
-    assert!(
-        size_of::<Row>() == 24 + 8 + COMM_LEN + 8 * Counter::COUNT + (8 + 4 * CHUNK_PLACES) * Metric::COUNT
-    );
-    assert!(size_of::<Chunk>() == 8 + 4 * CHUNK_BUCKETS && CHUNKS_EACH * CHUNK_BUCKETS == BUCKETS);
+    assert!(size_of::<Row>() == 24 + 8 + COMM_LEN + 8 * Counter::COUNT + 4 * CHUNK_PLACES * Metric::COUNT);
+    assert!(size_of::<Chunk>() == 16 + 4 * CHUNK_BUCKETS && CHUNKS_EACH * CHUNK_BUCKETS == BUCKETS);
     assert!(
         size_of::<Epoll>() == 72 + 8 * EpollCounter::COUNT
             && size_of::<ItemKey>() == 16

@@ -26,6 +26,8 @@ pub struct Thread {
     pub task: u64,
     /// Address of the epoll that `row` belongs to.
     pub epoll: u64,
+    /// Address of that epoll's `wq.head`, where wakeups alone are followed; 0 = `row` is none.
+    pub head: u64,
     /// Value of [`EPOCH`] when `row` was looked up.
     pub epoch: u64,
     /// Entry of the waking notification; 0 = no notification woke it.
@@ -50,6 +52,8 @@ pub struct Thread {
     pub file_epoll: u64,
     /// See `file`.
     pub file_epoch: u64,
+    /// By phase: where its last value of that histogram was counted.
+    pub parts: [Part; PHASES],
     /// Index of its row, or [`NO_ROW`].
     pub row: u32,
     /// Wakeups in this wait.
@@ -62,6 +66,10 @@ pub struct Thread {
     pub epfd: i32,
     /// 1 + the index of the epoll that it scanned in this wait; 0 = none seen.
     pub scanned: u32,
+    /// The descriptor that its row was told of, or [`UNSEEN`].
+    pub named: i32,
+    /// Explicit padding.
+    pub pad: u32,
     /// epoll_ctl in progress, where its return is seen elsewhere; op 0 = none.
     pub ctl: Request,
     /// 1 between wait enter and return.
@@ -78,6 +86,24 @@ pub struct Thread {
     pub pad2: [u8; 3],
 }
 
+/// Histograms of which a thread remembers where its last value was counted.
+pub const PHASES: usize = 4;
+
+/// A part of a histogram: two powers of two, a chunk.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Part {
+    /// Its values shifted right by so much lie from 16 on and below 64; see [`Part::NONE`].
+    pub shift: u32,
+    /// Index of the chunk that counts them.
+    pub chunk: u32,
+}
+
+impl Part {
+    /// No value shifted so far is 16 or more.
+    pub const NONE: Self = Self { shift: 63, chunk: 0 };
+}
+
 /// The notifications in progress on this CPU: they run with interrupts off, so nothing else comes between.
 #[repr(C)]
 pub struct Cpu {
@@ -91,8 +117,6 @@ pub struct Cpu {
     pub sources: [SourceKey; MAX_NESTING],
     /// Address of this CPU's `preempt_count()`; 0 = not asked for yet.
     pub preempt_count: u64,
-    /// Where a pointer becomes a number, see `signals::as_number`.
-    pub scratch: u64,
 }
 
 /// A wait for a lock in progress.

@@ -7,11 +7,12 @@ use aya_ebpf::{
 };
 
 use aya_log_ebpf::debug;
+use epoll_trace_ebpf::{ENTRY_PREV, ENTRY_PRIVATE};
 
 use crate::{
     globals::{
-        OFF_ENTRY_NEXT, OFF_ENTRY_PREV, OFF_ENTRY_PRIVATE, OFF_EP_WQ_HEAD, OFF_FILE_PRIVATE,
-        TIMEOUT_IS_POINTER,
+        EPOLL_BY_FD, OFF_ENTRY_NEXT, OFF_ENTRY_PREV, OFF_ENTRY_PRIVATE, OFF_FILE_PRIVATE, TIMEOUT_IS_POINTER,
+        WAKEUPS_ALONE,
     },
     kernel::{is_asleep_behind, typed},
     signals,
@@ -43,7 +44,7 @@ fn return_fexit(ctx: FExitContext) -> i32 {
         epfd: ctx.arg(0),
         maxevents: ctx.arg(2),
     };
-    signals::wait_return(ctx.arg(4), call, || is_zero_timeout!(ctx), || ctx.arg(1));
+    signals::wait_return(|| ctx.arg(4), call, || is_zero_timeout!(ctx), || ctx.arg(1));
     0
 }
 
@@ -68,13 +69,18 @@ fn notify_fexit(ctx: FExitContext) -> i32 {
 #[fentry(function = "ep_autoremove_wake_function")]
 fn wakeup_fentry(ctx: FEntryContext) -> i32 {
     let entry: *const u8 = ctx.arg(0);
-    // SAFETY: a typed `struct wait_queue_entry *`.
-    let (task, head): (u64, u64) =
-        unsafe { (typed(entry, &OFF_ENTRY_PRIVATE), typed(entry, &OFF_ENTRY_PREV)) };
-    if let Some(number) = signals::untyped_as_number(task) {
-        // SAFETY: a `void *` field, as it was loaded.
-        let is_asleep = || unsafe { is_asleep_behind(task as *const u8, number) };
-        signals::wakeup(number, head.wrapping_sub(OFF_EP_WQ_HEAD.load()), is_asleep);
+    // SAFETY: a typed `struct wait_queue_entry *`, and its `void *` field as it was loaded.
+    unsafe {
+        if WAKEUPS_ALONE.load() != 0 {
+            let task = entry.add(ENTRY_PRIVATE as usize).cast::<u64>().read_volatile();
+            let head = entry.add(ENTRY_PREV as usize).cast::<u64>().read_volatile();
+            signals::wakeup_alone(task, head, || is_asleep_behind(task as *const u8));
+            return 0;
+        }
+        let (task, head): (u64, u64) = (typed(entry, &OFF_ENTRY_PRIVATE), typed(entry, &OFF_ENTRY_PREV));
+        signals::wakeup(task, head, || {
+            EPOLL_BY_FD.load() != 0 || is_asleep_behind(task as *const u8)
+        });
     }
     0
 }

@@ -10,10 +10,10 @@ use aya_log_ebpf::debug;
 
 use crate::{
     globals::{
-        OFF_ENTRY_NEXT, OFF_ENTRY_PREV, OFF_ENTRY_PRIVATE, OFF_EP_WQ_HEAD, OFF_FILE_PRIVATE,
-        TIMEOUT_IS_POINTER,
+        OFF_ENTRY_NEXT, OFF_ENTRY_PREV, OFF_ENTRY_PRIVATE, OFF_FILE_PRIVATE, TIMEOUT_IS_POINTER,
+        WAKEUPS_ALONE,
     },
-    kernel::{is_asleep, probed, probed_at},
+    kernel::{is_asleep, is_asleep_by_address, probed, probed_at},
     signals,
 };
 
@@ -64,8 +64,11 @@ fn wakeup_kprobe(ctx: ProbeContext) -> u32 {
     let (task, Some(&head)) = (words[0], words.get(prev as usize)) else {
         return 0;
     };
-    let is_asleep = || is_asleep(task);
-    signals::wakeup(task, head.wrapping_sub(OFF_EP_WQ_HEAD.load()), is_asleep);
+    if WAKEUPS_ALONE.load() != 0 {
+        signals::wakeup_alone(task, head, || is_asleep_by_address(task));
+    } else {
+        signals::wakeup(task, head, || is_asleep(task));
+    }
     0
 }
 

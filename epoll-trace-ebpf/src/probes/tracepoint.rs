@@ -130,7 +130,7 @@ fn return_watched(ctx: *mut c_void) -> i32 {
                 maxevents: register(ctx.arg(0), &OFF_REGS_DX) as i32,
             };
             let events = || register(ctx.arg(0), &OFF_REGS_SI);
-            signals::wait_return(ret as i32, call, || is_zero_timeout(ctx.arg(0), id), events);
+            signals::wait_return(|| ret as i32, call, || is_zero_timeout(ctx.arg(0), id), events);
         }
         nr::EPOLL_CTL => signals::ctl_return(ret as i32),
         nr::ACCEPT | nr::ACCEPT4 if COUNT_ACCEPTS.load() != 0 => {
@@ -151,7 +151,7 @@ fn wakeup_tp(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: a typed `struct task_struct *`.
     let (tid, state): (u32, u32) = unsafe { (typed(task, &OFF_TASK_PID), typed(task, &OFF_TASK_STATE)) };
     if state & TASK_INTERRUPTIBLE != 0 {
-        signals::waking(tid, || signals::as_number(task as u64));
+        signals::waking(tid, || Some(task as u64));
     }
     0
 }
@@ -162,7 +162,7 @@ fn oncpu_tp(ctx: BtfTracePointContext) -> i32 {
     let next: *const u8 = ctx.arg(2);
     // SAFETY: a typed `struct task_struct *`.
     let tid = unsafe { typed(next, &OFF_TASK_PID) };
-    signals::on_cpu(tid, || signals::as_number(next as u64));
+    signals::on_cpu(tid, || Some(next as u64));
     0
 }
 

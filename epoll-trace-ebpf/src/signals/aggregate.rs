@@ -1,13 +1,14 @@
 //! Adding to rows, histograms and losses. Adds are atomic: threads of one process share a row.
 
-use core::arch::asm;
+use core::{arch::asm, mem::offset_of};
 
 use aya_ebpf::{Global, maps::Queue};
 use epoll_trace_ebpf::{
-    BLOCK, BUCKETS, CHUNK_BUCKETS, CHUNK_PLACES, Counter, Histogram, Loss, Metric, Owner, Row, bucket,
+    BLOCK, BUCKETS, CHUNK_BUCKETS, CHUNK_PLACES, Chunk, Counter, Histogram, Loss, Metric, Owner, Row, bucket,
+    place_in_part, shift_of_part,
 };
 
-use crate::maps::{CHUNKS, FREE_BLOCKS, FREE_CHUNKS, LOSSES, NO_ROW, ROWS};
+use crate::maps::{CHUNKS, FREE_BLOCKS, FREE_CHUNKS, LOSSES, NO_ROW, PHASES, Part, ROWS, Thread};
 
 /// Adds to a 64-bit map value.
 ///
@@ -19,6 +20,18 @@ pub unsafe fn add(target: *mut u64, amount: u64) {
     // the target claims to have no compare-and-swap.
     unsafe {
         asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) target, in(reg) amount, options(nostack, preserves_flags))
+    };
+}
+
+/// As [`add`], `OFFSET` bytes behind `target`.
+///
+/// # Safety
+/// That must be in a map value too.
+#[inline(always)]
+unsafe fn add_behind<const OFFSET: usize>(target: *mut Chunk, amount: u64) {
+    // SAFETY: as in `add`.
+    unsafe {
+        asm!("lock *(u64 *)({0} + {2}) += {1}", in(reg) target, in(reg) amount, const OFFSET, options(nostack, preserves_flags))
     };
 }
 
@@ -132,22 +145,124 @@ pub fn record(index: u32, slot: &Global<u64>, value: impl FnOnce() -> u64) {
 /// `row` must come from [`row`] for `index`.
 #[inline(always)]
 pub unsafe fn record_in(row: *mut Row, index: u32, slot: &Global<u64>, value: impl FnOnce() -> u64) {
+    /// For all histograms of a program.
+    #[inline(never)]
+    unsafe fn put(row: *mut Row, index: u32, slot: u64, value: u64) -> u32 {
+        // SAFETY: the caller's promise.
+        unsafe { put_at(row, index, slot, value) }.is_some().into()
+    }
     let slot = slot.load();
     if slot < Metric::COUNT as u64 {
         // SAFETY: the caller's promise.
-        unsafe { put_at(row, index, slot, value()) };
+        unsafe { put(row, index, slot, value()) };
     }
 }
 
-/// Puts `value` into the histogram at place `slot` of row `index`. A function of its own, for all histograms of a program.
+/// Histograms of which a thread remembers where its last value was counted: places in [`Thread::parts`].
+pub mod phase {
+    /// `wakeup`.
+    pub const WAKEUP: usize = 0;
+    /// `callback`.
+    pub const CALLBACK: usize = 1;
+    /// `runqueue`.
+    pub const RUNQUEUE: usize = 2;
+    /// `delivery`.
+    pub const DELIVERY: usize = 3;
+}
+
+/// Puts the time from `then` to `now` into the histogram `slot` of the thread's row, if that histogram is wanted.
+///
+/// # Safety
+/// `thread` must be a value of THREADS.
+#[inline(always)]
+pub unsafe fn record_phase<const PHASE: usize>(
+    thread: *mut Thread,
+    slot: &Global<u64>,
+    now: u64,
+    then: impl FnOnce() -> u64,
+) {
+    let slot = slot.load();
+    if slot < Metric::COUNT as u64 {
+        // SAFETY: the caller's promise.
+        unsafe { put_phase::<PHASE>(thread, slot, now.wrapping_sub(then())) };
+    }
+}
+
+/// Puts `time` into the histogram at place `slot` of the thread's row; below 0 it is 0.
+///
+/// # Safety
+/// `thread` must be a value of THREADS.
+#[inline(always)]
+pub unsafe fn put_phase<const PHASE: usize>(thread: *mut Thread, slot: u64, time: u64) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if !put_again::<PHASE>(thread, time) {
+            put_elsewhere(thread, PHASE as u64, slot, time);
+        }
+    }
+}
+
+/// Counts `time` where the last value was counted, if it belongs to the same part of the histogram: then nothing needs to be
+/// looked up but the chunk. False if it does not.
+///
+/// # Safety
+/// `thread` must be a value of THREADS.
+#[inline(always)]
+unsafe fn put_again<const PHASE: usize>(thread: *mut Thread, time: u64) -> bool {
+    // SAFETY: fields of a value of THREADS, and of CHUNKS at a place below its counts' length.
+    unsafe {
+        let Part { shift, chunk } = (&raw const (*thread).parts[PHASE]).read_volatile();
+        let Some(place) = place_in_part(time, shift) else {
+            return false;
+        };
+        let Some(chunk) = CHUNKS.get_ptr_mut(chunk) else {
+            return false;
+        };
+        add_behind::<{ offset_of!(Chunk, sum) }>(chunk, time);
+        asm!(
+            "{0} <<= 2", "{0} += {1}", "lock *(u32 *)({0} + {3}) += {2}",
+            inout(reg) place => _, in(reg) chunk, in(reg) 1_u64, const offset_of!(Chunk, counts),
+            options(nostack)
+        );
+    }
+    true
+}
+
+/// Counts `time` in another part than the one before, and remembers that. A function of its own: it is needed rarely, and long.
+///
+/// # Safety
+/// `thread` must be a value of THREADS.
+#[inline(never)]
+unsafe fn put_elsewhere(thread: *mut Thread, phase: u64, slot: u64, time: u64) -> u32 {
+    // SAFETY: a value of THREADS and its row; the place was checked.
+    unsafe {
+        let index = (*thread).row;
+        let Some(row) = row(index) else { return 0 };
+        match put_at(row, index, slot, since(time, 0)) {
+            Some((part, chunk)) if phase < PHASES as u64 => {
+                let remembered = (&raw mut (*thread).parts).cast::<Part>().add(phase as usize);
+                remembered.write_volatile(match shift_of_part(part) {
+                    Some(shift) => Part { shift, chunk },
+                    None => Part::NONE,
+                });
+            }
+            // The histogram tells how many deliveries slept.
+            None if phase == phase::WAKEUP as u64 => count(row, Counter::DeliveriesSlept, 1),
+            _ => {}
+        }
+    }
+    0
+}
+
+/// Puts `value` into the histogram at place `slot` of row `index`: into which part and which chunk, `None` if there was none left.
 ///
 /// # Safety
 /// `row` must come from [`row`] for `index`.
-#[inline(never)]
-unsafe fn put_at(row: *mut Row, index: u32, slot: u64, value: u64) -> u32 {
+#[inline(always)]
+unsafe fn put_at(row: *mut Row, index: u32, slot: u64, value: u64) -> Option<(usize, u32)> {
     let bucket = place(value);
     if bucket >= BUCKETS || slot >= Metric::COUNT as u64 {
-        return 0;
+        return None;
     }
     let (slot, part) = (slot as usize, bucket / CHUNK_BUCKETS);
     // SAFETY: fields of a map value; both indices were just checked.
@@ -164,23 +279,25 @@ unsafe fn put_at(row: *mut Row, index: u32, slot: u64, value: u64) -> u32 {
             };
             chunk = take_chunk(owner.encode());
             if chunk == 0 {
-                return 0;
+                return None;
             }
             // Another thread may do the same now. The agent adds up what either counts: it knows chunks by their owner.
             place.write_volatile(chunk);
         }
-        let Some(chunk) = CHUNKS.get_ptr_mut(chunk.wrapping_sub(1)) else {
-            return 0;
-        };
-        add((&raw mut (*row).sums).cast::<u64>().add(slot), value);
+        let index = chunk.wrapping_sub(1);
+        let chunk = CHUNKS.get_ptr_mut(index)?;
+        if value == 0 {
+            add32(&raw mut (*row).zeroes, 1);
+        }
+        add(&raw mut (*chunk).sum, value);
         add32(
             (&raw mut (*chunk).counts)
                 .cast::<u32>()
                 .add(bucket % CHUNK_BUCKETS),
             1,
         );
+        Some((part, index))
     }
-    0
 }
 
 /// Puts `value_ns` into `histogram`.

@@ -1,23 +1,25 @@
 //! Which epolls there are, and the row of a (process, epoll) pair.
 
+use core::arch::asm;
+
 use aya_ebpf::bindings::BPF_NOEXIST;
-use epoll_trace_ebpf::{Counter, Epoll, EpollCounter, EpollId, KnownEpoll, Loss, Row, RowKey, TOMBSTONE};
+use epoll_trace_ebpf::{Counter, Epoll, EpollCounter, EpollId, KnownEpoll, Loss, RowKey, TOMBSTONE};
 
 use super::{
-    aggregate::{add, lose, take},
+    aggregate::{add, lose, row, take},
     lock, thread,
 };
 use crate::{
     globals::{EPOLL_BY_FD, LOCKS_WANTED, PER_THREAD},
     kernel,
     maps::{
-        EPOCH, EPOLL_BLOCKS, EPOLL_ROWS, EPOLLS, FREE_EPOLLS, FREE_ROWS, NO_ROW, ROW_BLOCKS, ROW_INDEX, ROWS,
-        Thread,
+        EPOCH, EPOLL_BLOCKS, EPOLL_ROWS, EPOLLS, FREE_EPOLLS, FREE_ROWS, NO_ROW, PHASES, Part, ROW_BLOCKS,
+        ROW_INDEX, ROWS, Thread, UNSEEN,
     },
 };
 
 #[inline(always)]
-fn epoch() -> u64 {
+pub fn epoch() -> u64 {
     // SAFETY: one aligned word; a value one step old only makes a look-up happen later.
     unsafe { (&raw const EPOCH).read_volatile() }
 }
@@ -156,7 +158,9 @@ pub unsafe fn resolve(thread: *mut Thread, address: u64) {
         }
         (*thread).epoll = address;
         (*thread).epoch = epoch;
-        (*thread).row = find_row(&raw const *thread, address).unwrap_or(NO_ROW);
+        (*thread).row = find_row_index(&raw const *thread, address);
+        (*thread).named = UNSEEN;
+        (*thread).parts = [Part::NONE; PHASES];
     }
 }
 
@@ -191,6 +195,16 @@ pub unsafe fn resolve_fd(thread: *mut Thread, epfd: i32) {
         }
         resolve(thread, (*thread).file_epoll);
     }
+}
+
+/// As [`find_row`], [`NO_ROW`] if there is none. A function of its own: it is needed rarely, and long.
+///
+/// # Safety
+/// `thread` must be a value of THREADS.
+#[inline(never)]
+unsafe fn find_row_index(thread: *const Thread, address: u64) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe { find_row(thread, address) }.unwrap_or(NO_ROW)
 }
 
 /// # Safety
@@ -237,16 +251,29 @@ unsafe fn find_row(thread: *const Thread, address: u64) -> Option<u32> {
     Some(index)
 }
 
-/// Remembers the descriptor number a wait names its epoll by.
+/// Remembers the descriptor number that the thread's wait names its epoll by, unless it did so by the one before.
 ///
 /// # Safety
-/// `row` must come from [`super::aggregate::row`].
+/// `thread` must be a value of THREADS.
 #[inline(always)]
-pub unsafe fn name_row(row: *mut Row, epfd: i32) {
-    // SAFETY: a value of ROWS.
+pub unsafe fn name_row(thread: *mut Thread, epfd: i32) {
+    #[inline(never)]
+    unsafe fn name_anew(thread: *mut Thread, epfd: i32) -> u32 {
+        // SAFETY: values of THREADS and ROWS.
+        unsafe {
+            if let Some(row) = row((*thread).row) {
+                (*row).epfd = epfd;
+                (*thread).named = epfd;
+            }
+        }
+        0
+    }
+    let same: u64;
+    // SAFETY: the caller's promise, and one instruction that shortens to 32 bits where the compiler needs two.
     unsafe {
-        if (*row).epfd != epfd {
-            (*row).epfd = epfd;
+        asm!("w1 = w1", in("r1") epfd, lateout("r1") same, options(pure, nomem, nostack));
+        if u64::from((*thread).named as u32) != same {
+            name_anew(thread, epfd);
         }
     }
 }

@@ -3,48 +3,38 @@
 //! What is looked up millions of times a second is an array's element with the address in it; maps come in only where two
 //! threads meet at one place, and when a thread is first or last seen.
 
+use core::arch::asm;
+
 use aya_ebpf::bindings::BPF_NOEXIST;
 use epoll_trace_ebpf::MAX_THREADS;
 
-use crate::{
-    globals::UNTYPED_LOADS,
-    maps::{CPUS, CROWDED, OWNERS, STRAYS},
-};
+use crate::maps::{CROWDED, OWNERS, STRAYS};
 
 /// Places that are tried for a thread. With half of all taken one thread in 65,536 finds none.
 const TRIES: u32 = 16;
 /// From one try to the next: odd, so that all places come up.
 const STRIDE: u32 = 0x2545;
-/// Fibonacci hashing: the golden ratio's share of 2^64.
-const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+/// Fibonacci hashing: the golden ratio's share of 2^32, negated (GOLDEN_RATIO_32, include/linux/hash.h): fit for an instruction.
+const MULTIPLIER: u32 = 0x61c8_8647;
 
 const _: () = assert!(MAX_THREADS.is_power_of_two());
 
-/// `pointer` as a number to calculate with. What a typed pointer's field of unknown type holds is none to the verifier of 6.18;
-/// read back from a map it is. For programs with interrupts off.
-#[inline(always)]
-pub fn as_number(pointer: u64) -> Option<u64> {
-    let cpu = CPUS.get_ptr_mut(0)?;
-    // SAFETY: this CPU's value of CPUS.
-    unsafe {
-        (&raw mut (*cpu).scratch).write_volatile(pointer);
-        Some((&raw const (*cpu).scratch).read_volatile())
-    }
-}
-
-/// As [`as_number`], for a field that says nothing of its type: until 6.17 it is a number as it is.
-#[inline(always)]
-pub fn untyped_as_number(pointer: u64) -> Option<u64> {
-    if UNTYPED_LOADS.load() == 0 {
-        return Some(pointer);
-    }
-    as_number(pointer)
-}
-
 /// Where the thread at `task` belongs.
+///
+/// Three instructions, in 32 bits: what such a subtraction makes of a pointer is a number to the verifier, also where it lets nobody
+/// calculate with the pointer itself (6.18).
 #[inline(always)]
 pub fn home(task: u64) -> u32 {
-    (task.wrapping_mul(MULTIPLIER) >> (u64::BITS - MAX_THREADS.ilog2())) as u32
+    let mut home = task;
+    // SAFETY: three instructions on one register.
+    unsafe {
+        asm!(
+            "w1 -= 0", "w1 *= {}", "w1 >>= {}",
+            const MULTIPLIER, const u32::BITS - MAX_THREADS.ilog2(), inout("r1") home,
+            options(pure, nomem, nostack)
+        );
+    }
+    home as u32
 }
 
 #[inline(always)]
@@ -69,6 +59,12 @@ pub fn is_crowded(place: u32) -> bool {
 pub fn of_stray(task: u64) -> Option<u32> {
     // SAFETY: a value of STRAYS.
     Some(unsafe { *STRAYS.get_ptr(task)? })
+}
+
+/// As [`of_stray`], [`NONE`] if it is not. A function of its own: it is needed rarely.
+#[inline(never)]
+pub fn strayed_to(task: u64) -> u32 {
+    of_stray(task).unwrap_or(NONE)
 }
 
 /// No place: beyond the end of `THREADS`.

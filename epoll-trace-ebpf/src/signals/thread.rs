@@ -12,7 +12,7 @@ use crate::{
         BY_CGROUP, EPOLL_BY_FD, FILTER_BY_TID, FILTERED, FOLLOW_FORK, OFF_TASK_PID, OFF_TASK_TGID, OWN_TGID,
     },
     kernel,
-    maps::{CGROUP, NO_ROW, NOT_DELIVERED, THREADS, TID_FILTER, TRACED, Thread, UNSEEN},
+    maps::{CGROUP, NO_ROW, NOT_DELIVERED, PHASES, Part, THREADS, TID_FILTER, TRACED, Thread, UNSEEN},
 };
 
 /// Whether process `tgid` is the agent.
@@ -54,7 +54,7 @@ fn may_be_known(tid: u32) -> bool {
 
 /// The thread at `task`, if it is known.
 #[inline(always)]
-fn find(task: u64) -> Option<*mut Thread> {
+pub fn find(task: u64) -> Option<*mut Thread> {
     let home = places::home(task);
     let thread = THREADS.get_ptr_mut(home)?;
     // SAFETY: a value of THREADS.
@@ -62,7 +62,7 @@ fn find(task: u64) -> Option<*mut Thread> {
         return Some(thread);
     }
     if places::is_crowded(home) {
-        return THREADS.get_ptr_mut(places::of_stray(task)?);
+        return THREADS.get_ptr_mut(places::strayed_to(task));
     }
     None
 }
@@ -90,6 +90,7 @@ fn create_at(task: u64, tgid: u32, tid: u32, wanted: bool) -> u32 {
             tid,
             task: 0,
             epoll: 0,
+            head: 0,
             epoch: 0,
             notified_ns: 0,
             runnable_ns: 0,
@@ -101,12 +102,15 @@ fn create_at(task: u64, tgid: u32, tid: u32, wanted: bool) -> u32 {
             file: 0,
             file_epoll: 0,
             file_epoch: 0,
+            parts: [Part::NONE; PHASES],
             row: NO_ROW,
             wakeups: 0,
             scans_before: 0,
             scans_after: 0,
             epfd: UNSEEN,
             scanned: 0,
+            named: UNSEEN,
+            pad: 0,
             listed: 0,
             ctl: Request::NONE,
             waiting: 0,
@@ -152,7 +156,7 @@ pub fn known_or_sleeping(task: u64) -> Option<*mut Thread> {
     match find(task) {
         Some(thread) => if_traced(thread),
         None if EPOLL_BY_FD.load() != 0 => None,
-        None => sleeping(task),
+        None => if_traced(THREADS.get_ptr_mut(sleeping(task))?),
     }
 }
 
@@ -177,26 +181,47 @@ pub fn current_traced_or_not() -> Option<*mut Thread> {
     create(task, tgid, tid, current_is_wanted(tgid, tid))
 }
 
-/// The thread at `task`, which went to sleep before we looked, made known; `None` if it is not to be traced.
+/// As [`known_or_sleeping`], with its place.
 #[inline(always)]
-fn sleeping(task: u64) -> Option<*mut Thread> {
+pub fn place_of_sleeping(task: u64) -> Option<(u32, *mut Thread)> {
+    let mut place = places::home(task);
+    let is_at = |place| {
+        let thread = THREADS.get_ptr(place);
+        // SAFETY: a value of THREADS.
+        thread.is_some_and(|thread| unsafe { (*thread).task } == task)
+    };
+    if !is_at(place) {
+        place = places::strayed_to(task);
+        if !is_at(place) {
+            place = sleeping(task);
+        }
+    }
+    Some((place, if_traced(THREADS.get_ptr_mut(place)?)?))
+}
+
+/// The place of the thread at `task`, which went to sleep before we looked, made known; [`places::NONE`] if that is not to be. A
+/// function of its own: it is needed once for each thread, and long.
+#[inline(never)]
+fn sleeping(task: u64) -> u32 {
     let (Some(tid), Some(tgid)) = (
         kernel::probed(task, &OFF_TASK_PID),
         kernel::probed(task, &OFF_TASK_TGID),
     ) else {
         lose(Loss::WaitersUnidentified);
-        return None;
+        return places::NONE;
     };
     let by_cgroup = BY_CGROUP.load() != 0;
     let wanted = !is_own(tgid) && ((FILTERED.load() == 0 && !by_cgroup) || is_listed(tgid, tid));
     if by_cgroup && !wanted {
         // Only of the current thread is the cgroup known: its next wait tells.
-        return None;
+        return places::NONE;
     }
-    let thread = if_traced(create(task, tgid, tid, wanted)?)?;
-    // SAFETY: a value of THREADS.
-    unsafe { (*thread).waiting = 1 };
-    Some(thread)
+    let place = create_at(task, tgid, tid, wanted);
+    if let Some(thread) = THREADS.get_ptr_mut(place) {
+        // SAFETY: a value of THREADS.
+        unsafe { (*thread).waiting = 1 };
+    }
+    place
 }
 
 #[inline(always)]

@@ -1,15 +1,15 @@
 //! A wait: from `epoll_wait` entered to its return.
 
-use epoll_trace_ebpf::{Counter, Loss, Row};
+use epoll_trace_ebpf::{Counter, Loss, Metric, Row};
 
 use super::{
-    aggregate::{count, lose, record_in, row, since},
-    delivery, epoll, scan, thread,
+    aggregate::{count, lose, phase, record_in, record_phase, row, since},
+    alone, delivery, epoll, scan, thread,
 };
 use crate::{
     globals::{
         COUNT_ACCEPTS, COUNT_WAITS, SLOT_BUSY, SLOT_CALLBACK, SLOT_DELIVERY, SLOT_EVENTS_PER_WAIT,
-        SLOT_QUEUE, SLOT_RUNQUEUE, SLOT_WAKEUP, TIME_LOOPS, WAITS_SEEN,
+        SLOT_QUEUE, SLOT_RUNQUEUE, SLOT_WAKEUP, TIME_LOOPS, WAITS_SEEN, WAKEUPS_ALONE,
     },
     kernel,
     maps::{DELIVERED, NOT_DELIVERED, Thread, UNSEEN},
@@ -63,11 +63,15 @@ pub struct Call {
 /// `zero_timeout` only where the begin was not seen, and `events`, the address of the event array, only where files are wanted.
 #[inline(always)]
 pub fn wait_return(
-    ret: i32,
+    ret: impl FnOnce() -> i32,
     call: impl FnOnce() -> Call,
     zero_timeout: impl FnOnce() -> bool,
     events: impl FnOnce() -> u64,
 ) {
+    if WAKEUPS_ALONE.load() != 0 {
+        alone::return_alone(ret, || call().epfd);
+        return;
+    }
     let counted = COUNT_WAITS.load() != 0;
     let thread = if counted && WAITS_SEEN.load() == 0 {
         thread::current()
@@ -90,26 +94,25 @@ pub fn wait_return(
         if !counted && !slept {
             return;
         }
-        let call = call();
+        let (ret, call) = (ret(), call());
         if WAITS_SEEN.load() == 0 && counted && !slept {
             // Nobody woke it, so nobody told which epoll it waited on.
             locate(thread, call.epfd);
         }
-        let Some(row) = row((*thread).row) else {
-            end_wakeup(thread);
-            return;
-        };
-        if counted {
+        if counted && let Some(row) = row((*thread).row) {
             count_return(thread, row, &call, ret, zero_timeout);
         }
         if slept && ret > 0 {
-            epoll::name_row(row, call.epfd);
-            count(row, Counter::DeliveriesSlept, 1);
-            record_phases(thread, row);
+            epoll::name_row(thread, call.epfd);
+            record_phases(thread);
         }
         end_wakeup(thread);
         // Last, so that no time above has this in it.
-        if counted && ret > 0 && delivery::wanted() {
+        if counted
+            && ret > 0
+            && delivery::wanted()
+            && let Some(row) = row((*thread).row)
+        {
             delivery::returned((*row).key.epoll, events(), ret as u32);
         }
     }
@@ -277,26 +280,34 @@ unsafe fn count_scans(thread: *const Thread, row: *mut Row, delivered: bool) {
 }
 
 /// # Safety
-/// `thread` must be a value of THREADS whose wait was woken, `row` its row.
+/// `thread` must be a value of THREADS whose wait was woken.
 #[inline(always)]
-unsafe fn record_phases(thread: *const Thread, row: *mut Row) {
+unsafe fn record_phases(thread: *mut Thread) {
     let now = kernel::now();
     // SAFETY: the caller's promise.
     unsafe {
-        let (index, runnable) = ((*thread).row, (*thread).runnable_ns);
+        let (runnable, notified) = ((*thread).runnable_ns, (*thread).notified_ns);
         // Without a switch it never left the CPU: woken between queueing and sleeping.
         let on_cpu = || match (*thread).on_cpu_ns {
             0 => runnable,
             on_cpu => on_cpu,
         };
-        let notified = (*thread).notified_ns;
-        record_in(row, index, &SLOT_WAKEUP, || {
-            since(now, if notified != 0 { notified } else { runnable })
+        if SLOT_WAKEUP.load() >= Metric::COUNT as u64
+            && let Some(row) = row((*thread).row)
+        {
+            // Else the histogram tells.
+            count(row, Counter::DeliveriesSlept, 1);
+        }
+        record_phase::<{ phase::WAKEUP }>(thread, &SLOT_WAKEUP, now, || match notified {
+            0 => runnable,
+            notified => notified,
         });
         if notified != 0 {
-            record_in(row, index, &SLOT_CALLBACK, || since(runnable, notified));
+            record_phase::<{ phase::CALLBACK }>(thread, &SLOT_CALLBACK, runnable, || notified);
         }
-        record_in(row, index, &SLOT_RUNQUEUE, || since(on_cpu(), runnable));
-        record_in(row, index, &SLOT_DELIVERY, || since(now, on_cpu()));
+        if SLOT_RUNQUEUE.load() < Metric::COUNT as u64 {
+            record_phase::<{ phase::RUNQUEUE }>(thread, &SLOT_RUNQUEUE, on_cpu(), || runnable);
+        }
+        record_phase::<{ phase::DELIVERY }>(thread, &SLOT_DELIVERY, now, on_cpu);
     }
 }

@@ -9,22 +9,23 @@ use super::{
 use crate::{
     globals::{
         COUNT_CHAINS, COUNT_PER_EPOLL, COUNT_SOURCES, COUNT_WAITS, COUNT_WAKERS, EPOLL_BY_FD,
-        NOTIFICATIONS_SEEN, WAITS_SEEN,
+        NOTIFICATIONS_SEEN, OFF_EP_WQ_HEAD, WAITS_SEEN,
     },
     kernel,
     maps::{NO_ROW, Thread},
 };
 
-/// Epoll wakes the waiter `task` of the epoll at `address` (`ep_autoremove_wake_function`); `is_asleep` tells whether it can be woken.
+/// Epoll wakes the waiter `task` of the epoll whose `wq.head` is at `head` (`ep_autoremove_wake_function`); `is_asleep` tells whether it can
+/// be woken.
 #[inline(always)]
-pub fn wakeup(task: u64, address: u64, is_asleep: impl FnOnce() -> bool) {
+pub fn wakeup(task: u64, head: u64, is_asleep: impl FnOnce() -> bool) {
     let Some(thread) = thread::known_or_sleeping(task) else {
         return;
     };
     // SAFETY: a value of THREADS; its thread sleeps, and ep->lock keeps other wakers out.
     unsafe {
         if EPOLL_BY_FD.load() == 0 {
-            epoll::resolve(thread, address);
+            epoll::resolve(thread, head.wrapping_sub(OFF_EP_WQ_HEAD.load()));
         }
         // Queued and running: `try_to_wake_up` will say 0. It can become so, but not the other way round, while the waker
         // holds ep->lock: a waiter goes to sleep only under that lock.

@@ -97,6 +97,12 @@ impl Options {
         metrics.filter(|metric| !metric.is_of_locks()).collect()
     }
 
+    /// Whether of wakeups there is one histogram, and nothing else is wanted.
+    fn wakeups_alone(&self) -> bool {
+        let more = self.waits_seen || self.count_waits || self.count_wakers || self.sources;
+        self.kept() == [Metric::Wakeup] && !more && !self.notifications_seen && !self.epoll_by_fd
+    }
+
     /// The globals that stand for these options. All are 64 bits wide.
     fn globals(&self) -> Vec<(String, u64)> {
         let kept = self.kept();
@@ -152,6 +158,12 @@ pub struct Loaded {
     pub broken: BTreeMap<String, String>,
 }
 
+/// Whether entries of wait queues have their fields where the programs expect them when they ask no global.
+fn entries_are_as_known(offsets: &[(String, u64)]) -> bool {
+    let is_at = |name, place| offsets.iter().any(|(of, at)| of == name && *at == place);
+    is_at("OFF_ENTRY_PRIVATE", abi::ENTRY_PRIVATE) && is_at("OFF_ENTRY_PREV", abi::ENTRY_PREV)
+}
+
 /// Loads `programs`, which attach to `targets`, with the offsets of this kernel. One that fails does not stop the rest: see [`Loaded::broken`].
 ///
 /// # Errors
@@ -173,6 +185,8 @@ pub fn load(
     for (name, value) in offsets.iter().chain(&options_globals) {
         loader.override_global(name, value, false);
     }
+    let wakeups_alone = u64::from(options.wakeups_alone() && entries_are_as_known(offsets));
+    loader.override_global("WAKEUPS_ALONE", &wakeups_alone, false);
     loader.override_global("AYA_LOG_LEVEL", &options.log_level, false);
     for map in ["ROWS", "ROW_INDEX", "FREE_ROWS"] {
         loader.map_max_entries(map, rows);

@@ -21,6 +21,7 @@ pub(super) struct Chunks {
 
 const ZERO: abi::Chunk = abi::Chunk {
     owner: 0,
+    sum: 0,
     counts: [0; abi::CHUNK_BUCKETS],
 };
 
@@ -59,6 +60,17 @@ impl Chunks {
     /// When the kernel refuses a read.
     pub(super) fn counts(&mut self, index: u32) -> anyhow::Result<[u32; abi::CHUNK_BUCKETS]> {
         self.maps.chunks.get(index).map(|chunk| chunk.counts)
+    }
+
+    /// The sum of what is counted in chunk `index`.
+    ///
+    /// # Errors
+    /// When the kernel refuses a read.
+    pub(super) fn sum(&mut self, index: u32) -> anyhow::Result<u64> {
+        self.maps.chunks.read(index, |chunk| {
+            // SAFETY: `read` gives the address of a chunk in mapped memory.
+            unsafe { (&raw const (*chunk).sum).read_volatile() }
+        })
     }
 
     /// Lets the programs take chunk `index` again.

@@ -1,7 +1,7 @@
 //! The rows of (process, epoll) pairs: found, read, folded together once their epoll is closed.
 
-use std::array;
 use std::collections::{BTreeMap, BTreeSet};
+use std::{array, mem};
 
 use aya::maps::{HashMap as BpfHashMap, MapData, Queue};
 use epoll_trace_ebpf as abi;
@@ -18,7 +18,7 @@ use super::{
 use crate::model::{
     histogram::{Histogram, Shape},
     shared::Shared,
-    snapshot::{EpollId, Known, Metric, Numbers, Row, RowKey},
+    snapshot::{Counter, EpollId, Known, Metric, Numbers, Row, RowKey},
 };
 
 /// The maps that hold rows.
@@ -34,9 +34,9 @@ pub(super) struct RowMaps {
 struct Reading {
     key: abi::RowKey,
     epfd: i32,
+    zeroes: u32,
     comm: [u8; abi::COMM_LEN],
     counters: [u64; abi::Counter::COUNT],
-    sums: [u64; abi::Metric::COUNT],
 }
 
 /// What is known of one row.
@@ -92,10 +92,9 @@ const ZERO_ROW: abi::Row = abi::Row {
         tid: 0,
     },
     epfd: 0,
-    pad: 0,
+    zeroes: 0,
     comm: [0; abi::COMM_LEN],
     counters: [0; abi::Counter::COUNT],
-    sums: [0; abi::Metric::COUNT],
     chunks: [[0; abi::CHUNK_PLACES]; abi::Metric::COUNT],
 };
 
@@ -153,27 +152,27 @@ impl Rows {
         for &index in &self.pool.used {
             let reading = read(&mut self.maps.rows, index)?;
             match self.live.get_mut(index) {
-                Some(followed) if followed.last.key == reading.key => followed.update(reading),
+                Some(followed) if followed.last.key == reading.key => {
+                    followed.update(reading, &mut self.chunks)?;
+                }
                 known => {
                     self.order.clear();
                     match known {
                         // Its maker was still writing the key.
-                        Some(followed) => followed.update(reading),
+                        Some(followed) => followed.update(reading, &mut self.chunks)?,
                         None => self.live.insert(index, Followed::new(reading)),
                     }
                 }
             }
         }
-        self.early.extend(self.chunks.discover()?);
-        let live = &mut self.live;
-        self.early.retain(|&(chunk, owner)| {
-            let row = live.get_mut(owner.row);
-            let early = row.is_none();
-            if let Some(followed) = row {
-                followed.own(chunk, owner);
+        let mut taken = mem::take(&mut self.early);
+        taken.extend(self.chunks.discover()?);
+        for (chunk, owner) in taken {
+            match self.live.get_mut(owner.row) {
+                Some(followed) => followed.own(Part::new(chunk, owner, self.chunks.sum(chunk)?)),
+                None => self.early.push((chunk, owner)),
             }
-            early
-        });
+        }
         Ok(())
     }
 
@@ -286,7 +285,11 @@ impl Rows {
             }
             if followed.stale {
                 let metrics = followed.metrics(&self.metrics, &mut self.chunks, shape, known)?;
-                let counters = tally::counters(&followed.last.counters);
+                let mut counters = tally::counters(&followed.last.counters);
+                // The programs count only those that are in no histogram.
+                let wakeups = metrics.iter().find(|(metric, _)| *metric == Metric::Wakeup);
+                counters[Counter::DeliveriesSlept as usize] +=
+                    wakeups.map_or(0, |(_, histogram)| histogram.count());
                 let Woken { wakers, chains } = self.wakers.of(index);
                 let numbers = Numbers {
                     counters: array::from_fn(|index| known.counters[index].then_some(counters[index])),
@@ -330,9 +333,9 @@ fn read(map: &mut Mapped<abi::Row>, index: u32) -> anyhow::Result<Reading> {
             Reading {
                 key: (&raw const (*row).key).read_volatile(),
                 epfd: (&raw const (*row).epfd).read_volatile(),
+                zeroes: (&raw const (*row).zeroes).read_volatile(),
                 comm: (&raw const (*row).comm).read_volatile(),
                 counters: (&raw const (*row).counters).read_volatile(),
-                sums: (&raw const (*row).sums).read_volatile(),
             }
         }
     })
@@ -349,18 +352,26 @@ impl Followed {
         }
     }
 
-    /// Takes a new reading; histograms are read too unless nothing can have changed.
-    fn update(&mut self, reading: Reading) {
-        let quiet = self.last == reading;
+    /// Takes a new reading; histograms are read too unless nothing can have changed: each value changes a sum or, if it is 0, the row.
+    ///
+    /// # Errors
+    /// When the kernel refuses to read a sum.
+    fn update(&mut self, reading: Reading, chunks: &mut Chunks) -> anyhow::Result<()> {
+        let mut quiet = self.last == reading;
+        for part in &mut self.parts {
+            let sum = chunks.sum(part.chunk)?;
+            quiet &= part.sum == sum;
+            part.sum = sum;
+        }
         self.stale |= !(quiet && self.settled);
         self.settled = quiet;
         if !quiet {
             self.last = reading;
         }
+        Ok(())
     }
 
-    fn own(&mut self, chunk: u32, owner: abi::Owner) {
-        let part = Part::new(chunk, owner);
+    fn own(&mut self, part: Part) {
         let place = self.parts.partition_point(|other| other.place() <= part.place());
         self.parts.insert(place, part);
         self.stale = true;
@@ -395,7 +406,8 @@ impl Followed {
             let old = old.find_map(|(of, histogram)| (*of == metric).then(|| histogram.counts()));
             let read = |chunk| chunks.counts(chunk);
             let counts = tally::carried(old.unwrap_or_default(), &self.parts, slot, read)?;
-            let sum_ns = self.last.sums.get(slot).copied().unwrap_or(0);
+            let of_slot = self.parts.iter().filter(|part| part.is_of(slot));
+            let sum_ns = of_slot.map(|part| part.sum).sum();
             metrics.push((metric, Histogram::new(shape.clone(), counts, sum_ns)));
         }
         metrics.sort_unstable_by_key(|&(metric, _)| metric);

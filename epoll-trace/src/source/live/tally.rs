@@ -24,21 +24,29 @@ pub(super) struct Part {
     pub(super) chunk: u32,
     slot: u8,
     part: u8,
+    /// Sum of the values there, at the last reading.
+    pub(super) sum: u64,
 }
 
 impl Part {
-    /// What `owner` counts in `chunk`.
-    pub(super) fn new(chunk: u32, owner: abi::Owner) -> Self {
+    /// What `owner` counts in `chunk`, `sum` so far.
+    pub(super) fn new(chunk: u32, owner: abi::Owner, sum: u64) -> Self {
         Self {
             chunk,
             slot: owner.slot,
             part: owner.part,
+            sum,
         }
     }
 
     /// Slot and part: parts in this order make whole histograms.
     pub(super) fn place(self) -> (u8, u8) {
         (self.slot, self.part)
+    }
+
+    /// Whether it belongs to the histogram of `slot`.
+    pub(super) fn is_of(self, slot: usize) -> bool {
+        usize::from(self.slot) == slot
     }
 
     fn first(self) -> u16 {
@@ -60,7 +68,7 @@ pub(super) fn carried<E>(
     // Few buckets are new at a look.
     let mut counts = Vec::with_capacity(old.len() + 2);
     let mut old = old.iter().copied().peekable();
-    let of_slot = parts.iter().filter(|part| usize::from(part.slot) == slot);
+    let of_slot = parts.iter().filter(|part| part.is_of(slot));
     let mut of_slot = of_slot.copied().peekable();
     while let Some(part) = of_slot.next() {
         let mut raw = read(part.chunk)?;
@@ -195,7 +203,7 @@ mod tests {
     }
 
     fn part(chunk: u32, slot: u8, part: u8) -> Part {
-        Part::new(chunk, abi::Owner { row: 0, slot, part })
+        Part::new(chunk, abi::Owner { row: 0, slot, part }, 0)
     }
 
     /// Chunks whose only counts are those listed (chunk, index, count).
