@@ -1,6 +1,6 @@
 //! A wait: from `epoll_wait` entered to its return.
 
-use epoll_trace_ebpf::{Counter, Loss, Row};
+use epoll_trace_ebpf::{Counter, EpollId, Loss, Row};
 
 use super::{
     aggregate::{count, lose, record_in, row, since},
@@ -110,7 +110,8 @@ pub fn wait_return(
         end_wakeup(thread);
         // Last, so that no time above has this in it.
         if counted && ret > 0 && delivery::wanted() {
-            delivery::returned((*row).key.epoll, events(), ret as u32);
+            let EpollId { address, born_ns } = (*row).key.epoll;
+            delivery::returned(address, born_ns, events(), ret as u32);
         }
     }
 }
