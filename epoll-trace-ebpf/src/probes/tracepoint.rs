@@ -104,11 +104,11 @@ fn return_tp(ctx: BtfTracePointContext) -> i32 {
         nr::EPOLL_WAIT
         | nr::EPOLL_PWAIT
         | nr::EPOLL_PWAIT2
-        | nr::EPOLL_CTL
         | nr::ACCEPT
         | nr::ACCEPT4
         | nr::EPOLL_CREATE
         | nr::EPOLL_CREATE1 => return_watched(ctx.as_ptr()),
+        nr::EPOLL_CTL => return_ctl(ctx.as_ptr()),
         _ => 0,
     }
 }
@@ -117,6 +117,13 @@ fn return_tp(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 fn system_call(ctx: &BtfTracePointContext) -> i64 {
     register(ctx.arg(0), &OFF_REGS_ORIG_AX) as i64
+}
+
+/// Apart from the others: an item that comes is followed by functions of functions, and all of them share 512 bytes of stack.
+#[inline(never)]
+fn return_ctl(ctx: *mut c_void) -> i32 {
+    signals::ctl_return(BtfTracePointContext::new(ctx).arg::<i64>(1) as i32);
+    0
 }
 
 #[inline(never)]
@@ -132,7 +139,6 @@ fn return_watched(ctx: *mut c_void) -> i32 {
             let events = || register(ctx.arg(0), &OFF_REGS_SI);
             signals::wait_return(|| ret as i32, call, || is_zero_timeout(ctx.arg(0), id), events);
         }
-        nr::EPOLL_CTL => signals::ctl_return(ret as i32),
         nr::ACCEPT | nr::ACCEPT4 if COUNT_ACCEPTS.load() != 0 => {
             signals::accept_return(register(ctx.arg(0), &OFF_REGS_DI) as i32, ret as i32);
         }

@@ -80,9 +80,12 @@ pub fn ctl(request: &Request, ret: i32) {
     unsafe {
         epoll::count(epoll, counter, 1);
         if ret == 0 {
-            match request.op {
-                DEL => delivery::removed((*epoll).id, request),
-                op => delivery::added((*epoll).id, request, op == ADD),
+            if delivery::wanted() {
+                let born_ns = (*epoll).id.born_ns;
+                match request.op {
+                    DEL => delivery::removed(address, born_ns, request),
+                    op => delivery::added(address, born_ns, request, op == ADD),
+                };
             }
             remember(epoll, address, request);
             match request.op {

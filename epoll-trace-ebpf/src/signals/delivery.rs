@@ -30,18 +30,19 @@ pub fn wanted() -> bool {
     COUNT_FILES.load() != 0
 }
 
-/// The current thread enters a wait: what it did since its last delivery is over.
-#[inline(always)]
-pub fn enters() {
+/// The current thread enters a wait: what it did since its last delivery is over. A function of its own, as all that programs call here:
+/// all functions that call each other share 512 bytes of stack.
+#[inline(never)]
+pub fn enters() -> u32 {
     let Some(round) = ROUNDS.get_ptr_mut(kernel::current_task()) else {
-        return;
+        return 0;
     };
     // SAFETY: a value of ROUNDS, written by its own thread; of FILES and FILE_SUMS.
     unsafe {
         let returned_ns = (*round).returned_ns;
         (*round).returned_ns = 0;
         if returned_ns == 0 {
-            return;
+            return 0;
         }
         let took = since(kernel::now(), returned_ns);
         if (*round).files > 1 {
@@ -53,15 +54,17 @@ pub fn enters() {
             add(&raw mut (*row).alone_ns, took);
         }
     }
+    0
 }
 
-/// The current thread's wait on `epoll` returns `count` events, which the kernel wrote to `events` of its memory.
-#[inline(always)]
-pub fn returned(epoll: EpollId, events: u64, count: u32) {
+/// The current thread's wait on the epoll at `address` returns `count` events, which the kernel wrote to `events` of its memory.
+#[inline(never)]
+pub fn returned(address: u64, born_ns: u64, events: u64, count: u32) -> u32 {
+    let epoll = EpollId { address, born_ns };
     let (task, now) = (kernel::current_task(), kernel::now());
     let (Some(round), Some(sums)) = (round(task), sums(&epoll)) else {
         lose(Loss::FilesFull);
-        return;
+        return 0;
     };
     // SAFETY: values of ROUNDS, written by its own thread, and of FILE_SUMS.
     unsafe {
@@ -88,6 +91,7 @@ pub fn returned(epoll: EpollId, events: u64, count: u32) {
             nth += 1;
         }
     }
+    0
 }
 
 /// Copies the first of `count` events to `round`; how many, 0 where that failed.
@@ -226,20 +230,17 @@ unsafe fn look_at(row: *mut FileRow, file: u64, fd: i32) {
     }
 }
 
-/// The current process put what `request` names into `epoll`, or changed it there.
-#[inline(always)]
-pub fn added(epoll: EpollId, request: &Request, is_new: bool) {
-    if !wanted() {
-        return;
-    }
+/// The current process put what `request` names into the epoll at `address`, or changed it there.
+#[inline(never)]
+pub fn added(address: u64, born_ns: u64, request: &Request, is_new: bool) -> u32 {
     let Some(file) = kernel::file_of_fd(request.fd) else {
-        return;
+        return 0;
     };
     let key = FileKey {
-        epoll,
+        epoll: EpollId { address, born_ns },
         data: request.data,
     };
-    let Some(row) = row(&key) else { return };
+    let Some(row) = row(&key) else { return 0 };
     // SAFETY: a value of FILES.
     unsafe {
         let before = (*row).file;
@@ -255,22 +256,22 @@ pub fn added(epoll: EpollId, request: &Request, is_new: bool) {
         (*row).events = request.events;
         look_at(row, file, request.fd);
     }
+    0
 }
 
-/// The current process took what `request` names out of `epoll`; what was asked of it before is not forgotten yet.
-#[inline(always)]
-pub fn removed(epoll: EpollId, request: &Request) {
-    if !wanted() {
-        return;
-    }
+/// The current process took what `request` names out of the epoll at `address`; what was asked of it before is not forgotten yet.
+#[inline(never)]
+pub fn removed(address: u64, born_ns: u64, request: &Request) -> u32 {
     let item = ItemKey {
-        epoll: epoll.address,
+        epoll: address,
         fd: request.fd,
         pad: 0,
     };
-    let Some(event) = ITEMS.get_ptr(item) else { return };
+    let Some(event) = ITEMS.get_ptr(item) else {
+        return 0;
+    };
     let key = FileKey {
-        epoll,
+        epoll: EpollId { address, born_ns },
         // SAFETY: a value of ITEMS.
         data: unsafe { (*event).data },
     };
@@ -283,6 +284,7 @@ pub fn removed(epoll: EpollId, request: &Request) {
             }
         }
     }
+    0
 }
 
 /// The thread at `task` ends, and its task_struct will be another one's.

@@ -1,6 +1,6 @@
 //! A wait: from `epoll_wait` entered to its return.
 
-use epoll_trace_ebpf::{Counter, Loss, Metric, Row};
+use epoll_trace_ebpf::{Counter, EpollId, Loss, Metric, Row};
 
 use super::{
     aggregate::{count, lose, phase, record_in, record_phase, row, since},
@@ -113,7 +113,8 @@ pub fn wait_return(
             && delivery::wanted()
             && let Some(row) = row((*thread).row)
         {
-            delivery::returned((*row).key.epoll, events(), ret as u32);
+            let EpollId { address, born_ns } = (*row).key.epoll;
+            delivery::returned(address, born_ns, events(), ret as u32);
         }
     }
 }

@@ -141,7 +141,7 @@ const CALLBACK_TO_RETURN: &str = "kprobe:ep_poll_callback { @cb[cpu] = nsecs; } 
      kretprobe:do_epoll_wait /@ts[tid]/ { @us[pid, comm] = hist((nsecs - @ts[tid]) / 1000); delete(@ts[tid]); }";
 
 /// All subjects, in the order in which they run.
-pub(super) const SUBJECTS: [SubjectRow; 28] = [
+pub(super) const SUBJECTS: [SubjectRow; 29] = [
     row(
         "floor: one histogram, fentry",
         Floor,
@@ -191,6 +191,12 @@ pub(super) const SUBJECTS: [SubjectRow; 28] = [
         ],
     ),
     row(HERDS, Ours, Beside, &["herd", "--json", "--probes", "fentry"]),
+    row(
+        DIAGNOSE,
+        Ours,
+        Beside,
+        &["diagnose", "--json", "-d", "3600", "--probes", "fentry"],
+    ),
     row(
         HIST_FLOOR_KPROBE,
         Floor,
@@ -264,6 +270,8 @@ pub(super) const SUBJECTS: [SubjectRow; 28] = [
 const ALL_MEASURES: &str = "all measures, fentry";
 /// Who is woken by shared files and listeners.
 const HERDS: &str = "herd, fentry";
+/// What all diagnoses together take, for the seconds that it runs.
+const DIAGNOSE: &str = "diagnose, fentry";
 const HIST: &str = "hist, fentry";
 const HIST_FLOOR: &str = "floor: hist, fentry";
 const HIST_PHASES: &str = "hist -E, all phases, fentry";
@@ -291,7 +299,7 @@ pub(super) const PEERS: [(&str, &str); 4] = [
 impl SubjectRow {
     /// Whether the short form has it: ours with the probes that are chosen first, but for what one asks for a while only.
     pub(super) fn is_short(&self) -> bool {
-        self.whose == Ours && self.argv.contains(&"fentry") && self.name != HERDS
+        self.whose == Ours && self.argv.contains(&"fentry") && ![HERDS, DIAGNOSE].contains(&self.name)
     }
 
     /// It as the VM runs it; `floor` is the object of the empty programs there.
