@@ -105,6 +105,8 @@ impl Diagnosis {
 pub enum Rule {
     /// Each file that several watch.
     Source(fn(&Herd, &Scene<'_>) -> Judgement),
+    /// Likewise, by who is woken and who accepts, which may be estimated where notifications cannot be had.
+    EstimatedSource(fn(&Herd, &Scene<'_>) -> Judgement),
     /// Each address with several listeners.
     Group(fn(&Group, &Scene<'_>) -> Judgement),
     /// Each process that waited.

@@ -53,8 +53,8 @@ impl<'a> Scene<'a> {
     /// Which of its numbers cannot be known, and why; `None` if all can.
     pub(super) fn missing(&self, diagnosis: &Diagnosis) -> Option<String> {
         let absent = &self.window.counted.absent;
-        let estimated =
-            JUDGED_BY_ESTIMATES.contains(&diagnosis.id) && self.herds.iter().any(|herd| herd.estimated);
+        let estimated = matches!(diagnosis.rule, Rule::EstimatedSource(_))
+            && self.herds.iter().any(|herd| herd.estimated);
         let mut needs = diagnosis
             .needs
             .iter()
@@ -77,9 +77,6 @@ impl<'a> Scene<'a> {
         self.epolls.iter().find(is_it)
     }
 }
-
-/// Diagnoses that rest on who is woken and who accepts, which may be estimated where notifications cannot be had.
-const JUDGED_BY_ESTIMATES: [&str; 2] = ["D01", "D03"];
 
 /// So many times the samples that a rule takes are many.
 const MANY: f64 = 10.0;
@@ -146,7 +143,7 @@ fn check(diagnosis: &'static Diagnosis, scene: &Scene<'_>, findings: &mut Vec<Fi
     };
     match diagnosis.rule {
         _ if missing.is_some() => {}
-        Rule::Source(rule) => {
+        Rule::Source(rule) | Rule::EstimatedSource(rule) => {
             let herds = scene.herds.iter();
             herds.for_each(|herd| judge(herd.into(), rule(herd, scene)));
         }
@@ -168,7 +165,10 @@ fn check(diagnosis: &'static Diagnosis, scene: &Scene<'_>, findings: &mut Vec<Fi
         }
     }
     // Without an epoll in use nothing was looked at; without a shared file or a wait for a lock there is none to blame.
-    let blames = matches!(diagnosis.rule, Rule::Source(_) | Rule::Group(_) | Rule::Lock(..));
+    let blames = matches!(
+        diagnosis.rule,
+        Rule::Source(_) | Rule::EstimatedSource(_) | Rule::Group(_) | Rule::Lock(..)
+    );
     let nothing_to_blame = blames && !scene.epolls.is_empty();
     Check {
         diagnosis,

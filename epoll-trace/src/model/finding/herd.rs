@@ -25,7 +25,7 @@ pub(super) static D01: Diagnosis = Diagnosis {
     source: "unbit/uwsgi#115; the kernel's commit of EPOLLEXCLUSIVE, df0108c5da56; cloudflare-blog 2017-10-accept-balancing",
     command: "herd",
     needs: &["sources", "empty_wakeups", "accept_eagain"],
-    rule: Rule::Source(thundering_herd),
+    rule: Rule::EstimatedSource(thundering_herd),
 };
 
 /// The files that are epolls are D17's.
@@ -181,7 +181,7 @@ pub(super) static D03: Diagnosis = Diagnosis {
     source: "nginx/nginx#1436; nginx/nginx#322; unbit/uwsgi#1605; cloudflare-blog 2017-10-accept-balancing",
     command: "herd",
     needs: &["sources", "accepts", "deliveries_slept", "busy_ns", "waiting_ns"],
-    rule: Rule::Source(imbalance),
+    rule: Rule::EstimatedSource(imbalance),
 };
 
 /// How busy a worker is, 0 to 1. Who slept all the time is not.
