@@ -281,6 +281,19 @@ fn stopped_it_gives_the_terminal_back_and_takes_it_again() {
 }
 
 #[test]
+fn a_key_beside_a_new_size_is_not_lost() {
+    let mut top = demo();
+    for round in 0..100 {
+        top.resize(24 + round % 2, 80);
+        top.press("?");
+        let open = round % 2 == 0;
+        top.wait_for("help come and go", |text| text.contains("redis-server") != open);
+    }
+    top.press("q");
+    assert_eq!(top.ended().code(), Some(0));
+}
+
+#[test]
 fn a_click_and_the_wheel_move() {
     let mut top = demo();
     let selected = |text: &str| {
