@@ -250,7 +250,7 @@ impl Kernel {
     }
 
     fn start_ceiling(&self, ceiling: &StartCeiling) -> Option<(bool, String)> {
-        if ceiling.kernel.is_some_and(|kernel| kernel != self.kernel) {
+        if ceiling.kernel != self.kernel {
             return None;
         }
         let start = self
