@@ -296,9 +296,7 @@ impl Synthetic {
     }
 
     fn bucket(&self, value: u64) -> u16 {
-        self.shape
-            .partition_point(|&edge| edge <= value)
-            .saturating_sub(1) as u16
+        bucket(&self.shape, value)
     }
 
     fn lock(&self, contention: &Contention, looks: u64) -> Lock {
@@ -418,7 +416,13 @@ impl Source for Synthetic {
     }
 }
 
-fn epoll_id(number: u64) -> EpollId {
+/// The bucket of `value`.
+pub(super) fn bucket(shape: &Shape, value: u64) -> u16 {
+    shape.partition_point(|&edge| edge <= value).saturating_sub(1) as u16
+}
+
+/// An epoll by a small number.
+pub(super) fn epoll_id(number: u64) -> EpollId {
     EpollId {
         address: (1 << 63) | number,
         born_ns: number,
@@ -426,7 +430,7 @@ fn epoll_id(number: u64) -> EpollId {
 }
 
 /// Exact below 16 ns, then 16 buckets to a power of two, up to 137 s.
-fn shape() -> Shape {
+pub(super) fn shape() -> Shape {
     (0..16)
         .chain((4..37).flat_map(|exponent| (0..16).map(move |sub| (16 + sub) << (exponent - 4))))
         .chain([1 << 37])

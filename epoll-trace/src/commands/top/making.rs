@@ -14,7 +14,7 @@ use crate::model::snapshot::Metric;
 use crate::probe::load::Scope;
 use crate::source::Source;
 use crate::source::live::MAX_IDS;
-use crate::source::synthetic::Synthetic;
+use crate::source::story::Story;
 
 /// A source that counts, and what there is to say of it.
 pub struct Made {
@@ -172,7 +172,7 @@ pub struct Invented;
 impl Maker for Invented {
     fn make(&mut self, _measures: Measures, _known: &[u32]) -> anyhow::Result<Made> {
         Ok(Made {
-            source: Box::new(Synthetic::everything()),
+            source: Box::new(Story::default()),
             measures: Measures::all(),
             status: None,
             host: Arc::new(Host {
