@@ -281,7 +281,9 @@ fn add_badges(entries: &mut [Entry], examination: &Examination) {
     // They come worst first.
     for finding in &examination.findings {
         let badge = Badge(Some((finding.severity, finding.diagnosis.id)));
-        worst.entry(finding.subject.key.pid).or_insert(badge);
+        for &pid in finding.subject.pids() {
+            worst.entry(pid).or_insert(badge);
+        }
     }
     for entry in entries {
         entry.finding = Some(worst.get(&entry.key.pid).copied().unwrap_or_default());
@@ -292,6 +294,8 @@ fn add_badges(entries: &mut [Entry], examination: &Examination) {
 mod tests {
     use super::*;
     use crate::model::snapshot::{Row, RowKey};
+    use crate::source::Source as _;
+    use crate::source::story::Story;
     use crate::source::synthetic::Synthetic;
 
     /// A look at `rows` quiet epolls, at a second.
@@ -351,5 +355,27 @@ mod tests {
             })
             .collect();
         assert_eq!(due, [10, 20]);
+    }
+
+    #[test]
+    fn who_shares_a_file_shares_its_badge() {
+        let mut story = Story::default();
+        let first = story.snapshot().unwrap();
+        let made = Made {
+            source: Box::new(Synthetic::empty()),
+            measures: Measures::all(),
+            status: None,
+            host: Arc::default(),
+        };
+        let mut looker = Looker::new(first, Filter::default());
+        let samples = (0..10).map(|_| looker.look(story.snapshot().unwrap(), &made));
+        let sample = samples.last().unwrap();
+        let badges = |name: &str| -> Vec<Option<&str>> {
+            let of = sample.entries.iter().filter(|entry| entry.name == name);
+            of.map(|entry| entry.finding.unwrap().0.map(|(_, id)| id))
+                .collect()
+        };
+        assert_eq!(badges("nginx"), [Some("D01"); 4]);
+        assert_eq!(badges("unbound"), [None]);
     }
 }
