@@ -11,7 +11,7 @@ use crate::model::measures::{Measure, Measures};
 use crate::model::own::Host;
 use crate::model::probes::Status;
 use crate::model::snapshot::Metric;
-use crate::probe::load::Scope;
+use crate::probe::options::Scope;
 use crate::source::Source;
 use crate::source::live::MAX_IDS;
 use crate::source::story::Story;

@@ -3,6 +3,7 @@
 mod chunks;
 mod delivered;
 mod epolls;
+mod followed;
 mod instance;
 mod items;
 mod listeners;
