@@ -1,6 +1,7 @@
 //! D14 to D16: locks, and what comes while a scan holds them.
 
 use super::*;
+use crate::model::snapshot::FIRST_LOCK_WAITS;
 
 /// A quiet epoll whose lock is waited for.
 fn contended(waits: Waits) -> Case {
@@ -24,6 +25,18 @@ fn d14() {
         (source.found(), source.outcome("D14")),
         (vec![], Outcome::Clear(0))
     );
+    // Where the first waiter is not seen, what is found is true, and nothing found is no proof.
+    let blind = |mut case: Case| {
+        case.absent = vec![FIRST_LOCK_WAITS];
+        case
+    };
+    raised(&blind(lock(1000, 21 * US)), "D14", Warn);
+    for hidden in [blind(lock(1000, 19 * US)), blind(lock(99, 21 * US)), blind(none)] {
+        assert!(
+            matches!(hidden.outcome("D14"), Outcome::Unchecked(why) if why.starts_with(FIRST_LOCK_WAITS))
+        );
+        assert_eq!(hidden.outcome("D15"), Outcome::Clear(0));
+    }
 }
 
 #[test]
