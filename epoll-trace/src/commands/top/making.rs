@@ -65,6 +65,7 @@ pub fn wishes(measures: Measures) -> Wishes {
         metrics,
         counters: Some(if all { Counters::All } else { Counters::Waits }),
         sources: measures.has(Measure::Herd),
+        files: measures.has(Measure::Findings),
         look: measures.has(Measure::Findings),
         per_thread: measures.has(Measure::Threads),
         own_cost: measures.has(Measure::Cost),
