@@ -11,13 +11,12 @@ use crate::model::filter::Filter;
 use crate::model::finding::{Examination, Limits, examine};
 use crate::model::gone::Gone;
 use crate::model::group::{GroupBy, group};
-use crate::model::herds::herds;
 use crate::model::locks::{LockOrder, locks};
 use crate::model::look::Look;
 use crate::model::measures::{Measure, Measures};
 use crate::model::overhead::Overhead;
 use crate::model::own::own_rows;
-use crate::model::reuseport::groups;
+use crate::model::reuseport::herds_and_groups;
 use crate::model::snapshot::{EpollId, Snapshot};
 use crate::model::totals::Totals;
 use crate::view::tui::app::Sample;
@@ -206,8 +205,7 @@ impl Looker {
             Screen::Sources | Screen::Locks | Screen::Findings => {
                 let window = self.window();
                 sample.window_ns = window.span_ns;
-                sample.herds = herds(&window, &self.filter, false);
-                sample.groups = groups(&window, &self.filter, false);
+                (sample.herds, sample.groups) = herds_and_groups(&window, &self.filter, false);
                 sample.locks = locks(&window, &self.filter);
                 LockOrder::Total.sort(&mut sample.locks);
             }

@@ -7,9 +7,9 @@ use super::super::entry::{Entry, EntryKey};
 use super::super::files::{FILE_LOSSES, FILES};
 use super::super::filter::Filter;
 use super::super::group::{GroupBy, group};
-use super::super::herds::{Herd, herds};
+use super::super::herds::Herd;
 use super::super::locks::{LockEntry, locks};
-use super::super::reuseport::{Group, groups};
+use super::super::reuseport::{Group, herds_and_groups};
 use super::super::snapshot::{FIRST_LOCK_WAITS, LockKind};
 use super::super::source::SOURCES;
 use super::{
@@ -31,10 +31,11 @@ pub struct Scene<'a> {
 
 impl<'a> Scene<'a> {
     fn new(window: &'a Window, filter: &Filter, limits: &'a Limits) -> Self {
+        let (herds, groups) = herds_and_groups(window, filter, false);
         Self {
             window,
-            herds: herds(window, filter, false),
-            groups: groups(window, filter, false),
+            herds,
+            groups,
             processes: group(window, GroupBy::Process, filter),
             epolls: group(window, GroupBy::Epoll, filter),
             locks: locks(window, filter),

@@ -7,6 +7,7 @@ use aya::maps::{HashMap as BpfHashMap, MapData, Queue};
 use epoll_trace_ebpf as abi;
 
 use super::{
+    Take,
     chunks::Chunks,
     followed::{Followed, read},
     mapped::Mapped,
@@ -24,10 +25,25 @@ use crate::model::{
 
 /// The maps that hold rows.
 pub(super) struct RowMaps {
-    pub(super) rows: Mapped<abi::Row>,
-    pub(super) index: BpfHashMap<MapData, abi::RowKey, u32>,
-    pub(super) free: Queue<MapData, u32>,
-    pub(super) free_blocks: Queue<MapData, u32>,
+    rows: Mapped<abi::Row>,
+    index: BpfHashMap<MapData, abi::RowKey, u32>,
+    free: Queue<MapData, u32>,
+    free_blocks: Queue<MapData, u32>,
+}
+
+impl RowMaps {
+    /// Takes them out of the object, by name.
+    ///
+    /// # Errors
+    /// When the object and this agent are not of one build.
+    pub(super) fn new(take: &mut Take<'_>) -> anyhow::Result<Self> {
+        Ok(Self {
+            rows: Mapped::new(take("ROWS")?)?,
+            index: take("ROW_INDEX")?.try_into()?,
+            free: take("FREE_ROWS")?.try_into()?,
+            free_blocks: take("ROW_BLOCKS")?.try_into()?,
+        })
+    }
 }
 
 /// All closed epolls of a process (or thread) together.
