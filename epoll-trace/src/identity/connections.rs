@@ -88,23 +88,21 @@ pub fn may_hold_bytes(pid: u32, fd: i32) -> bool {
 mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::{Shutdown, TcpListener, TcpStream};
-    use std::os::fd::AsRawFd;
+    use std::os::fd::{AsFd, AsRawFd as _};
     use std::time::Duration;
 
     use nix::sys::stat::fstat;
 
     use super::*;
 
-    fn now(of: &impl AsRawFd) -> Connection {
-        let inode = fstat(unsafe { std::os::fd::BorrowedFd::borrow_raw(of.as_raw_fd()) })
-            .unwrap()
-            .st_ino;
+    fn now(of: &impl AsFd) -> Connection {
+        let inode = fstat(of).unwrap().st_ino;
         let all = connections(std::process::id(), Instant::now() + Duration::from_secs(10));
         all.sockets.get(&inode).cloned().unwrap_or_default()
     }
 
     /// Loopback delivers before the call returns, or a moment later.
-    fn becomes(of: &impl AsRawFd, unread: u64) {
+    fn becomes(of: &impl AsFd, unread: u64) {
         let end = Instant::now() + Duration::from_secs(10);
         while now(of).unread != unread && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(1));

@@ -3,6 +3,7 @@
 use super::super::entry::Entry;
 use super::super::look::{Kept, Left, LookedAt, Unseen, WATCHED_FILES};
 use super::super::source::SOURCES;
+use super::files::{BY_URING, by_uring};
 use super::looked::seen;
 use super::{Amount, Diagnosis, Judgement, Limit, Raised, Rule, Scene, Severity, evidence};
 
@@ -47,6 +48,8 @@ fn lost(entry: &Entry, scene: &Scene<'_>) -> Judgement {
     match (worst, looked.unseen) {
         (Some(worst), _) => raised(worst, lost.len(), looked).into(),
         (None, Some(Unseen { why, .. })) => Judgement::Unknown(why),
+        // Who waits there sleeps in another system call.
+        (None, None) if !looked.left.is_empty() && by_uring(entry, 0) => Judgement::Unknown(BY_URING),
         (None, None) => Judgement::Calm,
     }
 }

@@ -76,6 +76,23 @@ fn where_others_wait_for_their_peers_reading_may_have_stopped_for_them() {
 }
 
 #[test]
+fn whether_io_uring_sleeps_is_not_known() {
+    let with = |left| {
+        let mut case = looked(of(left));
+        case.processes[0].epoll = vec![(EpollCounter::UringEvents, 1)];
+        case
+    };
+    let awake = left(Kept::Bytes, 4, 2_000, false);
+    let outcome = with(vec![awake]).outcome("D06");
+    assert!(
+        matches!(&outcome, Outcome::Unchecked(why) if why.contains("io_uring")),
+        "{outcome:?}"
+    );
+    calm(&with(Vec::new()), "D06");
+    raised(&with(vec![left(Kept::Bytes, 4, 2_000, true)]), "D06", Warn);
+}
+
+#[test]
 fn files_that_could_not_be_looked_into_are_not_fine() {
     let with = |left: Vec<Left>| LookedAt {
         unseen: Some(Unseen {
