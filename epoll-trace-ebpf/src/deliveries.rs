@@ -29,6 +29,8 @@ pub struct FileRow {
     pub last_turn: u64,
     /// The first notification since its last delivery, ns; 0 = none.
     pub ready_ns: u64,
+    /// When it was last delivered, notified, or put into the epoll or changed there, ns.
+    pub last_ns: u64,
     /// How often it was delivered.
     pub deliveries: u64,
     /// Those of them to another thread while the one before was not back in a wait.
@@ -63,6 +65,24 @@ pub struct FileSums {
     pub waited: [u32; OCTAVES],
 }
 
+/// What a thread's last delivery brought.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Round {
+    /// Counts its deliveries.
+    pub turn: u64,
+    /// When that was, ns; 0 once it waits again.
+    pub returned_ns: u64,
+    /// The epoll and the last file that was looked at.
+    pub file: FileKey,
+    /// How many events there were.
+    pub files: u32,
+    /// The first of them as the kernel wrote them: mask, and the two halves of the user's word.
+    pub events: [u32; 3 * EVENTS_READ],
+    /// Explicit padding.
+    pub pad: u32,
+}
+
 /// In [`FileRow::kind`]: neither epoll_ctl nor a notification told.
 pub const UNSEEN_FILE: u32 = 0;
 /// In [`FileRow::kind`]: no socket, a listener, or a socket of datagrams.
@@ -77,8 +97,9 @@ pub const EVENTS_READ: usize = 16;
 
 const _: () = assert!(
     size_of::<FileKey>() == 24
-        && size_of::<FileRow>() == 88 + 4 * OCTAVES
+        && size_of::<FileRow>() == 96 + 4 * OCTAVES
         && size_of::<FileSums>() == 24 + 4 * OCTAVES
+        && size_of::<Round>() == 48 + size_of::<[u32; 3]>() * EVENTS_READ
         && OCTAVES.is_multiple_of(2)
 );
 
@@ -90,4 +111,6 @@ mod pod {
     unsafe impl aya::Pod for super::FileRow {}
     // SAFETY: as above.
     unsafe impl aya::Pod for super::FileSums {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::Round {}
 }

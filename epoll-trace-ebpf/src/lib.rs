@@ -6,7 +6,7 @@
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 /// Changes with every change of this file's layout; the agent refuses an object that says another one.
-pub const ABI_VERSION: u32 = 7;
+pub const ABI_VERSION: u32 = 8;
 
 mod bucket;
 mod context;
@@ -18,7 +18,7 @@ mod sources;
 pub use bucket::{BUCKETS, CHUNK_BUCKETS, SUB_BUCKETS, bucket, bucket_low, place_in_part, shift_of_part};
 pub use context::context_of;
 pub use deliveries::{
-    EVENTS_READ, FileKey, FileRow, FileSums, NEW_STREAM, OCTAVES, OTHER_FILE, STREAM, UNSEEN_FILE,
+    EVENTS_READ, FileKey, FileRow, FileSums, NEW_STREAM, OCTAVES, OTHER_FILE, Round, STREAM, UNSEEN_FILE,
 };
 pub use ids::{Counter, EpollCounter, LockKind, LockPath, Loss, Metric, WakeContext};
 pub use reads::{MAX_READERS, MAX_READS, ReadKey, ReadRow};

@@ -6,12 +6,11 @@ use aya_ebpf::{
     maps::{Array, CgroupArray, HashMap, LruHashMap, PerCpuArray, Queue},
 };
 use epoll_trace_ebpf::{
-    BLOCK, Chunk, DEFAULT_CHUNKS, DEFAULT_ROWS, EVENTS_READ, Epoll, EpollId, FileKey, FileRow, FileSums,
-    ITEM_KIND_SLOTS, ItemEvent, ItemKey, KnownEpoll, LOCK_FILTER_SLOTS, LockKey, LockRow, LockThread, Loss,
-    MAX_EPOLLS, MAX_FILE_SUMS, MAX_FILES, MAX_ITEMS, MAX_LOCK_THREADS, MAX_LOCKS, MAX_MUTEX_WAITS,
-    MAX_NESTING, MAX_READERS, MAX_READS, MAX_ROUNDS, MAX_SOURCE_ITEMS, MAX_SOURCES, MAX_THREADS, MAX_TREE,
-    MAX_WAKERS, ReadKey, ReadRow, Row, RowKey, Shown, SourceItem, SourceKey, TID_FILTER_SLOTS, Waker,
-    WakerKey,
+    BLOCK, Chunk, DEFAULT_CHUNKS, DEFAULT_ROWS, Epoll, EpollId, FileKey, FileRow, FileSums, ITEM_KIND_SLOTS,
+    ItemEvent, ItemKey, KnownEpoll, LOCK_FILTER_SLOTS, LockKey, LockRow, LockThread, Loss, MAX_EPOLLS,
+    MAX_FILE_SUMS, MAX_FILES, MAX_ITEMS, MAX_LOCK_THREADS, MAX_LOCKS, MAX_MUTEX_WAITS, MAX_NESTING,
+    MAX_READERS, MAX_READS, MAX_ROUNDS, MAX_SOURCE_ITEMS, MAX_SOURCES, MAX_THREADS, MAX_TREE, MAX_WAKERS,
+    ReadKey, ReadRow, Round, Row, RowKey, Shown, SourceItem, SourceKey, TID_FILTER_SLOTS, Waker, WakerKey,
 };
 
 /// What is known of a thread that waits on epolls, or of one that is not traced.
@@ -165,23 +164,6 @@ pub struct WatchedSource {
     pub pad: u32,
 }
 
-/// What a thread's last delivery brought, where files are wanted.
-#[repr(C)]
-pub struct Round {
-    /// Counts its deliveries.
-    pub turn: u64,
-    /// When that was, ns; 0 once it waits again.
-    pub returned_ns: u64,
-    /// The epoll and the last file that was looked at.
-    pub file: FileKey,
-    /// How many events there were.
-    pub files: u32,
-    /// The first of them as the kernel wrote them: mask, and the two halves of the user's word.
-    pub events: [u32; 3 * EVENTS_READ],
-    /// Explicit padding.
-    pub pad: u32,
-}
-
 /// In [`Thread::row`]: none.
 pub const NO_ROW: u32 = u32::MAX;
 /// In [`Thread::delivered`]: it waits, or its last wait brought nothing.
@@ -326,7 +308,7 @@ pub static FILE_SUMS: HashMap<EpollId, FileSums> = HashMap::with_max_entries(MAX
 #[map]
 pub static FILE_SUMS_ZERO: Array<FileSums> = Array::with_max_entries(1, 0);
 /// By task_struct address: what the thread's last delivery brought. Written by enters and returns of waits, removed by task exit. Read by
-/// returns of waits. Full: the thread that waited longest ago is forgotten until it waits again.
+/// returns of waits and the agent. Full: the thread that waited longest ago is forgotten until it waits again.
 #[map]
 pub static ROUNDS: LruHashMap<u64, Round> = LruHashMap::with_max_entries(MAX_ROUNDS, 0);
 /// What a new value of `ROUNDS` is made of, likewise. Written by nobody. Read by returns of waits. Full: never, it has one place.

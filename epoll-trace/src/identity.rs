@@ -1,5 +1,6 @@
 //! Names of processes and threads, what epolls they had at the start, and our own memory: the only reader of /proc after start.
 
+pub mod connections;
 pub mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -164,6 +165,8 @@ pub struct Item {
     pub fd: i32,
     /// Its mask and flags.
     pub events: u32,
+    /// The word that the program gave it (`epoll_event.data`).
+    pub data: u64,
     /// Number of its inode.
     pub inode: u64,
 }
@@ -201,10 +204,13 @@ fn item(line: &str) -> Item {
     let fd = words.next().and_then(|fd| fd.parse().ok());
     let mut words = words.skip_while(|&word| word != "events:").skip(1);
     let events = words.next().and_then(hexadecimal);
+    let mut words = words.skip_while(|&word| word != "data:").skip(1);
+    let data = words.next().and_then(hexadecimal);
     let inode = words.find_map(|word| hexadecimal(word.strip_prefix("ino:")?));
     Item {
         fd: fd.unwrap_or(-1),
         events: events.unwrap_or(0) as u32,
+        data: data.unwrap_or(0),
         inode: inode.unwrap_or(0),
     }
 }
@@ -220,12 +226,13 @@ mod tests {
         let text = "pos:\t0\nflags:\t02\nmnt_id:\t15\nino:\t1056\n\
                     tfd:        5 events:       19 data:                5  pos:0 ino:e sdev:9\n\
                     tfd:        7 events: 90000001 data: ffffffffffffffff  pos:0 ino:e sdev:9\n";
-        let item = |fd, events| Item {
+        let item = |fd, events, data| Item {
             fd,
             events,
+            data,
             inode: 14,
         };
-        assert_eq!(items(text), [item(5, 0x19), item(7, 0x9000_0001)]);
+        assert_eq!(items(text), [item(5, 0x19, 5), item(7, 0x9000_0001, u64::MAX)]);
         assert_eq!(items("pos:\t0\n"), []);
     }
 
@@ -272,7 +279,7 @@ mod tests {
         let (read, _write) = nix::unistd::pipe().unwrap();
         let inode = nix::sys::stat::fstat(&read).unwrap().st_ino;
         let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
-        epoll.add(&read, EpollEvent::new(flags, 1)).unwrap();
+        epoll.add(&read, EpollEvent::new(flags, 0x1_0000_002a)).unwrap();
         let (own, fd) = (std::process::id(), epoll.0.as_raw_fd());
         assert!(processes().contains(&own));
         assert_eq!(
@@ -287,7 +294,10 @@ mod tests {
         let [item] = items_of(own, fd, 1 << 20).unwrap()[..] else {
             panic!("one file is watched")
         };
-        assert_eq!((item.fd, item.inode), (read.as_raw_fd(), inode));
+        assert_eq!(
+            (item.fd, item.inode, item.data),
+            (read.as_raw_fd(), inode, 0x1_0000_002a)
+        );
         assert_eq!(found.events & 1 << 31, 1 << 31);
         assert_eq!(watched_by(own, fd, 10), None);
         assert_eq!(

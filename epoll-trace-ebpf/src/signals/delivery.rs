@@ -6,7 +6,7 @@
 
 use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_probe_read_user};
 use epoll_trace_ebpf::{
-    EVENTS_READ, EpollId, FileKey, FileRow, FileSums, ItemKey, Loss, NEW_STREAM, OCTAVES, SUB_BUCKETS,
+    EVENTS_READ, EpollId, FileKey, FileRow, FileSums, ItemKey, Loss, NEW_STREAM, OCTAVES, Round, SUB_BUCKETS,
     UNSEEN_FILE, bucket,
 };
 
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     globals::{COUNT_FILES, OFF_ITEM_EVENTS, OFF_ITEM_FD, OFF_ITEM_FILE},
     kernel,
-    maps::{FILE_SUMS, FILE_SUMS_ZERO, FILE_ZERO, FILES, ITEMS, ROUND_ZERO, ROUNDS, Round},
+    maps::{FILE_SUMS, FILE_SUMS_ZERO, FILE_ZERO, FILES, ITEMS, ROUND_ZERO, ROUNDS},
 };
 
 /// Bytes of a `struct epoll_event`, packed on x86-64 (include/uapi/linux/eventpoll.h): mask, and the user's word in two halves.
@@ -136,6 +136,7 @@ fn delivered(round: &Round, task: u64, sums: *mut FileSums, now: u64) -> u32 {
         let (last, turn) = ((*row).last_task, (*row).last_turn);
         (*row).last_turn = round.turn;
         (*row).last_task = task;
+        (*row).last_ns = now;
         if last != 0
             && last != task
             && let Some(other) = ROUNDS.get_ptr(last)
@@ -205,6 +206,7 @@ fn ready(address: u64, born_ns: u64, item: u64, events: u32, now: u64) -> u32 {
             look_at(row, file, fd);
         }
         (*row).events = events;
+        (*row).last_ns = now;
         if (*row).ready_ns == 0 {
             (*row).ready_ns = now;
         }
@@ -254,6 +256,7 @@ pub fn added(address: u64, born_ns: u64, request: &Request, is_new: bool) -> u32
             (*row).ready_ns = 0;
         }
         (*row).events = request.events;
+        (*row).last_ns = kernel::now();
         look_at(row, file, request.fd);
     }
     0

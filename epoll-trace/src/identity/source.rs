@@ -10,7 +10,7 @@ use procfs_core::{ExplicitSystemInfo, FromBufReadSI};
 use crate::model::source::{Listening, Named};
 
 /// Bytes of one table at most: some 50,000 sockets.
-const MOST_BYTES: u64 = 8 << 20;
+pub(super) const MOST_BYTES: u64 = 8 << 20;
 
 /// A table of sockets: its file, the kind of its sockets, and the column of the inode (net/ipv4/tcp_ipv4.c,
 /// net/ipv4/udp.c, net/unix/af_unix.c).
@@ -177,7 +177,7 @@ const MACHINE: ExplicitSystemInfo = ExplicitSystemInfo {
     is_little_endian: cfg!(target_endian = "little"),
 };
 
-fn tcp_entry(line: &str) -> Option<TcpNetEntry> {
+pub(super) fn tcp_entry(line: &str) -> Option<TcpNetEntry> {
     // The first line of a table is its head.
     let table = format!("\n{line}");
     let TcpNetEntries(entries) = TcpNetEntries::from_buf_read(table.as_bytes(), &MACHINE).ok()?;

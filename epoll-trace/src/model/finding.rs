@@ -8,6 +8,7 @@ mod herd;
 mod limits;
 mod locked;
 mod looked;
+mod lost;
 mod queues;
 mod subject;
 mod time;
@@ -31,7 +32,7 @@ pub static DIAGNOSES: [&Diagnosis; 22] = [
     &herd::D03,
     &queues::D04,
     &files::D05,
-    &looked::D06,
+    &lost::D06,
     &files::D07,
     &looked::D08,
     &calls::D09,

@@ -1,4 +1,4 @@
-//! What one look at live processes tells beyond the counters: watched files that are closed, and listeners that keep connections of which
+//! What one look at live processes tells beyond the counters: watched files that are closed, and files that keep connections or bytes of which
 //! no event tells. It costs reads of `/proc`, so it is bounded and taken only where it is asked for.
 
 use super::snapshot::EpollId;
@@ -30,8 +30,12 @@ pub struct LookedAt {
     /// Of these, those that no process which waits here has any more under the number it was added as; `None` if none was seen to wait,
     /// or too many were.
     pub ghosts: Option<Vec<Ghost>>,
-    /// Listeners that it watches edge-triggered, and that keep connections.
+    /// Listeners and connections that it watches edge-triggered, and that keep something.
     pub left: Vec<Left>,
+    /// Connections among its files whose peers have not taken all that was written to them.
+    pub unsent: u64,
+    /// Edge-triggered files that may keep something, and that could not be looked into.
+    pub unseen: Option<Unseen>,
 }
 
 /// A watched file whose descriptor is closed.
@@ -45,17 +49,38 @@ pub struct Ghost {
     pub reused: bool,
 }
 
-/// A listener whose accept queue holds connections.
+/// Files that could not be looked into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unseen {
+    /// How many.
+    pub files: u64,
+    /// Why, of the first.
+    pub why: &'static str,
+}
+
+/// What a file keeps until somebody takes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kept {
+    /// A listener: connections that wait to be accepted.
+    #[default]
+    Connections,
+    /// A connection: bytes that wait to be read.
+    Bytes,
+}
+
+/// An edge-triggered file that keeps something.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Left {
     /// The descriptor it is watched as.
     pub fd: i32,
-    /// Its address.
+    /// Its address, or both ends.
     pub address: String,
-    /// How many connections wait to be accepted.
+    /// What it keeps.
+    pub kept: Kept,
+    /// How much of that.
     pub queue: u64,
     /// For at least so long no event of it came, ns.
     pub quiet_ns: u64,
-    /// Whether a thread sleeps in epoll_wait on this epoll.
-    pub loop_waits: bool,
+    /// Whether a thread sleeps in epoll_wait on this epoll, and the one that got the last event of this file is back in a wait.
+    pub idle: bool,
 }

@@ -5,9 +5,10 @@ use super::laws::{
     CHANGED, CHURN, CONTENDED, CROWD, DUP_CLOSE, EDGE, EDGE_EVENTFD, EXCLUSIVE_EVENTFD, FLEET, GREEDY,
     GREEDY_PIECE, HERD_EVENTFD, HERD_EVENTFD_ONCE, HERD_TCP, HERD_TCP_ONCE, HIDDEN, IDLE_FIRST, IN_TURN,
     KILLED, LEVEL, LEVEL_EVENTFD, NESTED, NESTED_EVENTFD, NESTED_TCP, ONE_TCP, OVERFLOWING, REUSE,
-    SHARED_EDGE, SHARED_EDGE_EVENTFD, SHARED_LEVEL, SHOWN, SIGNALS, SINGLE_ACCEPT, SLOW, TIMEOUTS, TOGETHER,
-    TOGETHER_EVENTFD, UNEVEN, UNREAD, URING,
+    SHARED_EDGE, SHARED_EDGE_EVENTFD, SHARED_LEVEL, SHORT_READ, SHOWN, SIGNALS, SINGLE_ACCEPT, SLOW,
+    SLOW_READ, TIMEOUTS, TOGETHER, TOGETHER_EVENTFD, TOLD_AGAIN, UNEVEN, UNREAD, URING,
 };
+use super::partial::Rest::{self, Lost, Refused, Taken, Told};
 use super::race::{LOCK, MUTEX, PATHS, Racers};
 use super::shared::Host::{self, Processes, Threads, Together};
 use super::single::Mode::{self, Edge, Exclusive, InTurn, Level, Oneshot};
@@ -56,6 +57,8 @@ pub(super) enum Family {
     DupClose,
     /// One accept for many connections.
     SingleAccept,
+    /// One byte read of several.
+    ShortRead(Rest),
     /// epoll_ctl without need.
     Churn,
     /// Timers that expire during scans.
@@ -270,6 +273,10 @@ pub const CATALOG: &[Scenario] = &[
     row("unread-level", "N waits return one event nobody reads", Family::Unread, UNREAD).events(1000, MOST_UNREAD),
     row("dup-close", "closed without DEL, a dup keeps it", Family::DupClose, DUP_CLOSE),
     row("et-single-accept", "bursts of 4 connects, one accept each", Family::SingleAccept, SINGLE_ACCEPT).events(ROUNDS, MOST_BURSTS),
+    row("et-short-read", "4 bytes each, ET, 1 of them read", Family::ShortRead(Lost), SHORT_READ).events(ROUNDS, MOST_BURSTS),
+    row("lt-short-read", "the same, LT: the others come again", Family::ShortRead(Told), TOLD_AGAIN).events(ROUNDS, MOST_BURSTS),
+    row("oneshot-short-read", "the same, ONESHOT and not armed again", Family::ShortRead(Refused), SHORT_READ).events(ROUNDS, MOST_BURSTS),
+    row("et-slow-read", "ET, the others read later, one waits", Family::ShortRead(Taken), SLOW_READ).events(ROUNDS, MOST_BURSTS),
     row("ctl-churn", "9 epoll_ctl per event, 5 of them fail", Family::Churn, CHURN).events(ROUNDS, MOST_EVENTS),
     row("overflow", "timers that expire during long scans", Family::Overflow, OVERFLOWING).events(TIMED, MOST_EVENTS),
     row("uring", "waits through io_uring (Linux 6.15)", Family::Uring, URING).events(URINGED, MOST_EVENTS),

@@ -226,6 +226,31 @@ pub(super) const SINGLE_ACCEPT: &[&str] = &[
     "scans = deliveries",
     "notifications_queued = notifications",
 ];
+/// Of four bytes one is read.
+macro_rules! short_read {
+    ($($more:literal),*) => {
+        &["events_received = events_sent", "notifications = events_sent", "notifications_queued = notifications",
+          "events = deliveries", "wakeups = 0", "eagain = 0", $($more),*]
+    };
+}
+pub(super) const SHORT_READ: &[&str] = short_read!(
+    "deliveries_at_once = events_sent",
+    "timeouts = events_sent",
+    "scans = events_sent",
+    "stranded = 3 * events_sent"
+);
+pub(super) const TOLD_AGAIN: &[&str] = short_read!(
+    "deliveries_at_once = 4 * events_sent",
+    "timeouts = events_sent",
+    "scans = 5 * events_sent",
+    "stranded = 0"
+);
+pub(super) const SLOW_READ: &[&str] = short_read!(
+    "deliveries_at_once = events_sent",
+    "timeouts = 1",
+    "scans = events_sent",
+    "stranded = 0"
+);
 pub(super) const CHURN: &[&str] = &[
     "notifications = events_sent",
     "deliveries_at_once = events_sent",

@@ -20,6 +20,7 @@ mod laws;
 mod lifetime;
 mod mistakes;
 mod overflow;
+mod partial;
 mod quiet;
 mod race;
 mod report;
@@ -76,7 +77,8 @@ pub struct ScenarioArgs {
     /// Epolls of each process of `fleet`: for `cargo xtask bench agent`, and not what its laws say
     #[arg(long, value_name = "N", hide = true, default_value_t = fleet::EPOLLS_EACH)]
     pub epolls: usize,
-    /// Milliseconds that the last wait of `et-single-accept` lasts: for those who look at what it leaves
+    /// Milliseconds that the last wait of `et-single-accept` lasts, or the last pause of `et-short-read` and its like: for those who look at what
+    /// it leaves
     #[arg(long, value_name = "MS", hide = true)]
     pub stay: Option<u32>,
     /// One JSON object instead of a table (with --list: one per line)
@@ -132,7 +134,7 @@ pub fn perform(name: &str, events: Option<u64>, waiters: Option<usize>) -> Resul
 struct Extra {
     /// Epolls of each process of `fleet`.
     epolls: usize,
-    /// Length of the last wait of `et-single-accept`.
+    /// Length of the last wait of `et-single-accept`, or of the last pause of short reads.
     stay_ms: Option<u32>,
 }
 
@@ -188,6 +190,7 @@ fn perform_from(
         Family::Reuse => lifetime::run_reuse(events),
         Family::Unread => mistakes::run_unread(events, start),
         Family::DupClose => mistakes::run_dup_close(events, start),
+        Family::ShortRead(rest) => partial::run(rest, events, extra.stay_ms),
         Family::SingleAccept => mistakes::run_single_accept(events, extra.stay_ms),
         Family::Churn => mistakes::run_churn(events),
         Family::Overflow => overflow::run(events),

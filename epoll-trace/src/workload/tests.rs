@@ -15,12 +15,16 @@ use super::{CATALOG, Extra, Report, perform, perform_from};
 use laws::broken_laws;
 
 /// Scenarios whose events have no time of their own, or were there before the wait.
-const UNSTAMPED: [&str; 9] = [
+const UNSTAMPED: [&str; 13] = [
     "reuseport-slow",
     "lock-paths",
     "uring",
     "unread-level",
     "et-single-accept",
+    "et-short-read",
+    "lt-short-read",
+    "oneshot-short-read",
+    "et-slow-read",
     "ctl-churn",
     "overflow",
     "lock-contention",
@@ -191,6 +195,15 @@ fn connections_of_a_burst_are_stranded_but_one() {
     assert_eq!((report.events_sent, report.stranded), (20, Some(15)));
     let most = check("et-single-accept", 1000, None);
     assert_eq!(most.stranded, Some(120), "cut to what a listener holds");
+}
+
+#[test]
+fn what_a_short_read_leaves_is_counted() {
+    for name in ["et-short-read", "oneshot-short-read"] {
+        assert_eq!(check(name, 3, None).stranded, Some(9), "{name}");
+    }
+    assert_eq!(check("lt-short-read", 3, None).returns, 15);
+    assert_eq!(check("et-slow-read", 3, None).waiters, 2);
 }
 
 #[test]

@@ -77,6 +77,18 @@ const LIVE: &[Row] = &[
     ),
     ("scenario tcp-et --events 1000000 --rate 25", &[], &["D06", "D08"]),
     (
+        "scenario et-short-read --events 3 --stay 25000",
+        &["D06"],
+        &["D08"],
+    ),
+    ("scenario et-slow-read --events 3 --stay 25000", &[], &["D06"]),
+    (
+        "scenario oneshot-short-read --events 3 --stay 25000",
+        &[],
+        &["D06"],
+    ),
+    ("scenario lt-short-read --events 3 --stay 25000", &[], &["D06"]),
+    (
         "scenario dup-close --events 1000000 --rate 25",
         &["D08"],
         &["D06", "D11"],

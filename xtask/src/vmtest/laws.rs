@@ -30,7 +30,7 @@ const SINGLE: [&str; 19] = [
     "dup-close",
     "ctl-churn",
 ];
-const ROUNDED: [&str; 7] = [
+const ROUNDED: [&str; 11] = [
     "timeouts",
     "slow-handler",
     "greedy",
@@ -38,6 +38,10 @@ const ROUNDED: [&str; 7] = [
     "signals",
     "killed",
     "et-single-accept",
+    "et-short-read",
+    "lt-short-read",
+    "oneshot-short-read",
+    "et-slow-read",
 ];
 /// Scenarios in which several compete.
 const SHARED: [&str; 10] = [

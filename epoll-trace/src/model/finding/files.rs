@@ -6,7 +6,7 @@ use super::super::histogram::{Histogram, Quantile};
 use super::super::snapshot::{Counter, EpollCounter, EpollId};
 use super::{Amount, Diagnosis, Judgement, Limit, Raised, Rule, Scene, Severity, evidence};
 
-const BY_URING: &str = "it is waited on through io_uring, which returns events elsewhere";
+pub(super) const BY_URING: &str = "it is waited on through io_uring, which returns events elsewhere";
 const UNTOLD: &str = "most of its events cannot be told apart: several files have the same word in epoll_event.data, or nothing told \
                       which file has which";
 
@@ -17,7 +17,7 @@ fn id(entry: &Entry) -> EpollId {
 }
 
 /// Whether io_uring delivers more than `deliveries`, which were looked at.
-fn by_uring(entry: &Entry, deliveries: u64) -> bool {
+pub(super) fn by_uring(entry: &Entry, deliveries: u64) -> bool {
     let events = entry.epoll_counter(EpollCounter::UringEvents);
     events.is_some_and(|events| events > deliveries)
 }

@@ -48,7 +48,7 @@ limits! {
     StarveShare = "starve-share", 0.8, "D05: part of the loop's time that one file alone takes";
     StarveTimes = "starve-times", 10.0, "D05: how many times their median 1 % of the other files' events wait";
     StarveP99 = "starve-p99-us", 1000.0, "D05: microseconds that these wait at least";
-    LostQuiet = "lost-quiet-ms", 1000.0, "D06: milliseconds for which connections wait and no event comes";
+    LostQuiet = "lost-quiet-ms", 1000.0, "D06: milliseconds for which connections or bytes wait and no event comes";
     TornShare = "torn-share", 0.001, "D07: part of the deliveries of connected sockets that go to a second thread";
     Ghosts = "ghosts", 1.0, "D08: watched files whose descriptor is closed";
     CtlPerEvent = "ctl-per-event", 1.0, "D09: calls of epoll_ctl per event, beyond those that are needed";

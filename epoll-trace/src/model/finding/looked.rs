@@ -1,7 +1,7 @@
-//! What a look at live processes shows: D06, D08.
+//! What a look at live processes shows of closed files: D08.
 
 use super::super::entry::Entry;
-use super::super::look::{Left, LookedAt, WATCHED_FILES};
+use super::super::look::{LookedAt, WATCHED_FILES};
 use super::calls::{D11, spin};
 use super::{Amount, Diagnosis, Judgement, Limit, Raised, Rule, Scene, Severity, evidence};
 
@@ -10,61 +10,11 @@ const NOT_LOOKED: &str =
 const NOT_SEEN: &str = "what it watches could not be looked at: it was closed by then, watches too many files, or there was no time left";
 
 /// What the look saw of an epoll.
-fn seen<'a>(entry: &Entry, scene: &'a Scene<'_>) -> Result<&'a LookedAt, Judgement> {
+pub(super) fn seen<'a>(entry: &Entry, scene: &'a Scene<'_>) -> Result<&'a LookedAt, Judgement> {
     let look = scene.window.counted.look.as_ref();
     let look = look.ok_or(Judgement::Unknown(NOT_LOOKED))?;
     let id = entry.key.epoll.and_then(|epoll| epoll.id);
     id.and_then(|id| look.of(id)).ok_or(Judgement::Unknown(NOT_SEEN))
-}
-
-pub(super) static D06: Diagnosis = Diagnosis {
-    id: "D06",
-    name: "an edge-triggered event was lost",
-    means: "A listener watched with EPOLLET was not accepted from until EAGAIN. What is left waits for an event that does not come: \
-            connections lie there while the loop sleeps.",
-    measured: "At the end one look at the accept queues of TCP listeners that are watched with EPOLLET: it holds connections, no event \
-               of it was seen for some time, and a thread sleeps in epoll_wait on that epoll. What a connected socket, a unix socket or \
-               a pipe holds is not looked at: their events are not counted one by one.",
-    severity: "warn: connections that wait for {lost-quiet-ms} ms without an event, and the loop asleep; this needs no number of \
-               samples",
-    false_alarm: "A program may have stopped accepting on purpose, as at its limit of connections; or another thread that waits on \
-                  this epoll too is still at it.",
-    remedy: "Accept until EAGAIN after each event, or arm the file again by EPOLL_CTL_MOD, which tells at once what is ready.",
-    price: "One call per event that finds nothing, or one call of epoll_ctl.",
-    source: "sipwise/rtpengine#346; measured: 5 connects and one accept leave 4, and later connects free one each",
-    command: "herd --all",
-    needs: &["sources", WATCHED_FILES],
-    rule: Rule::Epoll(lost),
-};
-
-fn lost(entry: &Entry, scene: &Scene<'_>) -> Judgement {
-    let looked = match seen(entry, scene) {
-        Ok(looked) => looked,
-        Err(unknown) => return unknown,
-    };
-    let patience = scene.limits.millis(Limit::LostQuiet);
-    let lost = |left: &&Left| left.loop_waits && left.quiet_ns >= patience;
-    let Some(longest) = looked.left.iter().filter(lost).max_by_key(|left| left.queue) else {
-        return Judgement::Calm;
-    };
-    Raised {
-        severity: Severity::Warn,
-        evidence: evidence([
-            ("accept_queue", Amount::Count(longest.queue)),
-            ("quiet_ns", Amount::Nanos(longest.quiet_ns)),
-            ("fd", Amount::Count(longest.fd.cast_unsigned().into())),
-        ]),
-        sentence: format!(
-            "{} connections wait at {} (descriptor {}); for {:.1} s at least no event of it came, and the loop sleeps.",
-            longest.queue,
-            longest.address,
-            longest.fd,
-            longest.quiet_ns as f64 / 1e9
-        ),
-        samples: longest.queue,
-        caveat: Some("the program may have stopped accepting on purpose"),
-    }
-    .into()
 }
 
 pub(super) static D08: Diagnosis = Diagnosis {

@@ -2,6 +2,7 @@
 
 mod files;
 mod looked;
+mod lost;
 mod rules;
 
 use std::collections::BTreeSet;

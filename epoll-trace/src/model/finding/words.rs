@@ -37,6 +37,10 @@ pub const WORDS: &[(&str, &str)] = &[
         "a number for how unequal parts are: 0 where all are the same, near 1 where one has everything",
     ),
     (
+        "SO_RCVLOWAT",
+        "an option of a socket: with fewer unread bytes than that it is not ready",
+    ),
+    (
         "SO_REUSEPORT",
         "an option that lets each worker have a listener of its own on the same port; the kernel chooses one by the addresses",
     ),

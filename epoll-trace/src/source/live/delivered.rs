@@ -15,10 +15,24 @@ const MAX_CLOSED: usize = 1024;
 /// While it is read the kernel may forget the file that the next one is asked by, and begin again.
 const MOST_READ: usize = 2 * abi::MAX_FILES as usize;
 
+/// Unused places that each CPU may keep for itself, so that the kernel forgets files before all places are taken (`LOCAL_FREE_TARGET`,
+/// kernel/bpf/bpf_lru_list.h).
+const SPARE: usize = 128;
+
 /// The maps that hold them.
 pub(super) struct DeliveredMaps {
     pub(super) files: BpfHashMap<MapData, abi::FileKey, abi::FileRow>,
     pub(super) sums: BpfHashMap<MapData, abi::EpollId, abi::FileSums>,
+    pub(super) rounds: BpfHashMap<MapData, u64, abi::Round>,
+}
+
+/// What was seen of a file last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LastSeen {
+    /// When it was delivered, notified, or put into the epoll or changed there, CLOCK_MONOTONIC ns.
+    pub(super) at_ns: u64,
+    /// The thread that got it has not come back to a wait.
+    pub(super) is_held: bool,
 }
 
 /// All files.
@@ -28,6 +42,8 @@ pub(super) struct Delivered {
     shape: Shape,
     /// The last look, CLOCK_MONOTONIC ns.
     last_ns: u64,
+    /// The most files that the kernel had at a look.
+    most: usize,
     files: BTreeMap<FileId, File>,
     sums: BTreeMap<EpollId, FileSums>,
     closed_files: BTreeMap<FileId, File>,
@@ -45,6 +61,7 @@ impl Delivered {
             maps,
             shape: (0..=abi::OCTAVES).map(edge).collect(),
             last_ns: 0,
+            most: 0,
             files: BTreeMap::new(),
             sums: BTreeMap::new(),
             closed_files: BTreeMap::new(),
@@ -88,6 +105,7 @@ impl Delivered {
                 self.files.insert(file.id, file);
             }
         }
+        self.most = self.most.max(self.files.len() + gone.len());
         for (key, mut file) in gone {
             forget(self.maps.files.remove(&key))?;
             // Its sums still tell whose it was.
@@ -150,6 +168,38 @@ impl Delivered {
         Ok(())
     }
 
+    /// What was seen last of the file that `epoll` has under the word `data`, as it is now; of several with that word the last one counts.
+    /// `None` if nothing was, or it was forgotten.
+    ///
+    /// # Errors
+    /// When the kernel refuses a read.
+    pub(super) fn last_seen(&self, epoll: EpollId, data: u64) -> Result<Option<LastSeen>, MapError> {
+        let epoll = abi::EpollId {
+            address: epoll.address,
+            born_ns: epoll.born_ns,
+        };
+        let Some(row) = found(self.maps.files.get(&abi::FileKey { epoll, data }, 0))? else {
+            return Ok(None);
+        };
+        let round = found(self.maps.rounds.get(&row.last_task, 0))?;
+        Ok(Some(LastSeen {
+            at_ns: row.last_ns,
+            is_held: round.is_some_and(|round| round.turn == row.last_turn && round.returned_ns != 0),
+        }))
+    }
+
+    /// Whether the kernel still has every file of `epoll` that it saw: it had room for all, or the deliveries of those that it has are all
+    /// that there were.
+    pub(super) fn remembers_all(&self, epoll: EpollId) -> bool {
+        let spare = SPARE * aya::util::nr_cpus().unwrap_or(usize::MAX / SPARE);
+        if self.most.saturating_add(spare) < abi::MAX_FILES as usize {
+            return true;
+        }
+        let own = self.files.values().filter(|file| file.epoll == epoll);
+        let sums = self.sums.get(&epoll).map_or(0, |sums| sums.deliveries);
+        own.map(|file| file.deliveries).sum::<u64>() >= sums
+    }
+
     /// Everything read.
     pub(super) fn model(&self) -> Model {
         let (files, sums) = (self.files.values(), self.sums.values());
@@ -157,6 +207,15 @@ impl Delivered {
             files: files.chain(self.closed_files.values()).cloned().collect(),
             sums: sums.chain(self.closed_sums.values()).cloned().collect(),
         }
+    }
+}
+
+/// One that is not there is no error.
+fn found<T>(value: Result<T, MapError>) -> Result<Option<T>, MapError> {
+    match value {
+        Ok(value) => Ok(Some(value)),
+        Err(MapError::KeyNotFound) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -1,18 +1,16 @@
-//! One look at the processes that wait: what their epolls watch, against what they have open and what waits in their listeners.
+//! One look at the processes that wait: what their epolls watch, against what they have open and what their files keep.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use aya::maps::{Array, MapData};
 use epoll_trace_ebpf as abi;
 
-use super::sources::Sources;
-use crate::identity::source::{Held, held, listeners, netns_of};
+use super::edges::{Counted, Edges, Waiter};
+use crate::identity::source::{Held, held};
 use crate::identity::{self, Item};
-use crate::model::look::{Ghost, Left, Look, LookedAt};
-use crate::model::snapshot::{EDGE, Epoll, EpollId, Snapshot};
-use crate::model::source::Listening;
+use crate::model::look::{Ghost, Look, LookedAt};
+use crate::model::snapshot::{Epoll, EpollId, Snapshot};
 
 /// Epolls that are looked at, at most.
 const MOST_EPOLLS: usize = 256;
@@ -26,11 +24,6 @@ const MOST_WAITERS: usize = 8;
 const MOST_TIME: Duration = Duration::from_secs(2);
 /// From one look to the next at least: a little less than the run of ten seconds.
 const BETWEEN: Duration = Duration::from_millis(9_500);
-/// EPOLLIN in the mask of an item.
-const INPUT: u32 = 1;
-
-/// A process, and its descriptor of the epoll.
-type Waiter = (u32, i32);
 
 /// What is remembered from look to look.
 #[derive(Default)]
@@ -54,7 +47,7 @@ impl Looker {
         &mut self,
         snapshot: &Snapshot,
         slot: &mut Array<MapData, abi::Shown>,
-        sources: &Sources,
+        counted: Counted<'_>,
     ) -> anyhow::Result<Option<Look>> {
         let now = Instant::now();
         if self.last.is_some_and(|last| now.duration_since(last) < BETWEEN) {
@@ -62,12 +55,10 @@ impl Looker {
         }
         self.last = Some(now);
         let waiters = waiters(snapshot);
+        let began_ns = self.began_ns.unwrap_or(snapshot.at_ns);
         let mut sight = Sight {
             slot,
-            sources,
-            began_ns: self.began_ns.unwrap_or(snapshot.at_ns),
-            at_ns: snapshot.at_ns,
-            listeners: BTreeMap::new(),
+            edges: Edges::new(counted, began_ns, snapshot.at_ns, now + MOST_TIME),
         };
         let fits = |epoll: &&Epoll| {
             let few = epoll.items.is_some_and(|items| (1..=MOST_ITEMS).contains(&items));
@@ -102,11 +93,7 @@ fn waiters(snapshot: &Snapshot) -> HashMap<EpollId, Vec<Waiter>> {
 /// One look in progress.
 struct Sight<'a> {
     slot: &'a mut Array<MapData, abi::Shown>,
-    sources: &'a Sources,
-    began_ns: u64,
-    at_ns: u64,
-    /// By network namespace.
-    listeners: BTreeMap<u64, Vec<Listening>>,
+    edges: Edges<'a>,
 }
 
 impl Sight<'_> {
@@ -140,10 +127,13 @@ impl Sight<'_> {
         } else {
             waiters
         };
+        let found = self.edges.of(epoll.id, &items, whom)?;
         Ok(Some(LookedAt {
             id: epoll.id,
             items: items.len() as u64,
-            left: self.left(&items, whom),
+            left: found.left,
+            unsent: found.unsent,
+            unseen: found.unseen,
             ghosts,
         }))
     }
@@ -155,51 +145,6 @@ impl Sight<'_> {
         let shown = self.slot.get(&0, 0)?.id;
         let is_it = (shown.address, shown.born_ns) == (epoll.address, epoll.born_ns);
         Ok(items.filter(|_| is_it))
-    }
-
-    /// Listeners among `items` that are watched edge-triggered and keep connections.
-    fn left(&mut self, items: &[Item], waiters: &[Waiter]) -> Vec<Left> {
-        let edge = |item: &&Item| item.events & EDGE != 0 && item.events & INPUT != 0;
-        if !items.iter().any(|item| edge(&item)) {
-            return Vec::new();
-        }
-        let Some(listeners) = self.listeners_of(waiters) else {
-            return Vec::new();
-        };
-        let full = items.iter().filter(edge).filter_map(|item| {
-            let mut queues = listeners.iter().filter(|socket| socket.queue > 0);
-            Some((item, queues.find(|socket| socket.inode == item.inode)?.clone()))
-        });
-        let full: Vec<(&Item, Listening)> = full.collect();
-        if full.is_empty() {
-            return Vec::new();
-        }
-        let loop_waits = waiters
-            .iter()
-            .take(MOST_WAITERS)
-            .any(|&(pid, epfd)| identity::waits_on(pid, epfd) == Some(true));
-        let left = |(item, socket): (&Item, Listening)| {
-            // One that is not followed had no event since the start.
-            let news = self.sources.news_of(item.inode).unwrap_or(self.began_ns);
-            Left {
-                fd: item.fd,
-                address: socket.address,
-                queue: socket.queue,
-                quiet_ns: self.at_ns.saturating_sub(news),
-                loop_waits,
-            }
-        };
-        full.into_iter().map(left).collect()
-    }
-
-    /// The listeners in the network namespace of the first of `waiters` that is there, read once.
-    fn listeners_of(&mut self, waiters: &[Waiter]) -> Option<&[Listening]> {
-        let of = |&(pid, _): &Waiter| Some((pid, netns_of(pid)?));
-        let (pid, netns) = waiters.iter().find_map(of)?;
-        if let Entry::Vacant(place) = self.listeners.entry(netns) {
-            place.insert(listeners(pid)?.1);
-        }
-        self.listeners.get(&netns).map(Vec::as_slice)
     }
 }
 
@@ -227,7 +172,12 @@ mod tests {
     use super::*;
 
     fn item(fd: i32, inode: u64) -> Item {
-        Item { fd, events: 1, inode }
+        Item {
+            fd,
+            events: 1,
+            inode,
+            ..Item::default()
+        }
     }
 
     #[test]

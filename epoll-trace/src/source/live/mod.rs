@@ -2,6 +2,7 @@
 
 mod chunks;
 mod delivered;
+mod edges;
 mod epolls;
 mod followed;
 mod instance;
@@ -139,6 +140,7 @@ impl Live {
         let delivered = Delivered::new(DeliveredMaps {
             files: take("FILES")?.try_into()?,
             sums: take("FILE_SUMS")?.try_into()?,
+            rounds: take("ROUNDS")?.try_into()?,
         });
         let losses = take("LOSSES")?.try_into()?;
         let traced = take("TRACED")?.try_into()?;
@@ -365,7 +367,9 @@ impl Source for Live {
 
     fn look(&mut self, snapshot: &mut Snapshot) -> anyhow::Result<()> {
         if !self.absent.contains_key(WATCHED_FILES) {
-            snapshot.look = self.looker.look(snapshot, &mut self.shown, &self.sources)?;
+            let delivered = (!self.absent.contains_key(FILES)).then_some(&self.delivered);
+            let seen = (&self.sources, delivered);
+            snapshot.look = self.looker.look(snapshot, &mut self.shown, seen)?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Rules on what a look at live processes tells, and on listeners at one address.
 
-use super::super::super::look::{Ghost, Left, LookedAt};
+use super::super::super::look::{Ghost, LookedAt};
 use super::super::super::source::Listening;
 use super::rules::{calm, raised};
 use super::*;
@@ -132,42 +132,16 @@ fn what_a_worker_does_that_never_came_back_is_not_known() {
 }
 
 /// A process that waits, and what a look at its epoll saw.
-fn looked(ghosts: Option<Vec<Ghost>>, left: Vec<Left>) -> Case {
+pub(super) fn looked(seen: LookedAt) -> Case {
     let mut case = Case::of(Process::new(&[(C::Waits, 1)], &[]));
     case.look = Some(Look {
         epolls: vec![LookedAt {
             id: id(0),
             items: 3,
-            ghosts,
-            left,
+            ..seen
         }],
     });
     case
-}
-
-fn left(queue: u64, quiet_ns: u64, loop_waits: bool) -> Left {
-    Left {
-        fd: 7,
-        address: "127.0.0.1:80".to_owned(),
-        queue,
-        quiet_ns,
-        loop_waits,
-    }
-}
-
-#[test]
-fn d06() {
-    let one = |queue, quiet_ns, waits| looked(Some(Vec::new()), vec![left(queue, quiet_ns, waits)]);
-    raised(&one(1, 1_000 * MS, true), "D06", Warn);
-    calm(&one(1, 999 * MS, true), "D06");
-    // The loop is busy: D20 tells of that.
-    calm(&one(9, 5_000 * MS, false), "D06");
-    calm(&looked(Some(Vec::new()), Vec::new()), "D06");
-    let sentence = one(4, 2_000 * MS, true).examine().findings[0].sentence.clone();
-    assert!(
-        sentence.starts_with("4 connections wait at 127.0.0.1:80"),
-        "{sentence}"
-    );
 }
 
 #[test]
@@ -177,7 +151,12 @@ fn d08() {
         inode: 4242,
         reused,
     };
-    let closed = |ghosts: &[Ghost]| looked(Some(ghosts.to_vec()), Vec::new());
+    let closed = |ghosts: &[Ghost]| {
+        looked(LookedAt {
+            ghosts: Some(ghosts.to_vec()),
+            ..LookedAt::default()
+        })
+    };
     raised(&closed(&[ghost(false)]), "D08", Warn);
     raised(&closed(&[ghost(false), ghost(true)]), "D08", Warn);
     calm(&closed(&[]), "D08");
@@ -258,7 +237,7 @@ fn what_nobody_looked_at_is_not_fine() {
             "{id}: {outcome:?}"
         );
     };
-    let mut case = looked(None, Vec::new());
+    let mut case = looked(LookedAt::default());
     unchecked(&case, "D08", "were seen to wait");
     assert_eq!(case.outcome("D06"), Outcome::Clear(1));
     case.look = Some(Look::default());
