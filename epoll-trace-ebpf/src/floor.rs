@@ -4,6 +4,9 @@
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 
 #[cfg(target_arch = "bpf")]
+mod head;
+
+#[cfg(target_arch = "bpf")]
 use aya_ebpf::{
     macros::{btf_tracepoint, fentry, fexit, kprobe, kretprobe},
     programs::{BtfTracePointContext, FEntryContext, FExitContext, ProbeContext, RetProbeContext},
@@ -103,18 +106,6 @@ empty! {
     tp_btf fork_tp "sched_process_fork";
     tp_btf exit_tp "sched_process_exit";
 }
-
-#[cfg(target_arch = "bpf")]
-#[panic_handler]
-fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
-    // Nothing panics: the verifier would refuse the loop.
-    loop {}
-}
-
-#[cfg(target_arch = "bpf")]
-#[unsafe(link_section = "license")]
-#[unsafe(no_mangle)]
-static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
 /// The host has nothing to run: the object is built for the BPF target only.
 #[cfg(not(target_arch = "bpf"))]

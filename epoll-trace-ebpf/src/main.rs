@@ -5,6 +5,8 @@
 #[cfg(target_arch = "bpf")]
 mod globals;
 #[cfg(target_arch = "bpf")]
+mod head;
+#[cfg(target_arch = "bpf")]
 mod kernel;
 #[cfg(target_arch = "bpf")]
 mod maps;
@@ -12,18 +14,6 @@ mod maps;
 mod probes;
 #[cfg(target_arch = "bpf")]
 mod signals;
-
-#[cfg(target_arch = "bpf")]
-#[panic_handler]
-fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
-    // Nothing panics: the verifier would refuse the loop.
-    loop {}
-}
-
-#[cfg(target_arch = "bpf")]
-#[unsafe(link_section = "license")]
-#[unsafe(no_mangle)]
-static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
 /// The host has nothing to run: the object is built for the BPF target only.
 #[cfg(not(target_arch = "bpf"))]

@@ -4,18 +4,24 @@
 mod column;
 mod field;
 pub mod findings;
+mod item_flags;
 pub mod locks;
 pub mod overhead;
 pub mod own;
+mod row;
 pub mod sources;
 
 pub use column::{Column, Head, Rank, arranged, fitting};
 pub use field::{Field, Needs, Order, Place, Value};
+pub use item_flags::{flag_named, flags, flags_in_words};
 
-use crate::model::entry::{Badge, Entry};
 use crate::model::histogram::Quantile;
-use crate::model::snapshot::{self, Counter, EpollCounter, Metric};
+use crate::model::snapshot::{Counter, EpollCounter, Metric};
 use field::{Get, NAME};
+use row::{
+    LOCKS, WAKEUP, column, counter, epoll_counter, finding, item, of, p99, rate, ratio, ratio_of, share,
+    share_of, time, wakeup,
+};
 
 /// The columns of `top`, left to right.
 pub fn columns() -> impl Iterator<Item = &'static Field> + Clone {
@@ -43,161 +49,6 @@ pub fn counters() -> impl Iterator<Item = &'static Field> + Clone {
         .iter()
         .filter(|field| matches!(field.place, Place::Counters | Place::Both))
 }
-
-const fn column(
-    id: &'static str,
-    title: &'static str,
-    unit: &'static str,
-    width: u16,
-    order: Order,
-    get: fn(&Entry) -> Value,
-    help: &'static str,
-) -> Field {
-    Field {
-        id,
-        title,
-        unit,
-        help,
-        width,
-        order,
-        place: Place::Table,
-        dispensable: 0,
-        of_epolls: None,
-        made_of: &[],
-        needs: Needs::Nothing,
-        get: Get::Of(get),
-    }
-}
-
-const fn counter(counter: Counter) -> Field {
-    item(counter.name(), counter.help(), Get::Counter(counter))
-}
-
-const fn time(field: Field) -> Field {
-    Field { unit: "ns", ..field }
-}
-
-const fn epoll_counter(counter: EpollCounter) -> Field {
-    item(counter.name(), counter.help(), Get::Epoll(counter))
-}
-
-const fn item(id: &'static str, help: &'static str, get: Get) -> Field {
-    Field {
-        id,
-        title: id,
-        unit: "count",
-        help,
-        width: 10,
-        order: Order::Down,
-        place: Place::Counters,
-        dispensable: 0,
-        of_epolls: None,
-        made_of: &[],
-        needs: Needs::Counters,
-        get,
-    }
-}
-
-fn rate(entry: &Entry, count: Option<u64>) -> Value {
-    entry.per_second(count).map_or(Value::Absent, Value::Rate)
-}
-
-const fn of(id: &'static str, help: &'static str, get: fn(&Entry) -> Value) -> Field {
-    item(id, help, Get::Of(get))
-}
-
-/// One count over another, in words of the second: events per wait.
-const fn ratio_of(id: &'static str, help: &'static str, get: fn(&Entry) -> Value) -> Field {
-    Field {
-        unit: "ratio",
-        ..of(id, help, get)
-    }
-}
-
-/// A part of a whole.
-const fn share_of(id: &'static str, help: &'static str, get: fn(&Entry) -> Value) -> Field {
-    Field {
-        unit: "share",
-        ..of(id, help, get)
-    }
-}
-
-fn ratio(entry: &Entry, part: Option<u64>, whole: Option<u64>) -> Value {
-    entry.ratio(part, whole).map_or(Value::Absent, Value::Ratio)
-}
-
-fn share(entry: &Entry, part: Option<u64>, whole: Option<u64>) -> Value {
-    entry.ratio(part, whole).map_or(Value::Absent, Value::Share)
-}
-
-/// Flags of items: the bit, as tables have it, and in words.
-const FLAG_NAMES: [(u32, &str, &str); 4] = [
-    (snapshot::EDGE, "ET", "edge-triggered"),
-    (snapshot::ONESHOT, "1SHOT", "ONESHOT"),
-    (snapshot::EXCLUSIVE, "EXCL", "EXCLUSIVE"),
-    (snapshot::WAKEUP, "WAKE", "WAKEUP"),
-];
-
-/// Items without any flag, likewise.
-const LEVEL: (&str, &str) = ("LT", "level-triggered");
-
-/// The flags in a mask of epoll_ctl, as people write them.
-pub fn flags(flags: u32) -> String {
-    joined(flags, "|", LEVEL.0, |&(_, name, _)| name)
-}
-
-/// The same in words, as a sentence has them.
-pub fn flags_in_words(flags: u32) -> String {
-    joined(flags, " and ", LEVEL.1, |&(_, _, words)| words)
-}
-
-/// The short name of the flag that `word` is the beginning of, be it its short or its long name, in any case.
-pub fn flag_named(word: &str) -> Option<&'static str> {
-    let begins = |name: &str| {
-        let start = name.get(..word.len());
-        !word.is_empty() && start.is_some_and(|start| start.eq_ignore_ascii_case(word))
-    };
-    let names = FLAG_NAMES.iter().map(|&(_, name, words)| (name, words));
-    let mut all = names.chain([LEVEL]);
-    let found = all.find(|&(name, words)| begins(name) || begins(words));
-    found.map(|(name, _)| name)
-}
-
-fn joined(
-    flags: u32,
-    between: &str,
-    none: &str,
-    name: fn(&(u32, &'static str, &'static str)) -> &'static str,
-) -> String {
-    let set = FLAG_NAMES.iter().filter(|(bit, ..)| flags & bit != 0);
-    let names: Vec<_> = set.map(name).collect();
-    if names.is_empty() {
-        none.to_owned()
-    } else {
-        names.join(between)
-    }
-}
-
-fn wakeup(entry: &Entry, quantile: Quantile) -> Value {
-    entry
-        .percentile(Metric::Wakeup, quantile)
-        .map_or(Value::Absent, Value::Nanos)
-}
-
-fn finding(badge: Badge) -> Value {
-    badge.0.map_or(Value::Ranked(0, String::new()), |(severity, id)| {
-        Value::Ranked(1 + severity as u8, format!("{} {id}", severity.letter()))
-    })
-}
-
-fn p99(entry: &Entry, metric: Metric) -> Value {
-    let time = entry.percentile(metric, Quantile::P99);
-    time.map_or(Value::Absent, Value::Nanos)
-}
-
-const WAKEUP: Needs = Needs::Metrics(&[Metric::Wakeup]);
-
-const LOCKS: Needs = Needs::Metrics(&[Metric::Lock, Metric::Mutex]);
 
 /// Every field, in the order of columns and items.
 pub static FIELDS: &[Field] = &[

@@ -24,7 +24,7 @@ use epoll_trace::commands::session::{Blocks, Session};
 use epoll_trace::commands::top::{Attacher, Invented, Maker as _};
 use epoll_trace::commands::{bench, config, demo, floor, metrics, probes, switch, top};
 use epoll_trace::config::{Config, ConfigError};
-use epoll_trace::probe::load::Scope;
+use epoll_trace::probe::options::Scope;
 use log::LevelFilter;
 
 /// Said where it takes long: with much to count the kernel's check of the programs takes seconds.

@@ -233,7 +233,7 @@ fn signal(top: &OnTerminal, signal: Signal) {
 fn demo() -> OnTerminal {
     let top = top(&["--demo"]);
     top.wait_for("the made-up processes", |text| {
-        text.contains("synthetic") && text.contains("redis-server")
+        text.contains("synthetic") && text.contains("batch")
     });
     top
 }
@@ -270,7 +270,7 @@ fn stopped_it_gives_the_terminal_back_and_takes_it_again() {
         top.resize(30, 100);
         signal(&top, Signal::SIGCONT);
         top.wait_for("the screen again", |text| {
-            text.contains("synthetic") && text.contains("redis-server")
+            text.contains("synthetic") && text.contains("batch")
         });
         assert!(top.screen().screen().alternate_screen(), "{stop}");
         top.resize(24, 80);
@@ -287,7 +287,7 @@ fn a_key_beside_a_new_size_is_not_lost() {
         top.resize(24 + round % 2, 80);
         top.press("?");
         let open = round % 2 == 0;
-        top.wait_for("help come and go", |text| text.contains("redis-server") != open);
+        top.wait_for("help come and go", |text| text.contains("batch") != open);
     }
     top.press("q");
     assert_eq!(top.ended().code(), Some(0));

@@ -5,6 +5,7 @@
 
 use std::io::{Read, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::pty::openpty;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
@@ -254,6 +255,11 @@ impl Running {
                 .stderr(Stdio::piped());
             None
         };
+        // Who starts this in the background of a script ignores SIGINT, and its children inherit that.
+        // SAFETY: between fork and exec; sigaction may be called there, and no handler of ours is set.
+        unsafe {
+            command.pre_exec(|| Ok(signal(Signal::SIGINT, SigHandler::SigDfl).map(drop)?));
+        }
         let start = Instant::now();
         let mut child = command
             .spawn()

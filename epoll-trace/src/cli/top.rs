@@ -31,7 +31,7 @@ Examples:
   epoll-trace top                      every process, each second
   epoll-trace top 5 -S waits_per_s     each 5 seconds, the busiest first
   epoll-trace top --comm '^nginx'      only processes of that name
-  epoll-trace top --measure findings   what the diagnoses but D05 and D07 use
+  epoll-trace top --measure findings   what the diagnoses rest on
   epoll-trace top -- ./server          a command and its children";
 
 /// Arguments of `top`.

@@ -18,8 +18,9 @@ use crate::model::snapshot::{Counter, EpollCounter, FIRST_LOCK_WAITS, LOCK_PATHS
 use crate::model::source::SOURCES;
 use crate::model::waker::{CHAINS, WAKERS};
 use crate::probe::catalog::{Family, Program, Signal};
-use crate::probe::load::{Loaded, Options, Scope, load};
+use crate::probe::load::{Loaded, load};
 use crate::probe::numbers::{Number, wanted};
+use crate::probe::options::{Options, Scope};
 use crate::probe::plan::{FamilyChoice, Identity, Plan, plan};
 use crate::probe::status;
 use crate::source::live::{Live, MAX_IDS};

@@ -9,8 +9,7 @@ use crate::cli::{Format, GlobalArgs, HerdArgs};
 use crate::model::chains::chains;
 use crate::model::delta::Window;
 use crate::model::filter::Filter;
-use crate::model::herds::herds;
-use crate::model::reuseport::groups;
+use crate::model::reuseport::herds_and_groups;
 use crate::view::herds::{HerdReport, notes, write_csv, write_csv_header, write_json, write_text};
 
 /// What `herd` shows of a run.
@@ -42,10 +41,9 @@ impl Blocks for Herds<'_> {
     }
 
     fn block(&self, streams: &mut Streams<'_>, window: &Window, time: Option<&str>) -> io::Result<()> {
-        let mut shown = herds(window, &self.filter, self.args.all);
+        let (mut shown, mut groups) = herds_and_groups(window, &self.filter, self.args.all);
         let most = self.args.trace.most();
         shown.truncate(most);
-        let mut groups = groups(window, &self.filter, self.args.all);
         groups.truncate(most);
         let mut chains = chains(window, &self.filter);
         chains.truncate(most);

@@ -1,6 +1,7 @@
 //! The field table: complete, within its widths, and in the order people expect.
 
 use super::*;
+use crate::model::entry::Entry;
 use crate::model::histogram::Histogram;
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -244,24 +244,29 @@ pub fn gini(parts: &[u64]) -> Option<f64> {
     Some((weighted / (count * whole)).clamp(0.0, 1.0))
 }
 
-/// The sources that `filter` lets pass: those that a waiter watches who passes. Without `all` only those with events in the window.
-/// Most surplus first, equal ones by events.
-pub fn herds(window: &Window, filter: &Filter, all: bool) -> Vec<Herd> {
-    let counted = &window.counted;
-    let mut groups: BTreeMap<SourceId, Vec<&SourceItem>> = BTreeMap::new();
-    for item in &counted.sources {
-        groups.entry(item.key.source).or_default().push(item);
+/// Every source, and whether `filter` lets it pass: a waiter watches it who passes. Most surplus first, equal ones by events.
+pub(super) fn judged(window: &Window, filter: &Filter) -> Vec<(Herd, bool)> {
+    let mut by_source: BTreeMap<SourceId, Vec<&SourceItem>> = BTreeMap::new();
+    for item in &window.counted.sources {
+        by_source.entry(item.key.source).or_default().push(item);
     }
-    let mut herds: Vec<Herd> = groups
+    let judge = |(id, items): (SourceId, Vec<&SourceItem>)| {
+        let herd = herd(window, id, &items);
+        let passes = passes(window, filter, &items, &herd);
+        (herd, passes)
+    };
+    let mut judged: Vec<(Herd, bool)> = by_source.into_iter().map(judge).collect();
+    judged.sort_by_key(|(herd, _)| std::cmp::Reverse((herd.surplus(), herd.events, herd.id)));
+    judged
+}
+
+/// Those that pass. Without `all` only those with events in the window.
+pub(super) fn shown(judged: Vec<(Herd, bool)>, all: bool) -> Vec<Herd> {
+    judged
         .into_iter()
-        .filter_map(|(id, items)| {
-            let herd = herd(window, id, &items);
-            let shown = (all || herd.events > 0) && passes(window, filter, &items, &herd);
-            shown.then_some(herd)
-        })
-        .collect();
-    herds.sort_by_key(|herd| std::cmp::Reverse((herd.surplus(), herd.events, herd.id)));
-    herds
+        .filter(|(herd, passes)| *passes && (all || herd.events > 0))
+        .map(|(herd, _)| herd)
+        .collect()
 }
 
 /// Whether a waiter of the source passes, or who has an epoll there that nobody waited on yet.

@@ -78,8 +78,8 @@ pub static MEASURES: &[MeasureRow] = &[
     row(
         Measure::Findings,
         "findings",
-        "all that the diagnoses rest on, but for D05 and D07",
-        "all of the above but callback and queue: about five times what top costs by itself",
+        "all that the diagnoses rest on",
+        "all of the above but callback and queue: about seven times what top costs by itself",
     ),
     row(
         Measure::Threads,

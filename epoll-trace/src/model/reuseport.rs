@@ -1,11 +1,11 @@
 //! Groups of sockets that listen at one address (SO_REUSEPORT): the kernel gives each connection to one of them, whatever its owner does.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use super::delta::Window;
 use super::filter::Filter;
-use super::herds::{Herd, Work, gini, herds};
-use super::source::{Listening, SourceId};
+use super::herds::{Herd, Work, gini, judged, shown};
+use super::source::Listening;
 
 /// The sockets of one address.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,19 +73,24 @@ impl Group {
     }
 }
 
-/// The groups of several sockets of which a waiter passes `filter`, most connections first. Without `all` only those with connections.
-pub fn groups(window: &Window, filter: &Filter, all: bool) -> Vec<Group> {
+/// The sources that `filter` lets pass, those that a waiter watches who passes, most surplus first, and the groups of listeners of
+/// which one passes, most connections first. Without `all` only those with events in the window.
+pub fn herds_and_groups(window: &Window, filter: &Filter, all: bool) -> (Vec<Herd>, Vec<Group>) {
+    let judged = judged(window, filter);
+    let groups = groups(window, &judged, all);
+    (shown(judged, all), groups)
+}
+
+fn groups(window: &Window, judged: &[(Herd, bool)], all: bool) -> Vec<Group> {
     if window.counted.listening.len() < 2 {
         return Vec::new();
     }
-    let passing = herds(window, filter, true);
-    let passing: HashSet<SourceId> = passing.iter().map(|herd| herd.id).collect();
-    let mut by_inode: HashMap<(u64, u64), Herd> = herds(window, &Filter::default(), true)
-        .into_iter()
-        .filter_map(|herd| {
-            let named = herd.named.as_deref().ok()?;
+    let by_inode: HashMap<(u64, u64), &(Herd, bool)> = judged
+        .iter()
+        .filter_map(|known| {
+            let named = known.0.named.as_deref().ok()?;
             let place = (named.netns?, named.inode?);
-            Some((place, herd))
+            Some((place, known))
         })
         .collect();
     let mut addresses: BTreeMap<(u64, &str), Vec<&Listening>> = BTreeMap::new();
@@ -93,9 +98,13 @@ pub fn groups(window: &Window, filter: &Filter, all: bool) -> Vec<Group> {
         let place = (socket.netns, socket.address.as_str());
         addresses.entry(place).or_default().push(socket);
     }
+    let passes =
+        |netns, socket: &&Listening| by_inode.get(&(netns, socket.inode)).is_some_and(|known| known.1);
     let mut groups: Vec<Group> = addresses
         .into_iter()
-        .filter(|(_, sockets)| sockets.len() > 1)
+        .filter(|((netns, _), sockets)| {
+            sockets.len() > 1 && sockets.iter().any(|socket| passes(*netns, socket))
+        })
         .map(|((netns, address), sockets)| Group {
             address: address.to_owned(),
             netns,
@@ -104,14 +113,11 @@ pub fn groups(window: &Window, filter: &Filter, all: bool) -> Vec<Group> {
                 .map(|socket| Socket {
                     inode: socket.inode,
                     queue: socket.queue,
-                    herd: by_inode.remove(&(netns, socket.inode)),
+                    herd: by_inode.get(&(netns, socket.inode)).map(|(herd, _)| herd.clone()),
                 })
                 .collect(),
         })
-        .filter(|group| {
-            let mut herds = group.sockets.iter().filter_map(|socket| socket.herd.as_ref());
-            (all || group.connections() > 0) && herds.any(|herd| passing.contains(&herd.id))
-        })
+        .filter(|group| all || group.connections() > 0)
         .collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.connections()));
     groups
@@ -128,7 +134,7 @@ mod tests {
         source.share();
         let first = source.snapshot().unwrap();
         let window = Window::between(&first, &source.snapshot().unwrap());
-        groups(&window, filter, false)
+        herds_and_groups(&window, filter, false).1
     }
 
     #[test]

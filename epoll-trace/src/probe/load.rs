@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use aya::{
-    Btf, Ebpf,
+    Btf, Ebpf, EbpfLoader,
     maps::Map,
     programs::Program,
     sys::{Stats, enable_stats},
@@ -17,10 +17,10 @@ use aya::{
 use epoll_trace_ebpf as abi;
 
 use super::catalog::{Hook, Program as Spec};
+use super::options::{Options, Scope};
 use super::{loader, types};
 use crate::kernel::btf::Targets;
 use crate::model::overhead::{MapMemory, ProgramRuns};
-use crate::model::snapshot::Metric;
 
 /// The BPF object, made by build.rs.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/epoll-trace-ebpf"));
@@ -30,118 +30,6 @@ const OF_SOURCES: &[&str] = &["SOURCE_ITEMS"];
 const OF_READERS: &[&str] = &["READS", "READERS"];
 const OF_FILES: &[&str] = &["FILES", "FILE_SUMS", "ROUNDS"];
 const OF_LOCKS: &[&str] = &["LOCKS", "LOCK_THREADS", "MUTEX_WAITS", "SOURCES"];
-
-/// Whom to trace.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Scope {
-    /// Every process but ourselves.
-    #[default]
-    Everything,
-    /// Processes named later by their id.
-    Processes,
-    /// Threads named later by their id.
-    Threads,
-    /// Processes named later by their id, and what they fork.
-    Trees,
-}
-
-/// What a run wants of the programs beyond the plan.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Histograms to keep, in the order of their slots.
-    pub metrics: Vec<Metric>,
-    /// Rows per thread instead of per process.
-    pub per_thread: bool,
-    /// Begins of waits are seen.
-    pub waits_seen: bool,
-    /// Count all waits and wakeups, not only deliveries that slept.
-    pub count_waits: bool,
-    /// Count notifications and scans per epoll.
-    pub count_per_epoll: bool,
-    /// Keep what epoll_ctl and released files tell of items.
-    pub follow_items: bool,
-    /// Add up the time in and between waits.
-    pub time_loops: bool,
-    /// Count who wakes.
-    pub count_wakers: bool,
-    /// Count who wakes the next waiter of its own epoll.
-    pub count_chains: bool,
-    /// Count accepts after deliveries.
-    pub count_accepts: bool,
-    /// Epolls are known by descriptor number only.
-    pub epoll_by_fd: bool,
-    /// Whom to trace.
-    pub scope: Scope,
-    /// Only threads of a cgroup named later, and of those below it.
-    pub by_cgroup: bool,
-    /// Measure waits for locks.
-    pub locks: bool,
-    /// Count what files that several watch, and listeners, bring.
-    pub sources: bool,
-    /// Time who reads fdinfo.
-    pub readers: bool,
-    /// Look up which files deliveries return.
-    pub files: bool,
-    /// Notifications are seen.
-    pub notifications_seen: bool,
-    /// Rows at most; 0 = the object's default.
-    pub rows: u32,
-    /// Log level of the programs, as aya-log numbers it; 0 = off, at no cost.
-    pub log_level: u8,
-}
-
-impl Options {
-    /// The histograms that rows have, in the order of their slots.
-    pub fn kept(&self) -> Vec<Metric> {
-        let metrics = self.metrics.iter().copied();
-        metrics.filter(|metric| !metric.is_of_locks()).collect()
-    }
-
-    /// Whether of wakeups there is one histogram, and nothing else is wanted.
-    fn wakeups_alone(&self) -> bool {
-        let more = self.waits_seen || self.count_waits || self.count_wakers || self.sources;
-        self.kept() == [Metric::Wakeup] && !more && !self.notifications_seen && !self.epoll_by_fd
-    }
-
-    /// The globals that stand for these options. All are 64 bits wide.
-    fn globals(&self) -> Vec<(String, u64)> {
-        let kept = self.kept();
-        let mut globals = vec![
-            ("OWN_TGID".to_owned(), u64::from(std::process::id())),
-            ("FILTERED".to_owned(), u64::from(self.scope != Scope::Everything)),
-            (
-                "FILTER_BY_TID".to_owned(),
-                u64::from(self.scope == Scope::Threads),
-            ),
-            ("BY_CGROUP".to_owned(), u64::from(self.by_cgroup)),
-            ("FOLLOW_FORK".to_owned(), u64::from(self.scope == Scope::Trees)),
-            ("PER_THREAD".to_owned(), u64::from(self.per_thread)),
-            ("EPOLL_BY_FD".to_owned(), u64::from(self.epoll_by_fd)),
-            ("WAITS_SEEN".to_owned(), u64::from(self.waits_seen)),
-            ("COUNT_WAITS".to_owned(), u64::from(self.count_waits)),
-            ("COUNT_PER_EPOLL".to_owned(), u64::from(self.count_per_epoll)),
-            ("FOLLOW_ITEMS".to_owned(), u64::from(self.follow_items)),
-            ("COUNT_WAKERS".to_owned(), u64::from(self.count_wakers)),
-            ("COUNT_CHAINS".to_owned(), u64::from(self.count_chains)),
-            ("COUNT_ACCEPTS".to_owned(), u64::from(self.count_accepts)),
-            ("TIME_LOOPS".to_owned(), u64::from(self.time_loops)),
-            ("LOCKS_WANTED".to_owned(), u64::from(self.locks)),
-            ("COUNT_SOURCES".to_owned(), u64::from(self.sources)),
-            ("COUNT_FILES".to_owned(), u64::from(self.files)),
-            ("TIME_READS".to_owned(), u64::from(self.readers)),
-            (
-                "NOTIFICATIONS_SEEN".to_owned(),
-                u64::from(self.notifications_seen),
-            ),
-        ];
-        for metric in Metric::ALL {
-            let wanted = kept.iter().position(|wanted| wanted == metric);
-            let slot = wanted.map_or(u64::MAX, |slot| slot as u64);
-            globals.push((format!("SLOT_{}", metric.name().to_uppercase()), slot));
-        }
-        globals
-    }
-}
 
 /// Loaded programs. Dropping it unloads and detaches everything; the kernel does the same if we are killed.
 pub struct Loaded {
@@ -176,11 +64,6 @@ pub fn load(
 ) -> anyhow::Result<Loaded> {
     let btf = types::only(targets)?;
     let options_globals = options.globals();
-    let rows = if options.rows == 0 {
-        abi::DEFAULT_ROWS
-    } else {
-        options.rows
-    };
     let mut loader = loader::loader();
     for (name, value) in offsets.iter().chain(&options_globals) {
         loader.override_global(name, value, false);
@@ -188,6 +71,32 @@ pub fn load(
     let wakeups_alone = u64::from(options.wakeups_alone() && entries_are_as_known(offsets));
     loader.override_global("WAKEUPS_ALONE", &wakeups_alone, false);
     loader.override_global("AYA_LOG_LEVEL", &options.log_level, false);
+    size_maps(&mut loader, options);
+    let mut ebpf = loader.load(OBJECT).context("cannot load the BPF object")?;
+    let mut broken = BTreeMap::new();
+    for program in programs {
+        if let Err(error) = load_program(&mut ebpf, program, &btf) {
+            broken.insert(program.name.to_owned(), first_lines(&error));
+        }
+    }
+    Ok(Loaded {
+        maps: map_memory(&ebpf),
+        stats: None,
+        ebpf,
+        programs: programs.to_vec(),
+        links: Vec::new(),
+        logs: options.log_level > 0,
+        broken,
+    })
+}
+
+/// Gives the maps as many entries as `options` need: one where nothing is written.
+fn size_maps(loader: &mut EbpfLoader<'_>, options: &Options) {
+    let rows = if options.rows == 0 {
+        abi::DEFAULT_ROWS
+    } else {
+        options.rows
+    };
     for map in ["ROWS", "ROW_INDEX", "FREE_ROWS"] {
         loader.map_max_entries(map, rows);
     }
@@ -216,22 +125,6 @@ pub fn load(
             loader.map_max_entries(map, 1);
         }
     }
-    let mut ebpf = loader.load(OBJECT).context("cannot load the BPF object")?;
-    let mut broken = BTreeMap::new();
-    for program in programs {
-        if let Err(error) = load_program(&mut ebpf, program, &btf) {
-            broken.insert(program.name.to_owned(), first_lines(&error));
-        }
-    }
-    Ok(Loaded {
-        maps: map_memory(&ebpf),
-        stats: None,
-        ebpf,
-        programs: programs.to_vec(),
-        links: Vec::new(),
-        logs: options.log_level > 0,
-        broken,
-    })
 }
 
 /// Chunks for each histogram: most values of one lie within so many times two powers of two.

@@ -7,6 +7,7 @@ pub mod floor;
 pub mod load;
 mod loader;
 pub mod numbers;
+pub mod options;
 pub mod plan;
 pub mod status;
 mod types;

@@ -1,5 +1,7 @@
 //! Which signals each number rests on: commands ask for numbers, the plan says which of them cannot be known.
 
+mod required;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalog::{Need, Signal};
@@ -141,101 +143,17 @@ impl Number {
 
     /// Without one of these it cannot be known.
     pub const fn required(self) -> &'static [Signal] {
-        const WAITS: &[Signal] = &[Signal::WaitEnter, Signal::WaitReturn];
-        const CAUSES: &[Signal] = &[
-            Signal::WaitEnter,
-            Signal::WaitReturn,
-            Signal::Wakeup,
-            Signal::Notification,
-        ];
-        const QUEUE: &[Signal] = &[
-            Signal::WaitEnter,
-            Signal::WaitReturn,
-            Signal::Notification,
-            Signal::ScanEnd,
-        ];
-        const PHASES: &[Signal] = &[Signal::WaitReturn, Signal::Wakeup, Signal::OnCpu];
         match self {
-            Self::Metric(Metric::Wakeup) => MAIN,
-            Self::Metric(Metric::Callback) => &[Signal::WaitReturn, Signal::Wakeup, Signal::Notification],
-            Self::Metric(Metric::Runqueue | Metric::Delivery) => PHASES,
-            Self::Metric(Metric::Busy) => WAITS,
-            Self::Metric(Metric::EventsPerWait) => &[Signal::WaitReturn],
-            Self::Metric(Metric::Queue) => QUEUE,
-            Self::Metric(Metric::Scan) => &[
-                Signal::WaitEnter,
-                Signal::WaitReturn,
-                Signal::ScanStart,
-                Signal::ScanEnd,
-            ],
-            // A lock is an epoll's only where the epoll is known: from the begin of a wait on.
-            Self::Metric(Metric::Lock | Metric::Mutex) => &[Signal::Contention, Signal::WaitEnter],
-            Self::Metric(Metric::OverflowLength) => {
-                &[Signal::WaitEnter, Signal::Notification, Signal::ScanEnd]
-            }
-            Self::Counter(counter) => match counter {
-                Counter::Waits
-                | Counter::Events
-                | Counter::FullBatches
-                | Counter::Timeouts
-                | Counter::ZeroTimeouts
-                | Counter::Interrupted
-                | Counter::Errors => &[Signal::WaitReturn],
-                Counter::WaitingNs | Counter::BusyNs => WAITS,
-                Counter::AlreadyRunnable => &[Signal::WaitEnter, Signal::Wakeup, Signal::Notification],
-                Counter::ScansRepoll | Counter::ScansSpurious => &[
-                    Signal::WaitEnter,
-                    Signal::WaitReturn,
-                    Signal::Wakeup,
-                    Signal::Scan,
-                ],
-                Counter::DeliveriesSlept
-                | Counter::DeliveriesAtOnce
-                | Counter::EmptyWakeups
-                | Counter::WakeupsUnclassified => MAIN,
-                Counter::WakeupsSource
-                | Counter::WakeupsTimer
-                | Counter::WakeupsChain
-                | Counter::WakeupsCtl => CAUSES,
-                Counter::Accepts | Counter::AcceptEagain | Counter::AcceptErrors => {
-                    &[Signal::WaitEnter, Signal::WaitReturn, Signal::Accept]
-                }
-            },
-            Self::Wakers | Self::Chains => CAUSES,
-            Self::Sources => &[Signal::Wakeup, Signal::Notification],
-            Self::Readers => &[Signal::FdinfoRead],
-            Self::Files => WAITS,
-            Self::FileTimes => &[Signal::WaitEnter, Signal::WaitReturn, Signal::Notification],
-            Self::Epoll(counter) => match counter {
-                EpollCounter::Notifications
-                | EpollCounter::NotificationsUnasked
-                | EpollCounter::NotificationsQueued
-                | EpollCounter::NotificationsInScan
-                | EpollCounter::NotificationsNested => &[Signal::Notification],
-                EpollCounter::Scans => &[Signal::Scan],
-                EpollCounter::ScansOverflow | EpollCounter::OverflowItems | EpollCounter::OverflowMore => {
-                    // What a list gets is counted where it gets it.
-                    &[Signal::Notification, Signal::ScanEnd]
-                }
-                EpollCounter::CtlAdd
-                | EpollCounter::CtlMod
-                | EpollCounter::CtlDel
-                | EpollCounter::CtlModSame
-                | EpollCounter::CtlEinval
-                | EpollCounter::CtlEexist
-                | EpollCounter::CtlEnoent
-                | EpollCounter::CtlEbadf
-                | EpollCounter::CtlErrors => &[Signal::Ctl],
-                EpollCounter::LockWaits | EpollCounter::MutexWaits => &[Signal::Contention],
-                // Wait queues of sources are known from their notifications.
-                EpollCounter::SourceLockWaits => &[Signal::Contention, Signal::Notification],
-                EpollCounter::UringWaits | EpollCounter::UringEvents => &[Signal::UringWait],
-                EpollCounter::ItemsReleased => &[Signal::FileRelease],
-                EpollCounter::Created => &[Signal::EpollBirth],
-                EpollCounter::Closed => &[Signal::EpollDeath],
-            },
+            Self::Metric(metric) => required::of_metric(metric),
+            Self::Counter(counter) => required::of_counter(counter),
+            Self::Epoll(counter) => required::of_epoll(counter),
             Self::Items => &[Signal::EpollBirth, Signal::Ctl, Signal::FileRelease],
             Self::Flags => &[Signal::EpollBirth, Signal::Ctl],
+            Self::Wakers | Self::Chains => required::CAUSES,
+            Self::Sources => &[Signal::Wakeup, Signal::Notification],
+            Self::Readers => &[Signal::FdinfoRead],
+            Self::Files => required::WAITS,
+            Self::FileTimes => &[Signal::WaitEnter, Signal::WaitReturn, Signal::Notification],
         }
     }
 

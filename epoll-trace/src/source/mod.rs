@@ -1,6 +1,7 @@
 //! Where snapshots come from.
 
 pub mod live;
+pub mod story;
 pub mod synthetic;
 
 use crate::model::snapshot::Snapshot;

@@ -1,6 +1,8 @@
 //! A source without a kernel: a few processes whose numbers grow by the same known amounts at every look.
 //! Views and models are tested on it.
 
+mod demo;
+
 use std::array;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,139 +12,17 @@ use crate::model::files::Delivered;
 use crate::model::histogram::{Histogram, Shape};
 use crate::model::shared::Shared;
 use crate::model::snapshot::{
-    Counter, Epoll, EpollCounter, EpollId, FLAGS, ITEMS, Lock, LockKey, LockKind, LockPath, Metric, PathSum,
-    Row, RowKey, Snapshot,
+    Counter, Epoll, EpollCounter, EpollId, FLAGS, ITEMS, Lock, LockKey, LockPath, Metric, PathSum, Row,
+    RowKey, Snapshot,
 };
-use crate::model::source::{Listening, Named, SourceId, SourceItem, SourceItemKey};
+use crate::model::source::{Named, SourceId, SourceItem, SourceItemKey};
 use crate::model::waker::{WakerId, Wakers};
+use demo::{CLIENT, CONTENTION, Contention, DEMO, LISTENING, NETNS, SHARED, SharedFile, Waiter, listening};
 
-/// PID of the process `nginx` of [`Synthetic::demo`]: two epolls, 400 wakeups per look.
-pub const NGINX: u32 = 185;
-
-/// Process and thread that wake instead of a softirq.
-const CLIENT: (u32, u32) = (400, 401);
+pub use demo::NGINX;
 
 /// Time between two looks, ns.
 const TICK_NS: u64 = 1_000_000_000;
-
-/// One waiter: what it does between two looks.
-#[derive(Clone, Copy, Debug)]
-struct Waiter {
-    pid: u32,
-    tid: u32,
-    name: &'static str,
-    epoll: u64,
-    epfd: i32,
-    wakeups: u64,
-    chain: u64,
-    timeouts: u64,
-    /// Usual time of callback, run queue and delivery, ns.
-    phases: [u64; 3],
-}
-
-const DEMO: &[Waiter] = &[
-    Waiter {
-        pid: NGINX,
-        tid: NGINX,
-        name: "nginx",
-        epoll: 1,
-        epfd: 8,
-        wakeups: 200,
-        chain: 0,
-        timeouts: 2,
-        phases: [900, 14_000, 2_100],
-    },
-    Waiter {
-        pid: NGINX,
-        tid: NGINX + 1,
-        name: "nginx",
-        epoll: 2,
-        epfd: 9,
-        wakeups: 200,
-        chain: 0,
-        timeouts: 2,
-        phases: [900, 9_000, 2_100],
-    },
-    Waiter {
-        pid: 210,
-        tid: 210,
-        name: "redis-server",
-        epoll: 3,
-        epfd: 5,
-        wakeups: 1000,
-        chain: 0,
-        timeouts: 10,
-        phases: [600, 4_000, 1_500],
-    },
-    Waiter {
-        pid: 300,
-        tid: 300,
-        name: "worker",
-        epoll: 4,
-        epfd: 5,
-        wakeups: 50,
-        chain: 25,
-        timeouts: 0,
-        phases: [1_200, 310_000, 4_000],
-    },
-    Waiter {
-        pid: 301,
-        tid: 301,
-        name: "worker",
-        epoll: 4,
-        epfd: 5,
-        wakeups: 50,
-        chain: 25,
-        timeouts: 0,
-        phases: [1_200, 90_000, 4_000],
-    },
-    Waiter {
-        pid: 999,
-        tid: 999,
-        name: "ev\u{1b}[31mil",
-        epoll: 5,
-        epfd: 3,
-        wakeups: 1,
-        chain: 0,
-        timeouts: 0,
-        phases: [1_000, 5_000_000, 3_000],
-    },
-];
-
-/// Waits for a lock between two looks: process, epoll, lock, source, threads, path, how many, ns each.
-type Contention = (u32, u64, LockKind, Option<i32>, u64, LockPath, u64, u64);
-
-/// Two processes fight for the epoll they share, a producer joins in, and a listener is contended.
-const CONTENTION: &[Contention] = &[
-    (300, 4, LockKind::Mutex, None, 3, LockPath::Wait, 60, 40_000),
-    (301, 4, LockKind::Mutex, None, 2, LockPath::Ctl, 30, 9_000),
-    (7, 4, LockKind::Lock, None, 2, LockPath::Notification, 40, 700),
-    (NGINX, 1, LockKind::Source, Some(12), 3, LockPath::Other, 7, 1_500),
-];
-
-/// An item of a shared file: file, epoll, descriptor, flags, notifications and waiters woken between two looks.
-type SharedFile = (u64, u64, i32, u32, u64, u64);
-
-/// A listener that wakes both epolls of nginx, and an eventfd of strangers with one exclusive item that gets everything.
-const SHARED: &[SharedFile] = &[
-    (1, 1, 12, 0, 100, 100),
-    (1, 2, 12, 0, 100, 90),
-    (2, 3, 7, 1 << 28, 50, 50),
-    (2, 4, 7, 1 << 28, 0, 0),
-];
-
-/// Inode and accept queue of the sockets at the listener's address: its own, and one that nobody was seen to watch.
-const LISTENING: [(u64, u64); 2] = [(4242, 3), (4243, 7)];
-const NETNS: u64 = 4_026_531_840;
-
-fn listening((inode, queue): (u64, u64)) -> Listening {
-    Listening {
-        netns: NETNS,
-        address: "127.0.0.1:8080".to_owned(),
-        inode,
-        queue,
-    }
-}
 
 /// Processes whose numbers grow by the same amounts at every look, one second apart.
 #[derive(Clone, Debug)]
@@ -296,9 +176,7 @@ impl Synthetic {
     }
 
     fn bucket(&self, value: u64) -> u16 {
-        self.shape
-            .partition_point(|&edge| edge <= value)
-            .saturating_sub(1) as u16
+        bucket(&self.shape, value)
     }
 
     fn lock(&self, contention: &Contention, looks: u64) -> Lock {
@@ -418,7 +296,13 @@ impl Source for Synthetic {
     }
 }
 
-fn epoll_id(number: u64) -> EpollId {
+/// The bucket of `value`.
+pub(super) fn bucket(shape: &Shape, value: u64) -> u16 {
+    shape.partition_point(|&edge| edge <= value).saturating_sub(1) as u16
+}
+
+/// An epoll by a small number.
+pub(super) fn epoll_id(number: u64) -> EpollId {
     EpollId {
         address: (1 << 63) | number,
         born_ns: number,
@@ -426,7 +310,7 @@ fn epoll_id(number: u64) -> EpollId {
 }
 
 /// Exact below 16 ns, then 16 buckets to a power of two, up to 137 s.
-fn shape() -> Shape {
+pub(super) fn shape() -> Shape {
     (0..16)
         .chain((4..37).flat_map(|exponent| (0..16).map(move |sub| (16 + sub) << (exponent - 4))))
         .chain([1 << 37])

@@ -4,7 +4,8 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use nix::sys::epoll::{EpollEvent, EpollFlags};
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
+use nix::sys::eventfd::EventFd;
 use nix::unistd::write;
 
 use super::crew::{Crew, Need, Start};
@@ -15,6 +16,7 @@ use super::waiter::{Duty, SOURCE, Take, serve};
 
 /// Descriptors a waiter costs: epoll, eventfd, two files of the witness.
 const FILES_EACH: u64 = 4;
+
 /// `events` spread evenly over `waiters` threads, rounded by rounds: in each, all that are due are written to at once.
 ///
 /// # Errors
@@ -30,32 +32,9 @@ pub(super) fn run(waiters: usize, events: u64, start: Start) -> Result<(Crew, Kn
     let events = events.max(count);
     let (each, more) = (events / count, events % count);
     let mut crew = Crew::new(waiters, each + 1)?;
-    let mut files = Vec::with_capacity(waiters);
-    for index in 0..count {
-        let epoll = Arc::new(epoll()?);
-        let file = Arc::new(eventfd()?);
-        epoll
-            .add(
-                file.as_fd(),
-                EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, SOURCE),
-            )
-            .context("cannot watch an eventfd")?;
-        let duty = Duty {
-            epfd: epoll.0.as_raw_fd(),
-            fd: file.as_raw_fd(),
-            // Never read: reading would notify again.
-            take: Take::Leave,
-            rearm: None,
-            quota: Some(each + u64::from(index < more)),
-        };
-        let open = (Arc::clone(&epoll), Arc::clone(&file));
-        crew.spawn(move |place| {
-            let result = serve(place, &duty);
-            drop(open);
-            result
-        })?;
-        files.push((epoll, file));
-    }
+    let files: Vec<_> = (0..count)
+        .map(|index| watcher(&mut crew, each + u64::from(index < more)))
+        .collect::<Result<_>>()?;
     crew.begin(start)?;
     let mut consumed = 0;
     while consumed < events {
@@ -83,4 +62,31 @@ pub(super) fn run(waiters: usize, events: u64, start: Start) -> Result<(Crew, Kn
             ..Known::default()
         },
     ))
+}
+
+/// Starts a thread that ends after `quota` deliveries of an eventfd of its own; gives its epoll and that file.
+fn watcher(crew: &mut Crew, quota: u64) -> Result<(Arc<Epoll>, Arc<EventFd>)> {
+    let epoll = Arc::new(epoll()?);
+    let file = Arc::new(eventfd()?);
+    epoll
+        .add(
+            file.as_fd(),
+            EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, SOURCE),
+        )
+        .context("cannot watch an eventfd")?;
+    let duty = Duty {
+        epfd: epoll.0.as_raw_fd(),
+        fd: file.as_raw_fd(),
+        // Never read: reading would notify again.
+        take: Take::Leave,
+        rearm: None,
+        quota: Some(quota),
+    };
+    let open = (Arc::clone(&epoll), Arc::clone(&file));
+    crew.spawn(move |place| {
+        let result = serve(place, &duty);
+        drop(open);
+        result
+    })?;
+    Ok((epoll, file))
 }

@@ -22,27 +22,17 @@ pub(super) const REUSE: &[&str] = one_to_one!(
 );
 
 /// As [`EDGE`], once per waiter and its epoll.
-pub(super) const CROWD: &[&str] = &[
+pub(super) const CROWD: &[&str] = one_to_one!(
     "notifications = events_sent",
-    "wakeups = events_sent",
-    "deliveries = wakeups",
-    "events = deliveries",
-    "events_received = events_sent",
-    "empty_wakeups = 0",
     "scans = events_sent",
-    "epolls = waiters",
-];
+    "epolls = waiters"
+);
 /// The same, with [`EPOLLS_EACH`](super::fleet::EPOLLS_EACH) epolls per waiter.
-pub(super) const FLEET: &[&str] = &[
+pub(super) const FLEET: &[&str] = one_to_one!(
     "notifications = events_sent",
-    "wakeups = events_sent",
-    "deliveries = wakeups",
-    "events = deliveries",
-    "events_received = events_sent",
-    "empty_wakeups = 0",
     "scans = events_sent",
-    "epolls = 10 * waiters",
-];
+    "epolls = 10 * waiters"
+);
 
 /// Several compete: who is woken is fixed, who delivers is not.
 macro_rules! many_to_one {

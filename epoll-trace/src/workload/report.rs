@@ -201,6 +201,11 @@ impl Report {
             }
             None => writeln!(out, "own clock: not taken")?,
         }
+        self.write_expected(out)?;
+        self.write_waiters(out)
+    }
+
+    fn write_expected(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "\n{:<22}{:>12}", "A TRACER MUST COUNT", "")?;
         for (name, expect) in &self.expect {
             match expect.exact() {
@@ -208,6 +213,10 @@ impl Report {
                 None => writeln!(out, "{name:<22}{:>12}", "unknown")?,
             }
         }
+        Ok(())
+    }
+
+    fn write_waiters(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(
             out,
             "\n{:>8}{:>8}{:>9}{:>12}{:>9}{:>8}{:>8}",

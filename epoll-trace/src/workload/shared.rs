@@ -1,11 +1,12 @@
 //! Several waiters on one epoll: threads of a process, or processes that share it over fork.
 
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use nix::sys::epoll::Epoll;
 
 use super::crew::{Crew, Need, Start};
 use super::expect::{Known, Reach};
@@ -40,48 +41,19 @@ pub(super) fn run(
     let stop = Stop::new()?;
     let epoll = epoll_on(&source, mode.flags())?;
     stop.watch(&epoll)?;
-    let epoll = Arc::new(epoll);
+    let open = (Arc::new(epoll), Arc::clone(source.watched()));
     let duty = Duty {
-        epfd: epoll.0.as_raw_fd(),
+        epfd: open.0.0.as_raw_fd(),
         fd: source.fd(),
         take: source.take(),
         rearm: mode.rearm(source.fd()),
         quota: None,
     };
     let mut crew = Crew::new(waiters, events)?;
-    let round = Arc::new(Round::of(if host == Host::Together { waiters } else { 1 }));
-    for _ in 0..waiters {
-        match host {
-            Host::Processes => {
-                crew.fork(|place| serve(place, &duty))?;
-            }
-            Host::Threads | Host::Together => {
-                let open = (Arc::clone(&epoll), Arc::clone(source.watched()));
-                let round = Arc::clone(&round);
-                crew.spawn(move |place| {
-                    let result = serve_after(place, &duty, || round.meet());
-                    drop(open);
-                    result
-                })?;
-            }
-        }
-    }
+    staff(&mut crew, host, waiters, duty, &open)?;
     crew.begin(start)?;
     let count = waiters as u64;
-    let mut wakeups_chain = 0;
-    for sent in 1..=events {
-        let before = crew.arena().sum(|slot| &slot.deliveries_slept);
-        crew.stamp(0..waiters);
-        source.fire()?;
-        crew.settle(&Need {
-            consumed: sent,
-            ..Need::default()
-        })?;
-        let deliveries = crew.arena().sum(|slot| &slot.deliveries_slept) - before;
-        if mode.requeues() {
-            wakeups_chain += chain_wakeups(deliveries, count);
-        }
-    }
+    let wakeups_chain = send(&mut crew, &mut source, mode, waiters, events)?;
     for done in 1..=waiters {
         stop.fire()?;
         crew.settle(&Need {
@@ -117,6 +89,53 @@ pub(super) fn run(
             ..Known::default()
         },
     ))
+}
+
+/// Starts the waiters; threads keep what is `open` to their end.
+fn staff(
+    crew: &mut Crew,
+    host: Host,
+    waiters: usize,
+    duty: Duty,
+    open: &(Arc<Epoll>, Arc<OwnedFd>),
+) -> Result<()> {
+    let round = Arc::new(Round::of(if host == Host::Together { waiters } else { 1 }));
+    for _ in 0..waiters {
+        match host {
+            Host::Processes => {
+                crew.fork(|place| serve(place, &duty))?;
+            }
+            Host::Threads | Host::Together => {
+                let open = (Arc::clone(&open.0), Arc::clone(&open.1));
+                let round = Arc::clone(&round);
+                crew.spawn(move |place| {
+                    let result = serve_after(place, &duty, || round.meet());
+                    drop(open);
+                    result
+                })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sends the events, one after the other, and gives the chain wakeups that they made.
+fn send(crew: &mut Crew, source: &mut Source, mode: Mode, waiters: usize, events: u64) -> Result<u64> {
+    let mut wakeups_chain = 0;
+    for sent in 1..=events {
+        let before = crew.arena().sum(|slot| &slot.deliveries_slept);
+        crew.stamp(0..waiters);
+        source.fire()?;
+        crew.settle(&Need {
+            consumed: sent,
+            ..Need::default()
+        })?;
+        let deliveries = crew.arena().sum(|slot| &slot.deliveries_slept) - before;
+        if mode.requeues() {
+            wakeups_chain += chain_wakeups(deliveries, waiters as u64);
+        }
+    }
+    Ok(wakeups_chain)
 }
 
 /// Where waiters that each return once per event wait for the last of them.

@@ -1,79 +1,18 @@
 //! Runs every scenario with few events, and holds its numbers against its laws and against the kernel's own count
 //! of voluntary switches.
 
-use std::collections::BTreeMap;
+mod asked;
+mod crew;
+mod laws;
+
 use std::time::{Duration, Instant};
 
-use clap::Parser as _;
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::kill;
 
-use super::crew::{Crew, Need, Start};
-use super::source::{Kind, Source, epoll, epoll_on};
-use super::waiter::{Duty, serve, wait_once};
-use super::{CATALOG, Extra, Report, Scenario, ScenarioArgs, perform, perform_from};
-use crate::model::snapshot::{Counter, EpollCounter};
-
-/// Every number of a report by name.
-fn numbers(report: &Report) -> BTreeMap<&str, u64> {
-    let own = [
-        ("waiters", report.waiters),
-        ("events_sent", report.events_sent),
-        ("events_received", report.events_received),
-        ("events_taken_back", report.events_taken_back),
-        ("stops", report.stops),
-        ("epolls", report.epolls),
-        ("returns", report.returns),
-        ("eagain", report.eagain),
-        ("sleeps", report.sleeps),
-    ];
-    let expected = report
-        .expect
-        .iter()
-        .filter_map(|(&name, expect)| Some((name, expect.exact()?)));
-    let stranded = report.stranded.map(|stranded| ("stranded", stranded));
-    expected.chain(own).chain(stranded).collect()
-}
-
-/// Value of a sum of products such as `2 * events_sent - 1`.
-fn value(side: &str, numbers: &BTreeMap<&str, u64>) -> i128 {
-    let factor = |word: &str| match word.parse() {
-        Ok(number) => number,
-        Err(_) => i128::from(
-            *numbers
-                .get(word)
-                .unwrap_or_else(|| panic!("`{word}` is no number of the report")),
-        ),
-    };
-    let (mut sum, mut sign) = (0, 1);
-    let mut words = side.split(' ').peekable();
-    while let Some(word) = words.next() {
-        let mut term = factor(word);
-        while words.next_if_eq(&"*").is_some() {
-            term *= factor(words.next().unwrap());
-        }
-        sum += sign * term;
-        sign = match words.next() {
-            Some("+") | None => 1,
-            Some("-") => -1,
-            Some(other) => panic!("`{other}` is no operator of a law"),
-        };
-    }
-    sum
-}
-
-fn broken_laws(report: &Report) -> Vec<String> {
-    let numbers = numbers(report);
-    let mut broken = Vec::new();
-    for law in report.laws {
-        let (left, right) = law.split_once(" = ").expect("a law is an equality");
-        let (left, right) = (value(left, &numbers), value(right, &numbers));
-        if left != right {
-            broken.push(format!("{law}: {left} is not {right}"));
-        }
-    }
-    broken
-}
+use super::crew::Start;
+use super::{CATALOG, Extra, Report, perform, perform_from};
+use laws::broken_laws;
 
 /// Scenarios whose events have no time of their own, or were there before the wait.
 const UNSTAMPED: [&str; 13] = [
@@ -120,19 +59,6 @@ fn check(name: &str, events: u64, waiters: Option<usize>) -> Report {
         "{name}: a latency per delivery"
     );
     report
-}
-
-#[test]
-fn laws_are_evaluated_as_written() {
-    let numbers = BTreeMap::from([("a", 3), ("b", 2)]);
-    assert_eq!(value("2 * a * b - 1 + b", &numbers), 13);
-    let mut report = perform("pipe-et", Some(3), None).unwrap();
-    report.events_sent += 1;
-    assert_ne!(
-        broken_laws(&report),
-        Vec::<String>::new(),
-        "a lost event must show"
-    );
 }
 
 #[test]
@@ -357,61 +283,6 @@ fn a_fleet_uses_every_epoll_of_every_process() {
 }
 
 #[test]
-fn json_has_every_counter_and_null_for_the_unknown() {
-    let report = perform("shared-lt", Some(5), None).unwrap();
-    let json = serde_json::to_value(&report).unwrap();
-    assert_eq!(
-        (json["v"].as_u64(), json["kind"].as_str()),
-        (Some(1), Some("scenario"))
-    );
-    assert_eq!(json["expect"]["wakeups_source"]["exact"], 5 + 4);
-    assert!(json["expect"]["scans"].is_null());
-    assert!(json["latency_ns"]["p50"].as_u64() > Some(0));
-    let names = Counter::ALL.iter().map(|counter| counter.name());
-    for name in names.chain(EpollCounter::ALL.iter().map(|counter| counter.name())) {
-        assert!(json["expect"].get(name).is_some(), "{name}");
-    }
-}
-
-#[test]
-fn text_fits_eighty_columns() {
-    let mut text = Vec::new();
-    perform("herd-eventfd-exclusive", Some(5), None)
-        .unwrap()
-        .write_text(&mut text)
-        .unwrap();
-    super::list(false, &mut text).unwrap();
-    let text = String::from_utf8(text).unwrap();
-    let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > 80).collect();
-    assert_eq!(wide, Vec::<&str>::new());
-}
-
-#[test]
-fn parameters_are_checked() {
-    let refusal = |name, waiters| perform(name, Some(1), waiters).unwrap_err().to_string();
-    assert!(refusal("pipe", None).contains("--list"));
-    assert!(refusal("pipe-lt", Some(2)).contains("leave --waiters out"));
-    assert!(refusal("herd-tcp", Some(0)).contains("1 to 64"));
-    let started = |on_line, period| {
-        let start = Start { on_line, period };
-        perform_from(start, "timeouts", None, None, Extra::default())
-            .unwrap_err()
-            .to_string()
-    };
-    let held = started(true, None);
-    assert!(held.contains("leave --hold out"), "{held}");
-    let paced = started(false, Some(Duration::from_millis(1)));
-    assert!(paced.contains("leave --rate out"), "{paced}");
-    let names: std::collections::BTreeSet<&str> = CATALOG.iter().map(|scenario| scenario.name).collect();
-    assert_eq!(names.len(), CATALOG.len(), "a name stands twice");
-    assert!(
-        CATALOG
-            .iter()
-            .all(|scenario| Scenario::by_name(scenario.name).is_some())
-    );
-}
-
-#[test]
 fn events_come_at_a_rate_at_most() {
     let start = Start {
         on_line: false,
@@ -420,83 +291,4 @@ fn events_come_at_a_rate_at_most() {
     let begun = Instant::now();
     perform_from(start, "pipe-lt", Some(21), None, Extra::default()).unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(100));
-}
-
-#[test]
-fn the_command_line_knows_the_names() {
-    #[derive(clap::Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: ScenarioArgs,
-    }
-    let parse = |line: &str| Line::try_parse_from(line.split(' ')).map(|line| line.args);
-    assert_eq!(parse("scenario herd-tcp --waiters 4").unwrap().waiters, Some(4));
-    assert!(parse("scenario --list").unwrap().list);
-    for wrong in ["scenario", "scenario herd", "scenario pipe-lt --events 0"] {
-        assert!(parse(wrong).is_err(), "{wrong}");
-    }
-}
-
-#[test]
-fn a_failing_waiter_ends_the_run_at_once() {
-    let mut crew = Crew::new(1, 0).unwrap();
-    crew.fork(|place| wait_once(place, -1, -1).map(drop)).unwrap();
-    let error = crew.settle(&Need::default()).unwrap_err().to_string();
-    assert!(error.contains("Bad file descriptor"), "{error}");
-}
-
-#[test]
-fn a_waiter_killed_from_outside_ends_the_run_at_once() {
-    let epoll = epoll().unwrap();
-    let epfd = std::os::fd::AsRawFd::as_raw_fd(&epoll.0);
-    let mut crew = Crew::new(1, 0).unwrap();
-    let child = crew.fork(|place| wait_once(place, epfd, -1).map(drop)).unwrap();
-    crew.settle(&Need::default()).unwrap();
-    kill(child, Signal::SIGKILL).unwrap();
-    let error = crew
-        .settle(&Need {
-            woken: 0..1,
-            ..Need::default()
-        })
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains("killed from outside"), "{error}");
-}
-
-#[test]
-fn a_crew_given_up_leaves_no_process() {
-    let source = Source::new(Kind::Pipe).unwrap();
-    let epoll = epoll_on(&source, super::single::Mode::Level.flags()).unwrap();
-    let epfd = std::os::fd::AsRawFd::as_raw_fd(&epoll.0);
-    let duty = Duty {
-        epfd,
-        fd: source.fd(),
-        take: source.take(),
-        rearm: None,
-        quota: None,
-    };
-    let mut crew = Crew::new(1, 0).unwrap();
-    let child = crew.fork(|place| serve(place, &duty)).unwrap();
-    crew.settle(&Need::default()).unwrap();
-    drop(crew);
-    assert_eq!(kill(child, None), Err(Errno::ESRCH));
-}
-
-/// A waiter that is late to sleep: the witness must not take its other sleep for the one in epoll_wait.
-#[test]
-fn a_sleep_elsewhere_is_not_taken_for_the_wait() {
-    let epoll = epoll().unwrap();
-    let epfd = std::os::fd::AsRawFd::as_raw_fd(&epoll.0);
-    let mut crew = Crew::new(1, 0).unwrap();
-    crew.fork(|place| {
-        for _ in 0..3 {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        wait_once(place, epfd, 10_000).map(drop)
-    })
-    .unwrap();
-    crew.settle(&Need::default()).unwrap();
-    let entered = crew.arena().sum(|slot| &slot.entered);
-    let returned = crew.arena().sum(|slot| &slot.waits);
-    assert_eq!((entered, returned), (1, 0));
 }

@@ -1,11 +1,11 @@
-//! From rounds to figures, and what they are held to. Pure.
+//! From rounds to figures, and whether they can be trusted. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use xtask::measure::{AFTER, BEFORE, Measured};
 
-use super::subjects::{At, CEILINGS, Ceiling, LOADS, STARTS, SUBJECTS, StartCeiling, Whose};
+use super::subjects::{LOADS, SUBJECTS, Whose};
 use crate::compare;
 
 /// How far what is measured with none may be apart before and after all subjects; else something of them stayed behind.
@@ -238,65 +238,6 @@ impl Kernel {
         Ok(())
     }
 
-    /// Each ceiling that this run measured: whether it holds, and a line that says so.
-    pub(super) fn ceilings(&self) -> Vec<(bool, String)> {
-        let of_this = |ceiling: &&Ceiling| ceiling.kernel.is_none_or(|kernel| kernel == self.kernel);
-        CEILINGS
-            .iter()
-            .filter(of_this)
-            .filter_map(|ceiling| self.ceiling(ceiling))
-            .chain(STARTS.iter().filter_map(|ceiling| self.start_ceiling(ceiling)))
-            .collect()
-    }
-
-    fn start_ceiling(&self, ceiling: &StartCeiling) -> Option<(bool, String)> {
-        if ceiling.kernel != self.kernel {
-            return None;
-        }
-        let start = self
-            .starts
-            .iter()
-            .find(|start| start.subject == ceiling.subject)?;
-        let (value, mb) = (start.first_output?, start.rss_mb?);
-        let good = value <= ceiling.most && mb <= ceiling.most_mb;
-        Some((
-            good || !ceiling.kept,
-            format!(
-                "{} {} on {}: start: {value:.0} M instructions and {mb:.1} MB, at most {:.0} and {:.1}",
-                verdict(good, ceiling.kept),
-                ceiling.subject,
-                self.kernel,
-                ceiling.most,
-                ceiling.most_mb
-            ),
-        ))
-    }
-
-    fn ceiling(&self, ceiling: &Ceiling) -> Option<(bool, String)> {
-        let figure = self.figure(ceiling.subject, ceiling.load)?;
-        let (value, most, unit) = match ceiling.at {
-            At::Most(most) => (figure.above, most, "instructions"),
-            At::Times(most) => {
-                let base = figure.instructions - figure.above;
-                (figure.instructions / base, most, "times none")
-            }
-            At::TimesOf(other, most) => {
-                let other = self.figure(other, ceiling.load)?;
-                (figure.above / other.above, most, "times its floor")
-            }
-        };
-        let good = value <= most;
-        let word = verdict(good, ceiling.kept);
-        let digits = if matches!(ceiling.at, At::Most(_)) { 0 } else { 2 };
-        Some((
-            good || !ceiling.kept,
-            format!(
-                "{word} {} on {}: {}: {value:.digits$} {unit}, at most {most:.digits$}",
-                ceiling.subject, self.kernel, ceiling.load
-            ),
-        ))
-    }
-
     /// Rows of ours that are no longer what `record` says, in a line each.
     pub(super) fn changes(&self, record: &Self) -> Vec<String> {
         let ours = |figure: &&Figure| {
@@ -328,20 +269,12 @@ impl Kernel {
     }
 }
 
-fn verdict(good: bool, kept: bool) -> &'static str {
-    match (good, kept) {
-        (true, true) => "ok",
-        (true, false) => "ok, and so far not kept: mark it as kept:",
-        (false, true) => "FAIL",
-        (false, false) => "not yet",
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn measured(rows: &[(&str, &str, f64)]) -> Vec<Measured> {
+    /// Four rounds of each: subject, load and instructions per operation.
+    pub(in super::super) fn measured(rows: &[(&str, &str, f64)]) -> Vec<Measured> {
         let one = |&(subject, load, per_op): &(&str, &str, f64)| Measured::Load {
             subject: subject.to_owned(),
             load: load.to_owned(),
@@ -351,7 +284,8 @@ mod tests {
         rows.iter().map(one).collect()
     }
 
-    fn kernel(after: f64, hist: f64) -> Result<Kernel, String> {
+    /// `pp` with nothing, with `hist`, and with nothing again.
+    pub(in super::super) fn kernel(after: f64, hist: f64) -> Result<Kernel, String> {
         let rows = [
             (BEFORE, "pp", 7000.0),
             ("hist, fentry", "pp", hist),
@@ -372,40 +306,6 @@ mod tests {
         assert!(why(7015.0, 7600.0).contains("cannot be trusted"));
         assert!(why(7000.0, 7001.0).contains("not attached"));
         assert_eq!(kernel(7001.0, 7600.0).unwrap().sound(), Ok(()));
-    }
-
-    #[test]
-    fn ceilings_hold_or_fail() {
-        let first = |top| {
-            let rows = [
-                (BEFORE, "pp", 7000.0),
-                ("top, fentry", "pp", top),
-                (AFTER, "pp", 7000.0),
-            ];
-            let kernel = Kernel::new("6.1", "x", &measured(&rows)).unwrap();
-            kernel.ceilings()[0].clone()
-        };
-        assert!(first(8600.0).0);
-        let fails = "FAIL top, fentry on 6.1: pp: 1601 instructions, at most 1600";
-        assert_eq!(first(8601.0), (false, fails.to_owned()));
-    }
-
-    #[test]
-    fn starts_have_ceilings() {
-        let with = |instructions, mb| {
-            let mut kernel = kernel(7000.0, 7600.0).unwrap();
-            kernel.kernel = "6.1".to_owned();
-            kernel.starts.push(Start {
-                subject: "hist, fentry".to_owned(),
-                first_output: Some(instructions),
-                rss_mb: Some(mb),
-                peak_mb: None,
-            });
-            let told = kernel.ceilings();
-            told.into_iter().all(|(holds, _)| holds)
-        };
-        assert!(with(500.0, 20.0));
-        assert!(!with(501.0, 20.0) && !with(500.0, 20.1));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! known number of operations; so they differ in nothing else.
 
 mod agent;
+mod ceilings;
 mod figures;
 mod native;
 mod pairs;

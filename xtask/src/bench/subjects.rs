@@ -1,4 +1,4 @@
-//! What is measured: loads, what runs beside them, and what our own figures may be at most.
+//! What is measured: loads, and what runs beside them.
 
 use xtask::measure::{Kind, Load, Subject};
 
@@ -59,11 +59,11 @@ pub(super) const LOADS: [LoadRow; 9] = [
     ),
     load(GETPPID, 10_000, true, true, "a system call that is not epoll's"),
 ];
-const PP: &str = "pp";
-const NULL: &str = "null";
-const HERD: &str = "herd";
-const FUTEX: &str = "futex";
-const GETPPID: &str = "getppid";
+pub(super) const PP: &str = "pp";
+pub(super) const NULL: &str = "null";
+pub(super) const HERD: &str = "herd";
+pub(super) const FUTEX: &str = "futex";
+pub(super) const GETPPID: &str = "getppid";
 
 /// The loads of a form of the benchmark.
 pub(super) fn loads(form: Form) -> Vec<Load> {
@@ -272,19 +272,19 @@ const ALL_MEASURES: &str = "all measures, fentry";
 const HERDS: &str = "herd, fentry";
 /// What all diagnoses together take, for the seconds that it runs.
 const DIAGNOSE: &str = "diagnose, fentry";
-const HIST: &str = "hist, fentry";
+pub(super) const HIST: &str = "hist, fentry";
 const HIST_FLOOR: &str = "floor: hist, fentry";
-const HIST_PHASES: &str = "hist -E, all phases, fentry";
-const TOP: &str = "top, fentry";
+pub(super) const HIST_PHASES: &str = "hist -E, all phases, fentry";
+pub(super) const TOP: &str = "top, fentry";
 const TOP_FLOOR: &str = "floor: top, fentry";
 const HIST_KPROBE: &str = "hist, kprobe";
 const HIST_FLOOR_KPROBE: &str = "floor: hist, kprobe";
-const TOP_KPROBE: &str = "top, kprobe";
-const TOP_FLOOR_KPROBE: &str = "floor: top, kprobe";
-const HIST_TRACEPOINT: &str = "hist, tracepoint";
-const HIST_FLOOR_TRACEPOINT: &str = "floor: hist, tracepoint";
-const TOP_TRACEPOINT: &str = "top, tracepoint";
-const TOP_FLOOR_TRACEPOINT: &str = "floor: top, tracepoint";
+pub(super) const TOP_KPROBE: &str = "top, kprobe";
+pub(super) const TOP_FLOOR_KPROBE: &str = "floor: top, kprobe";
+pub(super) const HIST_TRACEPOINT: &str = "hist, tracepoint";
+pub(super) const HIST_FLOOR_TRACEPOINT: &str = "floor: hist, tracepoint";
+pub(super) const TOP_TRACEPOINT: &str = "top, tracepoint";
+pub(super) const TOP_FLOOR_TRACEPOINT: &str = "floor: top, tracepoint";
 
 /// What peers call: without a shell bpftrace 0.17 ends by SIGSEGV.
 pub(super) const CALLED_BY_PEERS: &str = "sh";
@@ -318,127 +318,6 @@ impl SubjectRow {
                 .map(|&word| word.to_owned())
                 .collect(),
             kind: self.kind,
-        }
-    }
-}
-
-/// How a bound is meant.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum At {
-    /// Instructions per operation above none.
-    Most(f64),
-    /// Times what the load costs with none.
-    Times(f64),
-    /// Times what another subject takes above none.
-    TimesOf(&'static str, f64),
-}
-
-/// What `subject` may cost `load` on `kernel` (none: on each).
-#[derive(Debug)]
-pub(super) struct Ceiling {
-    pub(super) subject: &'static str,
-    pub(super) load: &'static str,
-    pub(super) kernel: Option<&'static str>,
-    pub(super) at: At,
-    /// Whether it was ever kept: what was must be kept for good, what was not yet is only told.
-    pub(super) kept: bool,
-}
-
-/// Not kept so far: docs/cost.md says where the instructions go.
-const fn goal(ceiling: Ceiling) -> Ceiling {
-    Ceiling {
-        kept: false,
-        ..ceiling
-    }
-}
-
-/// Of one kernel alone.
-const fn on(kernel: &'static str, ceiling: Ceiling) -> Ceiling {
-    Ceiling {
-        kernel: Some(kernel),
-        ..ceiling
-    }
-}
-
-const fn ceiling(subject: &'static str, load: &'static str, at: At) -> Ceiling {
-    Ceiling {
-        subject,
-        load,
-        kernel: None,
-        at,
-        kept: true,
-    }
-}
-
-/// Asserted in every run that measures the row.
-pub(super) const CEILINGS: [Ceiling; 16] = [
-    ceiling(HIST, PP, At::Most(650.0)),
-    ceiling(HIST, NULL, At::Most(230.0)),
-    goal(ceiling(HIST_PHASES, PP, At::Most(1200.0))),
-    on("6.1", ceiling(TOP, PP, At::Most(1600.0))),
-    ceiling(TOP, PP, At::Most(1700.0)),
-    ceiling(TOP, NULL, At::Most(650.0)),
-    ceiling(TOP, HERD, At::Times(1.15)),
-    goal(ceiling(TOP_KPROBE, PP, At::TimesOf(TOP_FLOOR_KPROBE, 1.6))),
-    ceiling(HIST, GETPPID, At::Most(NOTHING)),
-    ceiling(TOP, GETPPID, At::Most(NOTHING)),
-    ceiling(HIST, FUTEX, At::Most(120.0)),
-    on("6.1", ceiling(TOP, FUTEX, At::Most(120.0))),
-    on("6.18", ceiling(TOP, FUTEX, At::Most(120.0))),
-    // Its empty programs take 125 there.
-    on("7.3", goal(ceiling(TOP, FUTEX, At::Most(120.0)))),
-    ceiling(HIST_TRACEPOINT, GETPPID, At::TimesOf(HIST_FLOOR_TRACEPOINT, 1.15)),
-    ceiling(TOP_TRACEPOINT, GETPPID, At::TimesOf(TOP_FLOOR_TRACEPOINT, 1.15)),
-];
-
-/// What a start of `subject` on `kernel` may take until its first output.
-#[derive(Debug)]
-pub(super) struct StartCeiling {
-    pub(super) subject: &'static str,
-    pub(super) kernel: &'static str,
-    /// Millions of instructions.
-    pub(super) most: f64,
-    /// Resident memory, MB.
-    pub(super) most_mb: f64,
-    /// As of [`Ceiling`].
-    pub(super) kept: bool,
-}
-
-/// Asserted in every run that starts the subject.
-pub(super) const STARTS: [StartCeiling; 3] = [
-    start("6.1", true),
-    start("6.18", true),
-    // 516 M: its verifier takes longer.
-    start("7.3", false),
-];
-
-const fn start(kernel: &'static str, kept: bool) -> StartCeiling {
-    StartCeiling {
-        subject: HIST,
-        kernel,
-        most: 500.0,
-        most_mb: 20.0,
-        kept,
-    }
-}
-
-/// Instructions per operation by which a load that nobody touches differs from itself: the agent's own ticks.
-const NOTHING: f64 = 2.0;
-
-#[cfg(test)]
-mod tests {
-    use super::{At, CEILINGS, LOADS, STARTS, SUBJECTS};
-
-    #[test]
-    fn ceilings_name_what_is_measured() {
-        let subject = |name| SUBJECTS.iter().any(|row| row.name == name);
-        assert!(STARTS.iter().all(|ceiling| subject(ceiling.subject)));
-        for ceiling in &CEILINGS {
-            assert!(subject(ceiling.subject), "{ceiling:?}");
-            assert!(LOADS.iter().any(|load| load.name == ceiling.load), "{ceiling:?}");
-            if let At::TimesOf(other, _) = ceiling.at {
-                assert!(subject(other), "{ceiling:?}");
-            }
         }
     }
 }

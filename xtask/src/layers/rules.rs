@@ -43,7 +43,7 @@ const fn rule(source: &'static str, module: &'static str, forbidden: &'static [&
     }
 }
 
-/// Design, section 5.
+/// The layers of docs/design.md.
 pub(super) const RULES: &[Rule] = &[
     rule(OBJECT, "", &["std"]),
     rule(OBJECT, "lib", &["aya_ebpf", "aya_log_ebpf"]),

@@ -128,6 +128,38 @@ impl Drop for Vm {
 }
 
 fn spawn(boot: &Boot<'_>, ports: &[UnixStream; 4]) -> Result<Child> {
+    let mut command = machine(boot);
+    for (n, port) in ports.iter().enumerate() {
+        command
+            .arg("-chardev")
+            .arg(format!("socket,id=port{n},fd={}", port.as_raw_fd()));
+        command.arg("-serial").arg(format!("chardev:port{n}"));
+    }
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit());
+    let passed_on = ports.each_ref().map(UnixStream::as_raw_fd);
+    let prepare = move || {
+        // A VM must not outlive us, however we end.
+        set_pdeathsig(Signal::SIGKILL)?;
+        for port in passed_on {
+            // Only in this child: one that starts at the same time would hold the ports open until its own end.
+            // SAFETY: `ports` outlives the start of the child.
+            let port = unsafe { BorrowedFd::borrow_raw(port) };
+            fcntl(port, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        }
+        Ok(())
+    };
+    // SAFETY: prctl and fcntl are async-signal-safe and touch no memory.
+    unsafe { command.pre_exec(prepare) };
+    command
+        .spawn()
+        .with_context(|| format!("cannot start {QEMU}; `cargo xtask setup --vm` installs it"))
+}
+
+/// QEMU's command line up to the ports.
+fn machine(boot: &Boot<'_>) -> Command {
     let mut command = Command::new(QEMU);
     let (cpu, memory, kaslr) = match boot.clock {
         Clock::Real => (CPU, MEMORY, ""),
@@ -166,33 +198,7 @@ fn spawn(boot: &Boot<'_>, ports: &[UnixStream; 4]) -> Result<Child> {
     if boot.clock == Clock::Instructions {
         command.args(COUNTING);
     }
-    for (n, port) in ports.iter().enumerate() {
-        command
-            .arg("-chardev")
-            .arg(format!("socket,id=port{n},fd={}", port.as_raw_fd()));
-        command.arg("-serial").arg(format!("chardev:port{n}"));
-    }
     command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::inherit());
-    let passed_on = ports.each_ref().map(UnixStream::as_raw_fd);
-    let prepare = move || {
-        // A VM must not outlive us, however we end.
-        set_pdeathsig(Signal::SIGKILL)?;
-        for port in passed_on {
-            // Only in this child: one that starts at the same time would hold the ports open until its own end.
-            // SAFETY: `ports` outlives the start of the child.
-            let port = unsafe { BorrowedFd::borrow_raw(port) };
-            fcntl(port, FcntlArg::F_SETFD(FdFlag::empty()))?;
-        }
-        Ok(())
-    };
-    // SAFETY: prctl and fcntl are async-signal-safe and touch no memory.
-    unsafe { command.pre_exec(prepare) };
-    command
-        .spawn()
-        .with_context(|| format!("cannot start {QEMU}; `cargo xtask setup --vm` installs it"))
 }
 
 /// Copies a port to one of our own streams as it comes.

@@ -11,13 +11,12 @@ use crate::model::filter::Filter;
 use crate::model::finding::{Examination, Limits, examine};
 use crate::model::gone::Gone;
 use crate::model::group::{GroupBy, group};
-use crate::model::herds::herds;
 use crate::model::locks::{LockOrder, locks};
 use crate::model::look::Look;
 use crate::model::measures::{Measure, Measures};
 use crate::model::overhead::Overhead;
 use crate::model::own::own_rows;
-use crate::model::reuseport::groups;
+use crate::model::reuseport::herds_and_groups;
 use crate::model::snapshot::{EpollId, Snapshot};
 use crate::model::totals::Totals;
 use crate::view::tui::app::Sample;
@@ -206,8 +205,7 @@ impl Looker {
             Screen::Sources | Screen::Locks | Screen::Findings => {
                 let window = self.window();
                 sample.window_ns = window.span_ns;
-                sample.herds = herds(&window, &self.filter, false);
-                sample.groups = groups(&window, &self.filter, false);
+                (sample.herds, sample.groups) = herds_and_groups(&window, &self.filter, false);
                 sample.locks = locks(&window, &self.filter);
                 LockOrder::Total.sort(&mut sample.locks);
             }
@@ -281,7 +279,9 @@ fn add_badges(entries: &mut [Entry], examination: &Examination) {
     // They come worst first.
     for finding in &examination.findings {
         let badge = Badge(Some((finding.severity, finding.diagnosis.id)));
-        worst.entry(finding.subject.key.pid).or_insert(badge);
+        for &pid in finding.subject.pids() {
+            worst.entry(pid).or_insert(badge);
+        }
     }
     for entry in entries {
         entry.finding = Some(worst.get(&entry.key.pid).copied().unwrap_or_default());
@@ -292,6 +292,8 @@ fn add_badges(entries: &mut [Entry], examination: &Examination) {
 mod tests {
     use super::*;
     use crate::model::snapshot::{Row, RowKey};
+    use crate::source::Source as _;
+    use crate::source::story::Story;
     use crate::source::synthetic::Synthetic;
 
     /// A look at `rows` quiet epolls, at a second.
@@ -351,5 +353,27 @@ mod tests {
             })
             .collect();
         assert_eq!(due, [10, 20]);
+    }
+
+    #[test]
+    fn who_shares_a_file_shares_its_badge() {
+        let mut story = Story::default();
+        let first = story.snapshot().unwrap();
+        let made = Made {
+            source: Box::new(Synthetic::empty()),
+            measures: Measures::all(),
+            status: None,
+            host: Arc::default(),
+        };
+        let mut looker = Looker::new(first, Filter::default());
+        let samples = (0..10).map(|_| looker.look(story.snapshot().unwrap(), &made));
+        let sample = samples.last().unwrap();
+        let badges = |name: &str| -> Vec<Option<&str>> {
+            let of = sample.entries.iter().filter(|entry| entry.name == name);
+            of.map(|entry| entry.finding.unwrap().0.map(|(_, id)| id))
+                .collect()
+        };
+        assert_eq!(badges("nginx"), [Some("D01"); 4]);
+        assert_eq!(badges("unbound"), [None]);
     }
 }

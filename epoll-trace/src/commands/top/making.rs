@@ -11,10 +11,10 @@ use crate::model::measures::{Measure, Measures};
 use crate::model::own::Host;
 use crate::model::probes::Status;
 use crate::model::snapshot::Metric;
-use crate::probe::load::Scope;
+use crate::probe::options::Scope;
 use crate::source::Source;
 use crate::source::live::MAX_IDS;
-use crate::source::synthetic::Synthetic;
+use crate::source::story::Story;
 
 /// A source that counts, and what there is to say of it.
 pub struct Made {
@@ -65,6 +65,7 @@ pub fn wishes(measures: Measures) -> Wishes {
         metrics,
         counters: Some(if all { Counters::All } else { Counters::Waits }),
         sources: measures.has(Measure::Herd),
+        files: measures.has(Measure::Findings),
         look: measures.has(Measure::Findings),
         per_thread: measures.has(Measure::Threads),
         own_cost: measures.has(Measure::Cost),
@@ -172,7 +173,7 @@ pub struct Invented;
 impl Maker for Invented {
     fn make(&mut self, _measures: Measures, _known: &[u32]) -> anyhow::Result<Made> {
         Ok(Made {
-            source: Box::new(Synthetic::everything()),
+            source: Box::new(Story::default()),
             measures: Measures::all(),
             status: None,
             host: Arc::new(Host {

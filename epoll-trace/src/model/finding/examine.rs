@@ -7,9 +7,10 @@ use super::super::entry::{Entry, EntryKey};
 use super::super::files::{FILE_LOSSES, FILES};
 use super::super::filter::Filter;
 use super::super::group::{GroupBy, group};
-use super::super::herds::{Herd, herds};
+use super::super::herds::Herd;
 use super::super::locks::{LockEntry, locks};
-use super::super::reuseport::{Group, groups};
+use super::super::reuseport::{Group, herds_and_groups};
+use super::super::snapshot::{FIRST_LOCK_WAITS, LockKind};
 use super::super::source::SOURCES;
 use super::{
     Check, Confidence, DIAGNOSES, Diagnosis, Examination, Finding, Judgement, Level, Limit, Limits, Outcome,
@@ -30,10 +31,11 @@ pub struct Scene<'a> {
 
 impl<'a> Scene<'a> {
     fn new(window: &'a Window, filter: &Filter, limits: &'a Limits) -> Self {
+        let (herds, groups) = herds_and_groups(window, filter, false);
         Self {
             window,
-            herds: herds(window, filter, false),
-            groups: groups(window, filter, false),
+            herds,
+            groups,
             processes: group(window, GroupBy::Process, filter),
             epolls: group(window, GroupBy::Epoll, filter),
             locks: locks(window, filter),
@@ -60,6 +62,13 @@ impl<'a> Scene<'a> {
             .iter()
             .filter(|&&name| !(estimated && name == SOURCES));
         needs.find_map(|name| Some(format!("{name}: {}", absent.get(*name)?)))
+    }
+
+    /// Why what `diagnosis` looks for may be there unseen: of spin locks the first waiter is, where only tracepoints tell.
+    fn blind(&self, diagnosis: &Diagnosis) -> Option<String> {
+        let spins = matches!(diagnosis.rule, Rule::Lock(LockKind::Lock, _));
+        let why = spins.then(|| self.window.counted.absent.get(FIRST_LOCK_WAITS))??;
+        Some(format!("{FIRST_LOCK_WAITS}: {why}"))
     }
 
     /// `count` per second of the window.
@@ -170,9 +179,13 @@ fn check(diagnosis: &'static Diagnosis, scene: &Scene<'_>, findings: &mut Vec<Fi
         Rule::Source(_) | Rule::EstimatedSource(_) | Rule::Group(_) | Rule::Lock(..)
     );
     let nothing_to_blame = blames && !scene.epolls.is_empty();
+    let outcome = missing.map_or_else(|| tally.outcome(nothing_to_blame), Outcome::Unchecked);
     Check {
         diagnosis,
-        outcome: missing.map_or_else(|| tally.outcome(nothing_to_blame), Outcome::Unchecked),
+        outcome: match (outcome, scene.blind(diagnosis)) {
+            (Outcome::Clear(_) | Outcome::TooFew(_), Some(why)) => Outcome::Unchecked(why),
+            (outcome, _) => outcome,
+        },
         unknown: tally.unknown,
     }
 }

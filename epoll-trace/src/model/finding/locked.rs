@@ -12,7 +12,8 @@ pub(super) static D14: Diagnosis = Diagnosis {
     name: "contention on the ready list",
     means: "Many CPUs bring events to one epoll at once, and each notification must have ep->lock. Who waits for it spins: the CPU does \
             nothing else, be it in the network stack or in a writer's system call.",
-    measured: "Waits for ep->lock by everybody, with their times.",
+    measured: "Waits for ep->lock by everybody, with their times. With kprobes and tracepoints alone the first who waits is not seen, and in some \
+               virtual machines nobody is: where no trouble is found then, it counts as not checked.",
     severity: "warn: a p99 of more than {lock-p99-us} us",
     false_alarm: "On a virtual machine the holder's CPU may have been taken away (steal), and everybody spins until it is back. Steal is \
                   not read here.",

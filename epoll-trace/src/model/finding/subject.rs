@@ -1,5 +1,6 @@
 //! Whom a finding is about.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::entry::{Entry, EntryKey};
@@ -8,6 +9,9 @@ use super::super::locks::LockEntry;
 use super::super::reuseport::Group;
 use super::super::snapshot::LockKind;
 use super::super::source::Named;
+
+/// Processes that are kept of a file's watchers.
+pub const PIDS: usize = 256;
 
 /// Whom a finding is about.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +46,19 @@ pub enum What {
         fd: Option<i32>,
         /// Epolls that watch it.
         workers: u64,
+        /// Processes that wait on these, each once; of many the first [`PIDS`].
+        pids: Vec<u32>,
     },
+}
+
+impl Subject {
+    /// The processes it is about.
+    pub fn pids(&self) -> &[u32] {
+        match &self.what {
+            What::Source { pids, .. } if !pids.is_empty() => pids,
+            _ => std::slice::from_ref(&self.key.pid),
+        }
+    }
 }
 
 impl From<&Herd> for Subject {
@@ -50,6 +66,7 @@ impl From<&Herd> for Subject {
         // A worker of which no process is known names nothing.
         let first = herd.workers.iter().find(|worker| worker.key.pid != 0);
         let first = first.or(herd.workers.first());
+        let pids: BTreeSet<u32> = herd.workers.iter().map(|worker| worker.key.pid).collect();
         Self {
             key: first.map(|worker| worker.key).unwrap_or_default(),
             name: first.map(|worker| worker.name.clone()).unwrap_or_default(),
@@ -57,6 +74,7 @@ impl From<&Herd> for Subject {
                 named: herd.named.clone(),
                 fd: first.map(|worker| worker.fd),
                 workers: herd.workers.len() as u64,
+                pids: pids.into_iter().take(PIDS).collect(),
             },
         }
     }
@@ -74,6 +92,7 @@ impl From<&Group> for Subject {
                     named: Err("nobody was seen to watch it".into()),
                     fd: None,
                     workers: 0,
+                    pids: Vec::new(),
                 },
             },
             Self::from,

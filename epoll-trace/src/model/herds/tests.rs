@@ -9,6 +9,10 @@ fn look(source: &mut Synthetic) -> Snapshot {
     source.snapshot().unwrap()
 }
 
+fn herds(window: &Window, filter: &Filter, all: bool) -> Vec<Herd> {
+    super::shown(judged(window, filter), all)
+}
+
 /// Of the second of two windows, so that what was counted before must have been taken off.
 fn shown(filter: &Filter, all: bool) -> Vec<Herd> {
     let mut source = Synthetic::demo();

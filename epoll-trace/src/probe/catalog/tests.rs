@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::kernel::Support;
 use crate::kernel::names::{FUNCTIONS, TRACEPOINTS};
 
 #[test]

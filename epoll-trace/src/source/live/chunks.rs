@@ -3,14 +3,29 @@
 use aya::maps::{MapData, Queue};
 use epoll_trace_ebpf::{self as abi, Owner};
 
+use super::Take;
 use super::mapped::Mapped;
 use super::pool::{Found, Pool};
 
 /// The three maps that hold chunks.
 pub(super) struct ChunkMaps {
-    pub(super) chunks: Mapped<abi::Chunk>,
-    pub(super) free: Queue<MapData, u32>,
-    pub(super) free_blocks: Queue<MapData, u32>,
+    chunks: Mapped<abi::Chunk>,
+    free: Queue<MapData, u32>,
+    free_blocks: Queue<MapData, u32>,
+}
+
+impl ChunkMaps {
+    /// Takes them out of the object, by name.
+    ///
+    /// # Errors
+    /// When the object and this agent are not of one build.
+    pub(super) fn new(take: &mut Take<'_>) -> anyhow::Result<Self> {
+        Ok(Self {
+            chunks: Mapped::new(take("CHUNKS")?)?,
+            free: take("FREE_CHUNKS")?.try_into()?,
+            free_blocks: take("FREE_BLOCKS")?.try_into()?,
+        })
+    }
 }
 
 /// All chunks. The programs say in each whose it is, so the agent needs nothing else to find them.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use aya::maps::{HashMap as BpfHashMap, MapData, MapError, Queue};
 use epoll_trace_ebpf as abi;
 
+use super::Take;
 use super::instance::{
     Base, Before, Followed, Found as FoundBy, Values, base_of, changes, is_same, net_items, values,
 };
@@ -19,10 +20,25 @@ use crate::model::snapshot::{Epoll, EpollCounter, EpollId, Known};
 
 /// The maps that hold epolls.
 pub(super) struct EpollMaps {
-    pub(super) rows: Mapped<abi::Epoll>,
-    pub(super) known: BpfHashMap<MapData, u64, abi::KnownEpoll>,
-    pub(super) free: Queue<MapData, u32>,
-    pub(super) free_blocks: Queue<MapData, u32>,
+    rows: Mapped<abi::Epoll>,
+    known: BpfHashMap<MapData, u64, abi::KnownEpoll>,
+    free: Queue<MapData, u32>,
+    free_blocks: Queue<MapData, u32>,
+}
+
+impl EpollMaps {
+    /// Takes them out of the object, by name.
+    ///
+    /// # Errors
+    /// When the object and this agent are not of one build.
+    pub(super) fn new(take: &mut Take<'_>) -> anyhow::Result<Self> {
+        Ok(Self {
+            rows: Mapped::new(take("EPOLL_ROWS")?)?,
+            known: take("EPOLLS")?.try_into()?,
+            free: take("FREE_EPOLLS")?.try_into()?,
+            free_blocks: take("EPOLL_BLOCKS")?.try_into()?,
+        })
+    }
 }
 
 /// All epolls.

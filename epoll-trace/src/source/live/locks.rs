@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aya::maps::{HashMap as BpfHashMap, MapData, MapError};
 use epoll_trace_ebpf as abi;
 
+use super::Take;
 use super::rows::MAX_CLOSED;
 use super::tally::Tally;
 use crate::model::{
@@ -14,8 +15,21 @@ use crate::model::{
 
 /// The two maps that hold locks.
 pub(super) struct LockMaps {
-    pub(super) rows: BpfHashMap<MapData, abi::LockKey, abi::LockRow>,
-    pub(super) threads: BpfHashMap<MapData, abi::LockThread, u32>,
+    rows: BpfHashMap<MapData, abi::LockKey, abi::LockRow>,
+    threads: BpfHashMap<MapData, abi::LockThread, u32>,
+}
+
+impl LockMaps {
+    /// Takes them out of the object, by name.
+    ///
+    /// # Errors
+    /// When the object and this agent are not of one build.
+    pub(super) fn new(take: &mut Take<'_>) -> anyhow::Result<Self> {
+        Ok(Self {
+            rows: take("LOCKS")?.try_into()?,
+            threads: take("LOCK_THREADS")?.try_into()?,
+        })
+    }
 }
 
 /// What was read last of one lock, or of all closed epolls of a process.

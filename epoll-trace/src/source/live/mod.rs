@@ -4,6 +4,7 @@ mod chunks;
 mod delivered;
 mod edges;
 mod epolls;
+mod followed;
 mod instance;
 mod items;
 mod listeners;
@@ -27,7 +28,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use aya::maps::{Array, CgroupArray, HashMap as BpfHashMap, MapData};
+use aya::maps::{Array, CgroupArray, HashMap as BpfHashMap, Map, MapData};
 use aya_log::EbpfLogger;
 use epoll_trace_ebpf::{self as abi, Loss};
 use nix::sys::resource::{UsageWho, getrusage};
@@ -41,7 +42,6 @@ use self::{
     listeners::Listeners,
     locks::{LockMaps, Locks},
     look::Looker,
-    mapped::Mapped,
     names::Names,
     readers::Readers,
     rows::{RowMaps, Rows},
@@ -124,30 +124,17 @@ impl Live {
             ebpf.take_map(name)
                 .with_context(|| format!("the BPF object has no map {name}"))
         };
-        let maps = RowMaps {
-            rows: Mapped::new(take("ROWS")?)?,
-            index: take("ROW_INDEX")?.try_into()?,
-            free: take("FREE_ROWS")?.try_into()?,
-            free_blocks: take("ROW_BLOCKS")?.try_into()?,
-        };
-        let chunks = Chunks::new(ChunkMaps {
-            chunks: Mapped::new(take("CHUNKS")?)?,
-            free: take("FREE_CHUNKS")?.try_into()?,
-            free_blocks: take("FREE_BLOCKS")?.try_into()?,
-        })?;
-        let epolls = EpollMaps {
-            rows: Mapped::new(take("EPOLL_ROWS")?)?,
-            known: take("EPOLLS")?.try_into()?,
-            free: take("FREE_EPOLLS")?.try_into()?,
-            free_blocks: take("EPOLL_BLOCKS")?.try_into()?,
-        };
+        let rows = RowMaps::new(&mut take)?;
+        let chunks = Chunks::new(ChunkMaps::new(&mut take)?)?;
+        let epolls = EpollMaps::new(&mut take)?;
         let shown = take("SHOWN")?.try_into()?;
         let wakers = WakerTable::new(take("WAKERS")?.try_into()?);
         let wants_locks = metrics.iter().any(|metric| metric.is_of_locks());
-        let locks = LockMaps {
-            rows: take("LOCKS")?.try_into()?,
-            threads: take("LOCK_THREADS")?.try_into()?,
-        };
+        let of_rows = metrics
+            .into_iter()
+            .filter(|metric| !metric.is_of_locks())
+            .collect();
+        let locks = LockMaps::new(&mut take)?;
         let sources = Sources::new(take("SOURCE_ITEMS")?.try_into()?);
         let readers = Readers::new(take("READERS")?.try_into()?);
         let delivered = Delivered::new(DeliveredMaps {
@@ -159,15 +146,7 @@ impl Live {
         let traced = take("TRACED")?.try_into()?;
         let cgroup = take("CGROUP")?.try_into()?;
         Ok(Self {
-            rows: Rows::new(
-                maps,
-                chunks,
-                wakers,
-                metrics
-                    .into_iter()
-                    .filter(|metric| !metric.is_of_locks())
-                    .collect(),
-            )?,
+            rows: Rows::new(rows, chunks, wakers, of_rows)?,
             locks: wants_locks.then(|| Locks::new(locks)),
             sources,
             listeners: None,
@@ -288,6 +267,27 @@ impl Live {
         })
     }
 
+    /// Gives up what is over and was read, and hands its room out again.
+    ///
+    /// # Errors
+    /// When the kernel refuses a write.
+    fn fold(&mut self) -> anyhow::Result<()> {
+        self.sources.fold(|epoll| self.epolls.is_open(epoll))?;
+        self.epolls.fold(self.rows.waiters(), &self.sources.watching())?;
+        // A row keeps its process's part in an epoll that others still use: it goes when the epoll does, where that is seen.
+        let none = BTreeSet::new();
+        let gone = if self.deaths_are_seen {
+            &none
+        } else {
+            self.names.gone()
+        };
+        self.rows.fold(self.epolls.dead(), gone)?;
+        if let Some(locks) = &mut self.locks {
+            locks.fold(|epoll| self.epolls.follows(epoll))?;
+        }
+        Ok(())
+    }
+
     fn losses(&self) -> anyhow::Result<BTreeMap<String, u64>> {
         let mut losses = BTreeMap::new();
         for &loss in Loss::ALL {
@@ -361,19 +361,7 @@ impl Source for Live {
             absent: self.absent_now(),
             spent: self.spent(),
         };
-        self.sources.fold(|epoll| self.epolls.is_open(epoll))?;
-        self.epolls.fold(self.rows.waiters(), &self.sources.watching())?;
-        // A row keeps its process's part in an epoll that others still use: it goes when the epoll does, where that is seen.
-        let none = BTreeSet::new();
-        let gone = if self.deaths_are_seen {
-            &none
-        } else {
-            self.names.gone()
-        };
-        self.rows.fold(self.epolls.dead(), gone)?;
-        if let Some(locks) = &mut self.locks {
-            locks.fold(|epoll| self.epolls.follows(epoll))?;
-        }
+        self.fold()?;
         Ok(snapshot)
     }
 
@@ -396,6 +384,9 @@ fn now_ns() -> anyhow::Result<u64> {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
     Ok(now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
 }
+
+/// Takes a map of the loaded object by its name.
+type Take<'a> = dyn FnMut(&str) -> anyhow::Result<Map> + 'a;
 
 /// A name as the kernel keeps it: bytes up to the first 0.
 fn text(comm: &[u8]) -> String {

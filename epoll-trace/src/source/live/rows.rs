@@ -1,55 +1,49 @@
 //! The rows of (process, epoll) pairs: found, read, folded together once their epoll is closed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::{array, mem};
+use std::mem;
 
 use aya::maps::{HashMap as BpfHashMap, MapData, Queue};
 use epoll_trace_ebpf as abi;
 
 use super::{
+    Take,
     chunks::Chunks,
+    followed::{Followed, read},
     mapped::Mapped,
     pool::{Found, Pool},
     slots::Slots,
-    tally::{self, Part},
+    tally::Part,
     text,
-    wakers::{WakerTable, Woken},
+    wakers::WakerTable,
 };
 use crate::model::{
-    histogram::{Histogram, Shape},
+    histogram::Shape,
     shared::Shared,
-    snapshot::{Counter, EpollId, Known, Metric, Numbers, Row, RowKey},
+    snapshot::{Known, Metric, Numbers, Row, RowKey},
 };
 
 /// The maps that hold rows.
 pub(super) struct RowMaps {
-    pub(super) rows: Mapped<abi::Row>,
-    pub(super) index: BpfHashMap<MapData, abi::RowKey, u32>,
-    pub(super) free: Queue<MapData, u32>,
-    pub(super) free_blocks: Queue<MapData, u32>,
+    rows: Mapped<abi::Row>,
+    index: BpfHashMap<MapData, abi::RowKey, u32>,
+    free: Queue<MapData, u32>,
+    free_blocks: Queue<MapData, u32>,
 }
 
-/// A row but for its table of chunks, which is three quarters of it and only for the programs: each chunk says whose it is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Reading {
-    key: abi::RowKey,
-    epfd: i32,
-    zeroes: u32,
-    comm: [u8; abi::COMM_LEN],
-    counters: [u64; abi::Counter::COUNT],
-}
-
-/// What is known of one row.
-struct Followed {
-    last: Reading,
-    /// Where its histograms are counted, by slot and place.
-    parts: Vec<Part>,
-    /// Nothing was counted between the last two readings, so the histograms were read after the last count.
-    settled: bool,
-    /// What the model gets; the only place where histograms are kept.
-    numbers: Shared<Numbers>,
-    /// These are to be read anew.
-    stale: bool,
+impl RowMaps {
+    /// Takes them out of the object, by name.
+    ///
+    /// # Errors
+    /// When the object and this agent are not of one build.
+    pub(super) fn new(take: &mut Take<'_>) -> anyhow::Result<Self> {
+        Ok(Self {
+            rows: Mapped::new(take("ROWS")?)?,
+            index: take("ROW_INDEX")?.try_into()?,
+            free: take("FREE_ROWS")?.try_into()?,
+            free_blocks: take("ROW_BLOCKS")?.try_into()?,
+        })
+    }
 }
 
 /// All closed epolls of a process (or thread) together.
@@ -283,26 +277,8 @@ impl Rows {
             if last.replace(id) != Some(id) {
                 names.entry(id).or_insert_with(|| text(&followed.last.comm));
             }
-            if followed.stale {
-                let metrics = followed.metrics(&self.metrics, &mut self.chunks, shape, known)?;
-                let mut counters = tally::counters(&followed.last.counters);
-                // The programs count only those that are in no histogram.
-                let wakeups = metrics.iter().find(|(metric, _)| *metric == Metric::Wakeup);
-                counters[Counter::DeliveriesSlept as usize] +=
-                    wakeups.map_or(0, |(_, histogram)| histogram.count());
-                let Woken { wakers, chains } = self.wakers.of(index);
-                let numbers = Numbers {
-                    counters: array::from_fn(|index| known.counters[index].then_some(counters[index])),
-                    wakers,
-                    chains,
-                    metrics,
-                };
-                // Looks share what did not change, though it had to be read.
-                if *followed.numbers != numbers {
-                    followed.numbers = numbers.into();
-                }
-                followed.stale = false;
-            }
+            let woken = || self.wakers.of(index);
+            followed.refresh(&self.metrics, &mut self.chunks, shape, known, woken)?;
             rows.push(Row {
                 key,
                 epfd: (followed.last.epfd >= 0).then_some(followed.last.epfd),
@@ -323,94 +299,5 @@ impl Rows {
         // Two ordered lists, which this sort finds.
         rows.sort_by_key(|row| row.key);
         Ok((rows, names))
-    }
-}
-
-fn read(map: &mut Mapped<abi::Row>, index: u32) -> anyhow::Result<Reading> {
-    map.read(index, |row| {
-        // SAFETY: `read` gives the address of a row in mapped memory, and every bit pattern is one.
-        unsafe {
-            Reading {
-                key: (&raw const (*row).key).read_volatile(),
-                epfd: (&raw const (*row).epfd).read_volatile(),
-                zeroes: (&raw const (*row).zeroes).read_volatile(),
-                comm: (&raw const (*row).comm).read_volatile(),
-                counters: (&raw const (*row).counters).read_volatile(),
-            }
-        }
-    })
-}
-
-impl Followed {
-    fn new(last: Reading) -> Self {
-        Self {
-            last,
-            parts: Vec::new(),
-            settled: false,
-            numbers: Shared::default(),
-            stale: true,
-        }
-    }
-
-    /// Takes a new reading; histograms are read too unless nothing can have changed: each value changes a sum or, if it is 0, the row.
-    ///
-    /// # Errors
-    /// When the kernel refuses to read a sum.
-    fn update(&mut self, reading: Reading, chunks: &mut Chunks) -> anyhow::Result<()> {
-        let mut quiet = self.last == reading;
-        for part in &mut self.parts {
-            let sum = chunks.sum(part.chunk)?;
-            quiet &= part.sum == sum;
-            part.sum = sum;
-        }
-        self.stale |= !(quiet && self.settled);
-        self.settled = quiet;
-        if !quiet {
-            self.last = reading;
-        }
-        Ok(())
-    }
-
-    fn own(&mut self, part: Part) {
-        let place = self.parts.partition_point(|other| other.place() <= part.place());
-        self.parts.insert(place, part);
-        self.stale = true;
-    }
-
-    fn key(&self) -> RowKey {
-        let key = self.last.key;
-        RowKey {
-            pid: key.tgid,
-            tid: (key.tid != 0).then_some(key.tid),
-            epoll: Some(EpollId {
-                address: key.epoll.address,
-                born_ns: key.epoll.born_ns,
-            }),
-        }
-    }
-
-    /// Its histograms, by metric: those of before and what was counted since. `slots` are all metrics in the order of their slots.
-    fn metrics(
-        &self,
-        slots: &[Metric],
-        chunks: &mut Chunks,
-        shape: &Shape,
-        known: &Known,
-    ) -> anyhow::Result<Vec<(Metric, Histogram)>> {
-        let mut metrics = Vec::with_capacity(slots.len());
-        for (slot, &metric) in slots.iter().enumerate() {
-            if !known.metrics[metric as usize] {
-                continue;
-            }
-            let mut old = self.numbers.metrics.iter();
-            let old = old.find_map(|(of, histogram)| (*of == metric).then(|| histogram.counts()));
-            let read = |chunk| chunks.counts(chunk);
-            let counts = tally::carried(old.unwrap_or_default(), &self.parts, slot, read)?;
-            let of_slot = self.parts.iter().filter(|part| part.is_of(slot));
-            let sum_ns = of_slot.map(|part| part.sum).sum();
-            metrics.push((metric, Histogram::new(shape.clone(), counts, sum_ns)));
-        }
-        metrics.sort_unstable_by_key(|&(metric, _)| metric);
-        Ok(metrics)
     }
 }

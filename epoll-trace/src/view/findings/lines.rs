@@ -83,7 +83,9 @@ fn line<'a>(finding: &'a Finding, report: &FindingReport<'_>) -> FindingLine<'a>
         What::Process => ("process", None, None, None, None),
         What::Epoll => ("epoll", None, None, None, None),
         What::Lock { kind, fd } => ("lock", Some(kind.name()), *fd, None, None),
-        What::Source { named, fd, workers } => ("source", None, *fd, named.as_deref().ok(), Some(*workers)),
+        What::Source {
+            named, fd, workers, ..
+        } => ("source", None, *fd, named.as_deref().ok(), Some(*workers)),
     };
     let source: Option<&'a Named> = source;
     let known = subject.key.pid != 0;

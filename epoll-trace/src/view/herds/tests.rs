@@ -1,8 +1,7 @@
 use super::*;
 use crate::model::chains::chains;
 use crate::model::filter::Filter;
-use crate::model::herds::herds;
-use crate::model::reuseport::groups;
+use crate::model::reuseport::herds_and_groups;
 use crate::source::Source;
 use crate::source::synthetic::Synthetic;
 use crate::view::wrap::COLUMNS as WIDTH;
@@ -10,8 +9,7 @@ use crate::view::wrap::COLUMNS as WIDTH;
 fn shown(source: &mut Synthetic, write: impl Fn(&mut Vec<u8>, &HerdReport<'_>)) -> String {
     let first = source.snapshot().unwrap();
     let window = Window::between(&first, &source.snapshot().unwrap());
-    let herds = herds(&window, &Filter::default(), false);
-    let groups = groups(&window, &Filter::default(), false);
+    let (herds, groups) = herds_and_groups(&window, &Filter::default(), false);
     let chains = chains(&window, &Filter::default());
     let report = HerdReport {
         window: &window,

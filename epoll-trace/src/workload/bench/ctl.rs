@@ -11,9 +11,10 @@ use nix::unistd::gettid;
 use serde::Serialize;
 
 use super::random::Random;
+use super::report::{Asked, Thread, per_thread};
 use super::stats::Stats;
-use super::threads::{Control, Job, run};
-use super::{LoadArgs, places, span};
+use super::threads::{Control, Job, keeping, run};
+use super::{LoadArgs, places};
 use crate::workload::cpus::allowed;
 use crate::workload::waiter::control;
 
@@ -117,22 +118,6 @@ impl Op {
     }
 }
 
-/// One thread of a report.
-#[derive(Clone, Debug, Serialize)]
-pub struct CtlThread {
-    /// Thread id.
-    pub tid: i32,
-    /// The CPU it stayed on, null without affinity.
-    pub cpu: Option<usize>,
-    /// Calls per second, failed ones included.
-    pub ops_per_s: f64,
-    /// What it did.
-    #[serde(flatten)]
-    pub counts: CtlOps,
-    #[serde(skip)]
-    fds: String,
-}
-
 /// Averages over threads of the calls that succeeded.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct CtlStats {
@@ -148,24 +133,9 @@ pub struct CtlStats {
 /// One run of `bench ctl`.
 #[derive(Clone, Debug, Serialize)]
 pub struct CtlReport {
-    /// Version of this form: 1.
-    pub v: u32,
-    /// `bench_ctl`.
-    pub kind: &'static str,
-    /// The process; all threads are its own.
-    pub pid: u32,
-    /// Seconds asked for, null with `ops`.
-    pub runtime_s: Option<u32>,
-    /// Calls asked of each thread, null with `runtime_s`.
-    pub ops: Option<u64>,
-    /// Threads.
-    pub threads: usize,
-    /// Eventfds per thread.
-    pub nfds: u32,
-    /// Epolls nested below the shared one.
-    pub nested: u32,
-    /// Whether threads stayed on their CPU.
-    pub affinity: bool,
+    /// What was asked for.
+    #[serde(flatten)]
+    pub asked: Asked,
     /// Random operations.
     pub randomize: bool,
     /// Epolls made, nested ones included.
@@ -181,7 +151,7 @@ pub struct CtlReport {
     /// Over all threads and the set-up.
     pub totals: CtlOps,
     /// By thread.
-    pub per_thread: Vec<CtlThread>,
+    pub per_thread: Vec<Thread<CtlOps>>,
 }
 
 /// What a worker is there for.
@@ -256,29 +226,14 @@ pub(crate) fn perform(args: &CtlArgs, head: &mut dyn Write) -> Result<CtlReport>
             random: args.randomize.then(|| Random::new(seed)),
             most: args.load.bound().operations(),
         };
-        // A thread that outlives a failed run must not meet descriptors of others.
-        let open = Arc::clone(&open);
-        jobs.push((
-            cpu,
-            Box::new(move |control| {
-                let counts = work(duty, control);
-                drop(open);
-                Ok((gettid().as_raw(), counts?))
-            }),
-        ));
+        let job = keeping(&open, move |control| {
+            Ok((gettid().as_raw(), work(duty, control)?))
+        });
+        jobs.push((cpu, job));
     }
     let finished = run(jobs, None, args.load.bound())?;
     let elapsed = finished.elapsed;
-    let per_thread = finished.workers.iter().zip(&fds).zip(&places);
-    let per_thread = per_thread
-        .map(|((&(tid, counts), fds), &cpu)| CtlThread {
-            tid,
-            cpu,
-            ops_per_s: counts.calls() as f64 / elapsed.as_secs_f64(),
-            counts,
-            fds: span(fds),
-        })
-        .collect();
+    let per_thread = per_thread(&finished.workers, &fds, &places, elapsed, |counts| counts.calls());
     let elapsed_ns = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
     Ok(report(args, open.1.len(), elapsed_ns, set_up, per_thread))
 }
@@ -288,19 +243,12 @@ fn report(
     epolls: usize,
     elapsed_ns: u64,
     set_up: CtlOps,
-    per_thread: Vec<CtlThread>,
+    per_thread: Vec<Thread<CtlOps>>,
 ) -> CtlReport {
-    let stats = |number: fn(&CtlThread) -> f64| Stats::of(&per_thread.iter().map(number).collect::<Vec<_>>());
+    let stats =
+        |number: fn(&Thread<CtlOps>) -> f64| Stats::of(&per_thread.iter().map(number).collect::<Vec<_>>());
     CtlReport {
-        v: 1,
-        kind: "bench_ctl",
-        pid: std::process::id(),
-        runtime_s: args.load.ops.is_none().then_some(args.load.runtime),
-        ops: args.load.ops,
-        threads: per_thread.len(),
-        nfds: args.load.nfds,
-        nested: args.load.nested,
-        affinity: !args.load.noaffinity,
+        asked: Asked::of("bench_ctl", &args.load, per_thread.len()),
         randomize: args.randomize,
         epolls,
         elapsed_ns,
@@ -352,7 +300,7 @@ impl CtlReport {
             writeln!(
                 out,
                 "\nof {} epolls, nesting level(s): {}: {totals}",
-                self.epolls, self.nested
+                self.epolls, self.asked.nested
             )?;
         }
         Ok(())

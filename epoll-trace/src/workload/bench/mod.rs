@@ -3,6 +3,7 @@
 
 mod ctl;
 mod random;
+mod report;
 mod stats;
 #[cfg(test)]
 mod tests;

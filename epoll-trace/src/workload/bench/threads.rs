@@ -107,6 +107,19 @@ impl Drop for Ended<'_> {
 /// What one worker does once all start.
 pub(super) type Job<T> = Box<dyn FnOnce(&Control) -> Result<T> + Send>;
 
+/// A job that keeps `open` to its end: a thread that outlives a failed run must not meet descriptors of others.
+pub(super) fn keeping<T, O: Send + Sync + 'static>(
+    open: &Arc<O>,
+    work: impl FnOnce(&Control) -> Result<T> + Send + 'static,
+) -> Job<T> {
+    let open = Arc::clone(open);
+    Box::new(move |control| {
+        let done = work(control);
+        drop(open);
+        done
+    })
+}
+
 /// A finished run.
 pub(super) struct Finished<T> {
     /// What the workers made, in order.

@@ -11,9 +11,10 @@ use nix::sys::eventfd::EventFd;
 use nix::unistd::gettid;
 
 use super::random::Random;
-use super::threads::{Control, Job, Written, run};
-use super::wait_report::{SetUp, WaitCounts, WaitReport, WaitThread, report};
-use super::{LoadArgs, places, span};
+use super::report::per_thread;
+use super::threads::{Control, Job, Written, keeping, run};
+use super::wait_report::{SetUp, WaitCounts, WaitReport, report};
+use super::{LoadArgs, places};
 use crate::workload::cpus::allowed;
 use crate::workload::waiter::{control, read8, write8};
 
@@ -228,35 +229,18 @@ pub(crate) fn perform(args: &WaitArgs, head: &mut dyn Write) -> Result<WaitRepor
             shared: args.all_fds,
             most: args.load.bound().operations(),
         };
-        // A thread that outlives a failed run must not meet descriptors of others.
-        let open = Arc::clone(&stage);
-        jobs.push((
-            cpu,
-            Box::new(move |control| {
-                let counts = work(&duty, control);
-                drop(open);
-                Ok((gettid().as_raw(), counts?))
-            }),
-        ));
+        let job = keeping(&stage, move |control| {
+            Ok((gettid().as_raw(), work(&duty, control)?))
+        });
+        jobs.push((cpu, job));
     }
-    let (fds, randomize, open) = (stage.fds(), args.randomize, Arc::clone(&stage));
-    let writer: Job<Written> = Box::new(move |control| {
-        let written = write_rounds(fds, randomize, control);
-        drop(open);
-        written
-    });
+    let (fds, randomize) = (stage.fds(), args.randomize);
+    let writer = keeping(&stage, move |control| write_rounds(fds, randomize, control));
     let finished = run(jobs, Some(writer), args.load.bound())?;
     let elapsed = finished.elapsed;
-    let per_thread = finished.workers.iter().zip(stage.fds()).zip(&places);
-    let per_thread = per_thread
-        .map(|((&(tid, counts), fds), &cpu)| WaitThread {
-            tid,
-            cpu,
-            ops_per_s: counts.deliveries as f64 / elapsed.as_secs_f64(),
-            counts,
-            fds: span(&fds),
-        })
-        .collect();
+    let per_thread = per_thread(&finished.workers, &stage.fds(), &places, elapsed, |counts| {
+        counts.deliveries
+    });
     let elapsed_ns = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
     let set_up = SetUp {
         epolls: stage.trees.iter().map(Vec::len).sum(),

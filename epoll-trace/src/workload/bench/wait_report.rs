@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::report::{Asked, Thread};
 use super::stats::Stats;
 use super::threads::Written;
 use super::wait::WaitArgs;
@@ -53,44 +54,12 @@ impl WaitCounts {
     }
 }
 
-/// One thread of a report.
-#[derive(Clone, Debug, Serialize)]
-pub struct WaitThread {
-    /// Thread id.
-    pub tid: i32,
-    /// The CPU it stayed on, null without affinity.
-    pub cpu: Option<usize>,
-    /// Operations per second.
-    pub ops_per_s: f64,
-    /// What it did.
-    #[serde(flatten)]
-    pub counts: WaitCounts,
-    /// Its descriptors, `5 ... 68`.
-    #[serde(skip)]
-    pub(super) fds: String,
-}
-
 /// One run of `bench wait`.
 #[derive(Clone, Debug, Serialize)]
 pub struct WaitReport {
-    /// Version of this form: 1.
-    pub v: u32,
-    /// `bench_wait`.
-    pub kind: &'static str,
-    /// The process; all threads are its own.
-    pub pid: u32,
-    /// Seconds asked for, null with `ops`.
-    pub runtime_s: Option<u32>,
-    /// Operations asked of each thread, null with `runtime_s`.
-    pub ops: Option<u64>,
-    /// Threads that waited.
-    pub threads: usize,
-    /// Eventfds per thread.
-    pub nfds: u32,
-    /// Epolls nested below each epoll.
-    pub nested: u32,
-    /// Whether threads stayed on their CPU.
-    pub affinity: bool,
+    /// What was asked for.
+    #[serde(flatten)]
+    pub asked: Asked,
     /// An epoll per thread.
     pub multiq: bool,
     /// Waits with timeout 0.
@@ -121,7 +90,7 @@ pub struct WaitReport {
     /// Over all threads and the set-up before them.
     pub totals: WaitCounts,
     /// By thread.
-    pub per_thread: Vec<WaitThread>,
+    pub per_thread: Vec<Thread<WaitCounts>>,
 }
 
 /// What the set-up before the start did.
@@ -140,7 +109,7 @@ pub(super) fn report(
     set_up: &SetUp,
     elapsed_ns: u64,
     written: Written,
-    per_thread: Vec<WaitThread>,
+    per_thread: Vec<Thread<WaitCounts>>,
 ) -> WaitReport {
     let before = WaitCounts {
         ctl_add: set_up.added,
@@ -151,15 +120,7 @@ pub(super) fn report(
         .fold(before, |sum, thread| sum.plus(&thread.counts));
     let rates: Vec<f64> = per_thread.iter().map(|thread| thread.ops_per_s).collect();
     WaitReport {
-        v: 1,
-        kind: "bench_wait",
-        pid: std::process::id(),
-        runtime_s: args.load.ops.is_none().then_some(args.load.runtime),
-        ops: args.load.ops,
-        threads: per_thread.len(),
-        nfds: args.load.nfds,
-        nested: args.load.nested,
-        affinity: !args.load.noaffinity,
+        asked: Asked::of("bench_wait", &args.load, per_thread.len()),
         multiq: args.multiq,
         nonblocking: args.nonblocking,
         oneshot: args.oneshot,
@@ -191,7 +152,7 @@ impl WaitReport {
             writeln!(
                 out,
                 "Using {model} queue model, nesting level(s): {}",
-                self.nested
+                self.asked.nested
             )?;
             writeln!(out, "writer-thread: {order} writes, full-loops: {}", self.rounds)?;
         }

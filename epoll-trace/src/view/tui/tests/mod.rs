@@ -17,11 +17,10 @@ use crate::model::entry::Badge;
 use crate::model::filter::Filter;
 use crate::model::finding::{Limits, examine};
 use crate::model::group::{GroupBy, group};
-use crate::model::herds::herds;
 use crate::model::locks::locks;
 use crate::model::measures::Measures;
 use crate::model::own::{Host, own_rows};
-use crate::model::reuseport::groups;
+use crate::model::reuseport::herds_and_groups;
 use crate::model::totals::Totals;
 use crate::probe::numbers::{self, Number};
 use crate::probe::plan::{FamilyChoice, plan};
@@ -57,12 +56,13 @@ fn sample_of(mut source: Synthetic) -> Sample {
         &plan(&facts, &wanted, FamilyChoice::Auto),
         &Default::default(),
     );
+    let (herds, groups) = herds_and_groups(&window, &all, true);
     Sample {
         entries,
         threads,
         epolls: Some(group(&window, GroupBy::Epoll, &all)),
-        herds: herds(&window, &all, true),
-        groups: groups(&window, &all, true),
+        herds,
+        groups,
         locks: locks(&window, &all),
         examination: Some(Arc::new(examination)),
         examined_ns: window.span_ns,
