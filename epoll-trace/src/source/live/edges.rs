@@ -21,7 +21,7 @@ const MOST_WAITERS: usize = 8;
 /// EPOLLIN in the mask of an item.
 const INPUT: u32 = 1;
 
-const NO_FILES: &str = "only diagnose knows when a connection had its last event, so what its edge-triggered connections hold is not looked at";
+const NO_FILES: &str = "which files deliveries return is not known here, so what its edge-triggered connections hold is not looked at";
 const NO_TABLE: &str = "some of its edge-triggered files are unix sockets, datagram sockets or pipes, or belong to another network namespace: \
                         no table tells what these hold";
 const CUT: &str =
