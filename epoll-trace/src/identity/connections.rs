@@ -10,6 +10,9 @@ use procfs_core::net::{TcpNetEntry, TcpState};
 
 use super::source::{MOST_BYTES, tcp_entry};
 
+/// The column of the inode (`get_tcp4_sock`, `get_timewait4_sock`, net/ipv4/tcp_ipv4.c).
+const INODE: usize = 9;
+
 /// A TCP socket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Connection {
@@ -52,14 +55,22 @@ pub fn connections(pid: u32, end: Instant) -> Connections {
                 found.whole = false;
                 break;
             }
-            // Sockets that nobody has open, and the head of the table, are none.
-            if let Some(entry) = tcp_entry(&line).filter(|entry| entry.inode != 0) {
+            // Most connections of a table may be those that nobody has open any more (TIME_WAIT): these have inode 0. Its head has no number there.
+            if !is_open(&line) {
+                continue;
+            }
+            if let Some(entry) = tcp_entry(&line) {
                 found.sockets.insert(entry.inode, connection(&entry));
             }
         }
         found.whole &= read < MOST_BYTES;
     }
     found
+}
+
+fn is_open(line: &str) -> bool {
+    let inode = line.split_ascii_whitespace().nth(INODE);
+    inode.is_some_and(|inode| inode.parse::<u64>().is_ok_and(|inode| inode != 0))
 }
 
 /// The columns of `get_tcp4_sock` (net/ipv4/tcp_ipv4.c): what was received less what was read, and what was written less what was
@@ -157,6 +168,14 @@ mod tests {
         let none = connections(std::process::id(), Instant::now());
         assert!(!none.whole && none.sockets.is_empty(), "{none:?}");
         assert!(!connections(0, Instant::now()).whole);
+    }
+
+    #[test]
+    fn a_line_is_open_that_has_an_inode() {
+        const HEAD: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode";
+        const LINE: &str = "   1: 0100007F:1F90 0100007F:C350 01 00000000:00000003 00:00000000 00000000     0        0 4242 1 0";
+        assert!(is_open(LINE) && !is_open(&LINE.replace("4242", "0")));
+        assert!(!is_open(HEAD) && !is_open(""));
     }
 
     #[test]

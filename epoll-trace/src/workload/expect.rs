@@ -46,7 +46,7 @@ pub(super) struct Known {
     pub(super) uring_waits: u64,
     /// Their events.
     pub(super) uring_events: u64,
-    /// Connections that were left when the waiter found nothing more.
+    /// Connections, or bytes, that were left when the waiter found nothing more.
     pub(super) stranded: Option<u64>,
     /// Whom an event reaches, of scenarios in which several compete.
     pub(super) reach: Option<Reach>,

@@ -1,13 +1,14 @@
 //! Connections that are read less of than there is.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::epoll::{EpollEvent, EpollFlags};
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::unistd::pipe2;
 
 use super::arena::Place;
@@ -72,36 +73,25 @@ pub(super) fn run(rest: Rest, count: u64, stay_ms: Option<u32>) -> Result<(Crew,
         epoll.add(&pair.0, event).context("cannot watch a connection")?;
         pairs.push(pair);
     }
-    let ends = pairs.iter().map(|(near, far)| Connection {
-        near: near.as_raw_fd(),
-        far: far.as_raw_fd(),
-    });
-    let connections: Vec<Connection> = ends.collect();
     // Blocks, unlike all else: the second waiter begins with the last connection.
     let (go, gone) = pipe2(OFlag::O_CLOEXEC).context("cannot make a pipe")?;
-    let (epfd, go, gone) = (epoll.0.as_raw_fd(), go.as_raw_fd(), gone.as_raw_fd());
+    let stage = Arc::new(Stage {
+        pairs,
+        epoll,
+        go,
+        gone,
+    });
     let last_ms = stay_ms.unwrap_or(PAUSE_MS);
-    let has_second = rest == Rest::Taken;
-    let mut crew = Crew::new(if has_second { 2 } else { 1 }, 0)?;
-    crew.fork(|place| {
-        for (nth, connection) in connections.iter().enumerate() {
-            let is_last = nth + 1 == connections.len();
-            connection.request(place, epfd)?;
-            if is_last && has_second {
-                write8(gone)?;
-            }
-            connection.rest(place, epfd, rest, if is_last { last_ms } else { PAUSE_MS })?;
-        }
-        Ok(())
-    })?;
-    if has_second {
-        crew.fork(|place| {
-            read8(go)?;
-            wait_once(place, epfd, last_ms as i32).map(drop)
-        })?;
+    let mut crew = Crew::new(if rest == Rest::Taken { 2 } else { 1 }, 0)?;
+    // Threads of one process, as most servers are.
+    let first = Arc::clone(&stage);
+    crew.spawn(move |place| first.read(place, rest, last_ms))?;
+    if rest == Rest::Taken {
+        let second = Arc::clone(&stage);
+        crew.spawn(move |place| second.wait(place, last_ms))?;
     }
     crew.finish()?;
-    let left = connections.iter().map(|connection| unread(connection.near));
+    let left = stage.connections().map(|connection| unread(connection.near));
     let stranded: u64 = left
         .sum::<Result<u64, Errno>>()
         .context("cannot look at a connection")?;
@@ -117,6 +107,44 @@ pub(super) fn run(rest: Rest, count: u64, stay_ms: Option<u32>) -> Result<(Crew,
             ..Known::default()
         },
     ))
+}
+
+/// What the waiters need; each of them keeps it open.
+struct Stage {
+    /// Watched ends first: closed before the others, they get no event of the end.
+    pairs: Vec<(TcpStream, TcpStream)>,
+    epoll: Epoll,
+    go: OwnedFd,
+    gone: OwnedFd,
+}
+
+impl Stage {
+    fn connections(&self) -> impl ExactSizeIterator<Item = Connection> {
+        self.pairs.iter().map(|(near, far)| Connection {
+            near: near.as_raw_fd(),
+            far: far.as_raw_fd(),
+        })
+    }
+
+    /// One connection after the other; the last pause lasts `last_ms`.
+    fn read(&self, place: &Place<'_>, rest: Rest, last_ms: u32) -> Result<(), Errno> {
+        let (epfd, last) = (self.epoll.0.as_raw_fd(), self.pairs.len() - 1);
+        for (nth, connection) in self.connections().enumerate() {
+            connection.request(place, epfd)?;
+            if nth == last {
+                write8(self.gone.as_raw_fd())?;
+            }
+            let pause_ms = if nth == last { last_ms } else { PAUSE_MS };
+            connection.rest(place, epfd, rest, pause_ms)?;
+        }
+        Ok(())
+    }
+
+    /// Once the last request was taken, a wait in vain.
+    fn wait(&self, place: &Place<'_>, last_ms: u32) -> Result<(), Errno> {
+        read8(self.go.as_raw_fd())?;
+        wait_once(place, self.epoll.0.as_raw_fd(), last_ms as i32).map(drop)
+    }
 }
 
 /// Both ends of a connection over loopback, the first one nonblocking.

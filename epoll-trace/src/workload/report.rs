@@ -107,7 +107,7 @@ pub struct Report {
     /// Voluntary context switches of the waiters within waits: one per wakeup, now and then more, for sleeps on locks
     /// of the kernel (`ep->mtx`, memory map). A wakeup count above it is wrong.
     pub sleeps: u64,
-    /// Connections left in the listener when its waiter found nothing more; null where the scenario is not about them.
+    /// Connections left in the listener, or bytes left in connections, when the waiter found nothing more; null where the scenario is not about them.
     pub stranded: Option<u64>,
     /// Whom an event of the source reaches; null where one waiter has it to itself. In `nested-*` the source is the epoll that is watched.
     pub reach: Option<Reach>,

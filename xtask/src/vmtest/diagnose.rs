@@ -87,7 +87,6 @@ const LIVE: &[Row] = &[
         &[],
         &["D06"],
     ),
-    ("scenario lt-short-read --events 3 --stay 25000", &[], &["D06"]),
     (
         "scenario dup-close --events 1000000 --rate 25",
         &["D08"],

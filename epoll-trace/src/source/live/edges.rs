@@ -21,7 +21,7 @@ const MOST_WAITERS: usize = 8;
 /// EPOLLIN in the mask of an item.
 const INPUT: u32 = 1;
 
-const NO_FILES: &str = "only diagnose knows when a connection had its last event, so what its edge-triggered connections hold is not looked at";
+const NO_FILES: &str = "which files deliveries return is not known here, so what its edge-triggered connections hold is not looked at";
 const NO_TABLE: &str = "some of its edge-triggered files are unix sockets, datagram sockets or pipes, or belong to another network namespace: \
                         no table tells what these hold";
 const CUT: &str =
@@ -85,8 +85,7 @@ impl<'a> Edges<'a> {
     /// When the kernel refuses to read a map, or tells no time.
     pub(super) fn of(&mut self, epoll: EpollId, items: &[Item], waiters: &[Waiter]) -> anyhow::Result<Found> {
         let mut found = Found::default();
-        let edge = |item: &&Item| item.events & EDGE != 0 && item.events & INPUT != 0;
-        let edges: Vec<&Item> = items.iter().filter(edge).collect();
+        let edges: Vec<&Item> = items.iter().filter(|item| is_told_once(item)).collect();
         let mut present = waiters.iter().filter_map(|&(pid, _)| Some((pid, netns_of(pid)?)));
         let Some((pid, netns)) = present.next().filter(|_| !edges.is_empty()) else {
             return Ok(found);
@@ -182,6 +181,11 @@ impl<'a> Edges<'a> {
     }
 }
 
+/// Whether an event is told once of what comes in. A file that EPOLLONESHOT disarmed asks for nothing, a level-triggered one is told again.
+const fn is_told_once(item: &Item) -> bool {
+    item.events & EDGE != 0 && item.events & INPUT != 0
+}
+
 /// Listeners among `edges` that keep connections.
 fn full<'i>(edges: &[&'i Item], table: &Table) -> Vec<(&'i Item, Left)> {
     let keeps = |&item: &&'i Item| {
@@ -229,4 +233,77 @@ fn unsent(items: &[Item], connections: &Connections) -> u64 {
     let of = |item: &Item| connections.sockets.get(&item.inode);
     let sockets = items.iter().filter_map(of);
     sockets.filter(|socket| socket.unsent > 0).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::net::UdpSocket;
+    use std::os::fd::AsRawFd as _;
+
+    use super::*;
+    use crate::identity::connections::Connection;
+
+    const OWN: u64 = 42;
+
+    fn table(unread: u64, unsent: u64, whole: bool) -> Connections {
+        let name = Some("a > b".to_owned());
+        let socket = Connection { unread, unsent, name };
+        Connections {
+            sockets: HashMap::from([(OWN, socket)]),
+            whole,
+        }
+    }
+
+    fn item(fd: i32, inode: u64) -> Item {
+        Item {
+            fd,
+            inode,
+            ..Item::default()
+        }
+    }
+
+    /// What the item with the inode of the table's socket holds, and what is said of one that is in no table.
+    fn held(connections: &Connections, fd: i32, inode: u64) -> (Option<u64>, Option<&'static str>) {
+        let (item, mut found) = (item(fd, inode), Found::default());
+        let left = holds(&item, connections, std::process::id(), &mut found);
+        let why = found.unseen.map(|unseen| unseen.why);
+        (left.map(|(_, left)| left.queue), why)
+    }
+
+    #[test]
+    fn an_event_is_told_once_of_edge_triggered_input_alone() {
+        const ONESHOT: u32 = 1 << 30;
+        let told = |events| {
+            is_told_once(&Item {
+                events,
+                ..Item::default()
+            })
+        };
+        assert!(told(EDGE | INPUT) && told(EDGE | INPUT | ONESHOT));
+        assert!(!told(INPUT) && !told(EDGE | 4) && !told(EDGE | ONESHOT));
+    }
+
+    #[test]
+    fn bytes_count_unless_the_peer_takes_none() {
+        assert_eq!(held(&table(3, 0, true), 7, OWN), (Some(3), None));
+        assert_eq!(held(&table(0, 0, true), 7, OWN), (None, None));
+        assert_eq!(held(&table(3, 1, true), 7, OWN), (None, None));
+        assert_eq!(unsent(&[item(7, OWN), item(8, 9)], &table(0, 1, true)), 1);
+        assert_eq!(unsent(&[item(7, OWN)], &table(1, 0, true)), 0);
+    }
+
+    #[test]
+    fn a_socket_in_no_table_is_not_seen_and_other_files_hold_nothing() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let (udp, null) = (socket.as_raw_fd(), file.as_raw_fd());
+        assert_eq!(held(&table(3, 0, true), udp, 1), (None, Some(NO_TABLE)));
+        assert_eq!(held(&table(3, 0, false), udp, 1), (None, Some(CUT)));
+        assert_eq!(held(&table(3, 0, false), null, 1), (None, None));
+        let mut found = Found::default();
+        found.not_seen(CUT);
+        found.not_seen(NO_TABLE);
+        assert_eq!(found.unseen, Some(Unseen { files: 2, why: CUT }));
+    }
 }

@@ -259,8 +259,12 @@ impl Epolls {
                 .take_while(move |&&(epoll, _)| epoll == id)
         };
         let abandoned = |epoll: &abi::Epoll| {
-            !watching.contains(&epoll.id)
-                && (epoll.creator_tgid == 0 || !identity::exists(epoll.creator_tgid))
+            // One from before the start may be waited on without an end since then: its process is the one that it was found by.
+            let owner = match epoll.creator_tgid {
+                0 => self.found.get(&epoll.id).map(|&(process, ..)| process),
+                creator => Some(creator),
+            };
+            !watching.contains(&epoll.id) && !owner.is_some_and(identity::exists)
         };
         let mut now_dead = BTreeSet::new();
         let mut left = waiters;
