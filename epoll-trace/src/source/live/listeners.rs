@@ -22,6 +22,7 @@ const MOST_PROCESSES: usize = 64;
 type Place = (u32, i32);
 
 /// What an epoll watched when it was last read.
+#[derive(Default)]
 struct Known {
     looked: u64,
     items: Vec<Item>,
@@ -37,8 +38,8 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    /// The listeners that epolls of `rows` watch, an item for each, without what is counted of items. An epoll of before that nobody
-    /// waited on yet is not among them.
+    /// The listeners that epolls of `rows` watch, an item for each, without what is counted of items; closed ones as long as their epolls
+    /// have rows. An epoll of before that nobody waited on yet is not among them.
     pub(super) fn read(&mut self, rows: &[Row]) -> Vec<SourceItem> {
         self.looks += 1;
         let mut waiters: BTreeMap<Place, (EpollId, Vec<&Row>)> = BTreeMap::new();
@@ -53,19 +54,25 @@ impl Listeners {
         self.list(&places);
         let pids: BTreeSet<u32> = places.iter().map(|&(pid, _)| pid).collect();
         self.listen(&pids);
-        let inodes: BTreeSet<u64> = self.listening.iter().map(|socket| socket.inode).collect();
+        let listening: BTreeSet<u64> = self.listening.iter().map(|socket| socket.inode).collect();
+        let mut watched = BTreeSet::new();
         let mut found = Vec::new();
         for (place, (epoll, rows)) in waiters {
             let items = self.epolls.get(&place).into_iter().flat_map(|known| &known.items);
-            for item in items.filter(|item| inodes.contains(&item.inode)) {
-                let name = self
-                    .names
-                    .entry(item.inode)
-                    .or_insert_with(|| Arc::new(named(place.0, &format!("socket:[{}]", item.inode))));
-                found.push(listener(place, epoll, item, Arc::clone(name), &rows));
+            for item in items {
+                let open = listening.contains(&item.inode);
+                if open && !self.names.contains_key(&item.inode) {
+                    let name = named(place.0, &format!("socket:[{}]", item.inode));
+                    self.names.insert(item.inode, Arc::new(name));
+                }
+                if let Some(name) = self.names.get(&item.inode) {
+                    watched.insert(item.inode);
+                    let item = listener(place, epoll, item, Arc::clone(name), &rows);
+                    found.push(SourceItem { open, ..item });
+                }
             }
         }
-        self.names.retain(|inode, _| inodes.contains(inode));
+        self.names.retain(|inode, _| watched.contains(inode));
         found
     }
 
@@ -84,10 +91,12 @@ impl Listeners {
             .copied()
             .collect();
         for (pid, epfd) in due {
-            // One that cannot be read, or is too long, is tried again as late as any.
-            let items = items_of(pid, epfd, MOST_BYTES).unwrap_or_default();
-            let looked = self.looks;
-            self.epolls.insert((pid, epfd), Known { looked, items });
+            let known = self.epolls.entry((pid, epfd)).or_default();
+            // One that cannot be read, or is too long, is tried again as late as any. What it watched before its process ended stays.
+            known.looked = self.looks;
+            if let Some(items) = items_of(pid, epfd, MOST_BYTES) {
+                known.items = items;
+            }
         }
     }
 
@@ -181,7 +190,43 @@ mod tests {
                 .iter()
                 .any(|socket| socket.address == address)
         );
+        // The list tells of its end when it is read again.
         drop(socket);
+        let closed = listeners.read(std::slice::from_ref(&row));
+        assert!(closed.len() == 1 && !closed[0].open, "{closed:?}");
+        for _ in 0..LOOKS_BETWEEN {
+            listeners.read(std::slice::from_ref(&row));
+        }
         assert_eq!(listeners.read(&[row]), []);
+    }
+    #[test]
+    fn what_was_watched_stays_when_its_process_ended() {
+        let gone = (u32::MAX, 7);
+        let row = Row {
+            key: RowKey {
+                pid: gone.0,
+                epoll: Some(EpollId::default()),
+                ..RowKey::default()
+            },
+            epfd: Some(gone.1),
+            ..Row::default()
+        };
+        let mut listeners = Listeners::default();
+        let item = Item {
+            inode: 42,
+            ..Item::default()
+        };
+        let known = Known {
+            looked: 0,
+            items: vec![item],
+        };
+        listeners.epolls.insert(gone, known);
+        listeners.names.insert(42, Arc::default());
+        for _ in 0..=2 * LOOKS_BETWEEN {
+            let found = listeners.read(std::slice::from_ref(&row));
+            assert!(found.len() == 1 && !found[0].open, "{found:?}");
+        }
+        assert_eq!(listeners.read(&[]), []);
+        assert!(listeners.names.is_empty() && listeners.epolls.is_empty());
     }
 }
