@@ -18,6 +18,7 @@ use crate::{
     },
 };
 
+/// Changes with each epoll that begins or ends: what was looked up at another value may be another epoll by now.
 #[inline(always)]
 pub fn epoch() -> u64 {
     // SAFETY: one aligned word; a value one step old only makes a look-up happen later.
@@ -326,7 +327,7 @@ pub unsafe fn count(epoll: *mut Epoll, counter: EpollCounter, amount: u64) {
     };
 }
 
-/// Counts [`Counter`]s of wakeups by their cause.
+/// The counter of a wakeup by the current thread: a thread that is in a wait itself wakes at the end of its scan.
 #[inline(always)]
 pub fn cause(by_notification: bool) -> Counter {
     if by_notification {

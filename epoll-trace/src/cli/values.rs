@@ -19,10 +19,18 @@ pub enum Counters {
     All,
 }
 
+/// An interval or a duration: a hundredth of a second to a week.
+///
+/// # Errors
+/// In a phrase that tells the bounds.
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     within(text, 0.01, 7.0 * 86_400.0)
 }
 
+/// As [`seconds`], between two looks of a screen: a tenth of a second to ten.
+///
+/// # Errors
+/// In a phrase that tells the bounds.
 pub(super) fn screen_seconds(text: &str) -> Result<Duration, String> {
     within(text, 0.1, 10.0)
 }

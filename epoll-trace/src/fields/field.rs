@@ -140,6 +140,7 @@ impl Field {
         self.unit == NAME
     }
 
+    /// A column of `top` that goes before those with a lower number where the screen is narrow.
     pub(super) const fn dispensable(self, dispensable: u8) -> Self {
         Self { dispensable, ..self }
     }
@@ -166,10 +167,12 @@ impl Field {
         Self { title, width, ..self }
     }
 
+    /// A number made of these counters and metrics.
     pub(super) const fn made_of(self, made_of: &'static [&'static str]) -> Self {
         Self { made_of, ..self }
     }
 
+    /// What it takes to know it, where that is not what its kind of row takes.
     pub(super) const fn needs(self, needs: Needs) -> Self {
         Self { needs, ..self }
     }

@@ -120,6 +120,7 @@ pub(super) fn finding(badge: Badge) -> Value {
     })
 }
 
+/// What 1 % of the times exceed.
 pub(super) fn p99(entry: &Entry, metric: Metric) -> Value {
     let time = entry.percentile(metric, Quantile::P99);
     time.map_or(Value::Absent, Value::Nanos)

@@ -177,6 +177,7 @@ const MACHINE: ExplicitSystemInfo = ExplicitSystemInfo {
     is_little_endian: cfg!(target_endian = "little"),
 };
 
+/// A line of `/proc/net/tcp` or `tcp6` (`get_tcp4_sock`, net/ipv4/tcp_ipv4.c).
 pub(super) fn tcp_entry(line: &str) -> Option<TcpNetEntry> {
     // The first line of a table is its head.
     let table = format!("\n{line}");

@@ -41,7 +41,10 @@ pub struct Targets {
     pub symbols_are_sorted: bool,
 }
 
-/// Reads BTF below `root`; the error is one sentence.
+/// Reads BTF below `root`.
+///
+/// # Errors
+/// In a sentence: there is none, or it is not what it should be.
 pub(super) fn read(root: &Path) -> Result<(TypeFacts, Targets), String> {
     let path = root.join(PATH);
     let refused = |what: &str| format!("/{PATH} {what}: it takes a kernel built with CONFIG_DEBUG_INFO_BTF");

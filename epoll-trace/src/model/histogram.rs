@@ -1,25 +1,25 @@
-//! A histogram of times: sparse counts over a fixed shape.
+//! A histogram: sparse counts over a fixed shape, of times in ns or of numbers of things, as its metric says.
 //! Every quoted value is the upper edge of a bucket, so it is never below the true one and at most 6.25 % above it.
 
 use std::sync::Arc;
 
-/// Lower edges of all buckets, in ns, and behind the last one the first value beyond the range.
+/// Lower edges of all buckets, in the metric's unit (ns, or things), and behind the last one the first value beyond the range.
 /// The source that measures knows the shape; the model only walks it.
 pub type Shape = Arc<[u64]>;
 
 /// One bucket that counted something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bucket {
-    /// Smallest value in it, ns.
+    /// Smallest value in it, in the metric's unit.
     pub low: u64,
-    /// Smallest value of the next bucket, ns.
+    /// Smallest value of the next bucket, likewise.
     pub next: u64,
     /// Values counted.
     pub count: u64,
 }
 
 impl Bucket {
-    /// The largest value in it, ns.
+    /// The largest value in it, in the metric's unit.
     pub fn high(self) -> u64 {
         self.next.saturating_sub(1)
     }
@@ -56,7 +56,7 @@ impl Quantile {
 pub struct Histogram {
     shape: Shape,
     counts: Vec<(u16, u64)>,
-    /// Sum of all values, ns.
+    /// Sum of all values: ns, and things where the metric counts these.
     pub sum_ns: u64,
 }
 
@@ -95,7 +95,7 @@ impl Histogram {
         })
     }
 
-    /// The value, ns, that `quantile` of all values do not exceed: the upper edge (inclusive) of the bucket that holds it.
+    /// The value, in the metric's unit, that `quantile` of all values do not exceed: the upper edge (inclusive) of the bucket that holds it.
     /// `None` without values.
     pub fn percentile(&self, quantile: Quantile) -> Option<u64> {
         let wanted = u128::from(self.count()) * u128::from(quantile.0);
@@ -108,7 +108,7 @@ impl Histogram {
             .map(Bucket::high)
     }
 
-    /// The upper edge (inclusive, ns) of the highest bucket: at most 6.25 % above the largest value. `None` without values.
+    /// The upper edge (inclusive, in the metric's unit) of the highest bucket: at most 6.25 % above the largest value. `None` without values.
     pub fn max(&self) -> Option<u64> {
         self.buckets().next_back().map(Bucket::high)
     }

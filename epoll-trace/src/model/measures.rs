@@ -79,7 +79,7 @@ pub static MEASURES: &[MeasureRow] = &[
         Measure::Findings,
         "findings",
         "all that the diagnoses rest on",
-        "all of the above but callback and queue: about seven times what top costs by itself",
+        "all of the above but callback and queue: seven to eight times what top costs by itself",
     ),
     row(
         Measure::Threads,

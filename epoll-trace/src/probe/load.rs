@@ -145,6 +145,9 @@ fn program<'a>(ebpf: &'a mut Ebpf, spec: &Spec) -> anyhow::Result<&'a mut Progra
 }
 
 /// Loads the program of `ebpf` that has the name of `spec`.
+///
+/// # Errors
+/// The kernel's word, with the verifier's log where it has one; or the object has no such program.
 pub(super) fn load_program(ebpf: &mut Ebpf, spec: &Spec, btf: &Btf) -> anyhow::Result<()> {
     match program(ebpf, spec)? {
         Program::FEntry(program) => program.load(spec.hook.target(), btf)?,
@@ -160,6 +163,9 @@ pub(super) fn load_program(ebpf: &mut Ebpf, spec: &Spec, btf: &Btf) -> anyhow::R
 pub(super) type Link = Box<dyn Any + Send>;
 
 /// Attaches the program of `ebpf` that has the name of `spec` and was loaded.
+///
+/// # Errors
+/// The kernel's word, or the object has no such program.
 pub(super) fn attach_program(ebpf: &mut Ebpf, spec: &Spec) -> anyhow::Result<Link> {
     macro_rules! link {
         ($program:ident, $id:expr) => {{

@@ -56,6 +56,9 @@ pub fn write(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
 }
 
 /// Writes one row.
+///
+/// # Errors
+/// When writing fails.
 pub(super) fn record(out: &mut dyn Write, cells: impl Iterator<Item = impl AsRef<[u8]>>) -> io::Result<()> {
     let mut writer = WriterBuilder::new()
         .terminator(Terminator::Any(b'\n'))

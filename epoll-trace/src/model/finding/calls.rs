@@ -184,6 +184,7 @@ pub(super) static D11: Diagnosis = Diagnosis {
     rule: Rule::Epoll(spin),
 };
 
+/// D11: far more events come at once than anything became ready for, other than by accepts.
 pub(super) fn spin(entry: &Entry, scene: &Scene<'_>) -> Judgement {
     let returns = entry.counter(Counter::DeliveriesAtOnce).unwrap_or(0);
     if let Some(few) = scene.few(returns) {

@@ -130,6 +130,7 @@ impl Slice {
         Some(sum)
     }
 
+    /// Per second of the time that was seen, which is not 0.
     pub(super) fn of(cell: Cell) -> Self {
         let seconds = f64::from(cell.seen_ms) / 1e3;
         Self {
@@ -139,6 +140,7 @@ impl Slice {
     }
 }
 
+/// The bin that holds a time, ns.
 pub(super) fn bin_of(nanos: u64) -> usize {
     let above = (nanos >> (FIRST_BIN - 1)).checked_ilog2().unwrap_or(0);
     (above as usize).min(BINS - 1)

@@ -24,6 +24,7 @@ pub(super) struct Waiter {
     pub(super) phases: [u64; 3],
 }
 
+/// Six waiters in five processes: an epoll per thread, a shared epoll with chain wakeups, a rare late one with a hostile name.
 pub(super) const DEMO: &[Waiter] = &[
     Waiter {
         pid: NGINX,
@@ -117,8 +118,10 @@ pub(super) const SHARED: &[SharedFile] = &[
 
 /// Inode and accept queue of the sockets at the listener's address: its own, and one that nobody was seen to watch.
 pub(super) const LISTENING: [(u64, u64); 2] = [(4242, 3), (4243, 7)];
+/// Inode of the network namespace of all sockets.
 pub(super) const NETNS: u64 = 4_026_531_840;
 
+/// One of [`LISTENING`] as the kernel's table of listeners has it.
 pub(super) fn listening((inode, queue): (u64, u64)) -> Listening {
     Listening {
         netns: NETNS,

@@ -70,6 +70,9 @@ fn shown(text: &str) -> String {
 }
 
 /// The terms of `text`, which may name `fields`.
+///
+/// # Errors
+/// What is wrong with it, and where.
 pub(super) fn parse(text: &str, fields: &[Asked]) -> Result<Vec<Term>, QueryError> {
     let chars: Vec<char> = text.chars().collect();
     let mut reader = Reader {
