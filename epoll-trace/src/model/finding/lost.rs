@@ -14,7 +14,7 @@ pub(super) static D06: Diagnosis = Diagnosis {
             left waits for an event that does not come: the loop sleeps, and if the other end waits for its reply, both wait for ever.",
     measured: "At the end one look at what edge-triggered files keep: connections in the accept queues of TCP listeners, unread bytes of TCP \
                connections. No event of the file was delivered or notified for some time, a thread sleeps in epoll_wait on that epoll, and \
-               the thread that got the last event of a connection waits again too. Of two files that got the same word by epoll_ctl \
+               the thread that got the last event of a connection waits again too (not known of one from before the start). Of two files that got the same word by epoll_ctl \
                the one with the later event counts for both. A file that is disarmed (EPOLLONESHOT), or not asked for input, is left out; so is a \
                connection whose own peer has not taken all that was written to it. Unix sockets, datagram sockets and pipes cannot be looked \
                into: /proc does not tell what they hold.",
