@@ -1,6 +1,7 @@
 //! `demo`: a load with a known trouble and one without, each under the command that shows it.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io::BufRead;
 
 use anyhow::Context as _;
@@ -83,8 +84,18 @@ fn load(act: &Act, text: bool) -> String {
 /// The command line that shows `load` with `view`.
 fn words(view: &str, load: &str) -> Vec<OsString> {
     let view = std::iter::once("epoll-trace").chain(view.split(' '));
-    let load = ["--", OWN_PROGRAM, "bench"].into_iter().chain(load.split(' '));
-    view.chain(load).map(OsString::from).collect()
+    let load = std::iter::once("bench").chain(load.split(' '));
+    view.chain(["--"])
+        .map(OsString::from)
+        .chain([own_program()])
+        .chain(load.map(OsString::from))
+        .collect()
+}
+
+/// This program by the name of its file, which is what the kernel calls a load; by the link, which it would call `exe`, once that file is gone.
+fn own_program() -> OsString {
+    let file = fs::read_link(OWN_PROGRAM).ok().filter(|file| file.exists());
+    file.map_or_else(|| OWN_PROGRAM.into(), OsString::from)
 }
 
 #[cfg(test)]
@@ -135,7 +146,9 @@ mod tests {
             for act in &demo.acts {
                 for (text, view) in [(false, demo.top), (true, demo.view)] {
                     let load = load(act, text);
-                    Cli::from_args(words(view, &load)).unwrap();
+                    let words = words(view, &load);
+                    assert!(words.contains(&std::env::current_exe().unwrap().into()));
+                    Cli::from_args(words).unwrap();
                     Cli::try_parse_from(format!("epoll-trace bench {load}").split(' ')).unwrap();
                 }
             }

@@ -83,7 +83,7 @@ pub const DEMOS: &[Demo] = &[
                 load: "wait -t 8 -f 8",
                 short: "-r 3",
                 long: "-r 60",
-                look: "one row, a mutex: each epoll_wait that copies events out holds ep->mtx, and the others wait for it.",
+                look: "many waits for a mutex: each epoll_wait that copies events out holds ep->mtx, and the others wait for it.",
                 look_at_top: "4 shows the mutex, and how long it was waited for.",
             },
             Act {
@@ -91,8 +91,8 @@ pub const DEMOS: &[Demo] = &[
                 load: "wait -t 8 -f 8 --multiq",
                 short: "-r 3",
                 long: "-r 60",
-                look: "no row: no lock was waited for.",
-                look_at_top: "4 stays empty, and on 1 there are more WAITS/s.",
+                look: "no waits, or few: each thread has its own locks.",
+                look_at_top: "4 stays as good as empty, and on 1 there are more WAITS/s.",
             },
         ],
         price: "Price: a connection stays with the thread it was given to, so a slow one holds up only its own thread's others, and load \
