@@ -13,7 +13,7 @@ use super::{
 use crate::model::{
     histogram::{Histogram, Shape},
     shared::Shared,
-    snapshot::{Counter, EpollId, Known, Metric, Numbers, RowKey},
+    snapshot::{EpollId, Known, Metric, Numbers, RowKey},
 };
 
 /// A row but for its table of chunks, which is three quarters of it and only for the programs: each chunk says whose it is.
@@ -129,7 +129,10 @@ impl Followed {
         let mut counters = tally::counters(&self.last.counters);
         // The programs count only those that are in no histogram.
         let wakeups = metrics.iter().find(|(metric, _)| *metric == Metric::Wakeup);
-        counters[Counter::DeliveriesSlept as usize] += wakeups.map_or(0, |(_, histogram)| histogram.count());
+        tally::add_measured(
+            &mut counters,
+            wakeups.map_or(0, |(_, histogram)| histogram.count()),
+        );
         let Woken { wakers, chains } = woken();
         let numbers = Numbers {
             counters: array::from_fn(|index| known.counters[index].then_some(counters[index])),

@@ -156,6 +156,25 @@ pub(super) fn counters(raw: &[u64; abi::Counter::COUNT]) -> [u64; Counter::COUNT
     placed(&COUNTERS, raw)
 }
 
+/// How a wait can end.
+const OUTCOMES: [Counter; 6] = [
+    Counter::DeliveriesSlept,
+    Counter::DeliveriesAtOnce,
+    Counter::Timeouts,
+    Counter::ZeroTimeouts,
+    Counter::Interrupted,
+    Counter::Errors,
+];
+
+/// Adds deliveries that slept and are counted by their histogram alone. It was read after the counters: waits that ended in between had an
+/// outcome before they were counted, and no more can have one than ended.
+pub(super) fn add_measured(counters: &mut [u64; Counter::COUNT], deliveries: u64) {
+    counters[Counter::DeliveriesSlept as usize] += deliveries;
+    let ended = OUTCOMES.iter().map(|&outcome| counters[outcome as usize]).sum();
+    let waits = &mut counters[Counter::Waits as usize];
+    *waits = (*waits).max(ended);
+}
+
 /// As [`counters`], of an epoll.
 pub(super) fn epoll_counters(raw: &[u64; abi::EpollCounter::COUNT]) -> [u64; EpollCounter::COUNT] {
     placed(&EPOLL_COUNTERS, raw)
@@ -241,6 +260,19 @@ mod tests {
         assert_eq!(late, [(3, u64::from(u32::MAX) - 1)]);
         let later = carried(&late, &parts, 1, read(&[(0, 3, 4), (1, 3, u32::MAX)])).unwrap();
         assert_eq!(later, [(3, u64::from(u32::MAX) + 4)]);
+    }
+
+    #[test]
+    fn no_more_waits_have_an_outcome_than_ended() {
+        let mut counters = [0; Counter::COUNT];
+        counters[Counter::Waits as usize] = 10;
+        counters[Counter::Timeouts as usize] = 4;
+        add_measured(&mut counters, 5);
+        assert_eq!(counters[Counter::Waits as usize], 10);
+        // Four more were delivered since the counters were read.
+        add_measured(&mut counters, 4);
+        assert_eq!(counters[Counter::Waits as usize], 13);
+        assert_eq!(counters[Counter::DeliveriesSlept as usize], 9);
     }
 
     #[test]
